@@ -1,0 +1,135 @@
+"""The predicted distribution: a mixture of Gaussians, truncated to hard bounds.
+
+    p(y) = sum_k w_k N(y; m_k, s_k) / Z   for low <= y <= high,
+    Z    = sum_k w_k (Phi(b_k) - Phi(a_k)),  a_k = (low - m_k) / s_k,  b_k likewise
+
+Everything is closed form but the quantile, which is found by safeguarded Newton steps.
+NumPy in float64: arrays `(..., K)` for components, `(...)` for values.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import erf, log_ndtr, ndtr, ndtri
+
+LOG_2PI = 1.8378770664093453
+# Mass within the bounds below which the truncated mixture is replaced by its nearest
+# bound: float64 has no digits left there.
+LEAST_MASS = 1e-280
+
+
+class Mixture(NamedTuple):
+    """Truncated Gaussian mixtures, in any one unit.
+
+    Attributes:
+        weight: `(..., K)`, sums to one.
+        mean, std: `(..., K)`, of the components before truncation.
+        low, high: hard bounds `(...)`, infinite where there is none.
+    """
+
+    weight: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def _standard(self, y: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            return (np.asarray(y)[..., None] - self.mean) / self.std
+
+    def _mass(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Phi(b) - Phi(a) for a <= b, exact in both tails `(..., K)`."""
+        flip = a > 0
+        a, b = np.where(flip, -b, a), np.where(flip, -a, b)
+        return ndtr(b) - ndtr(a)
+
+    def _parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Standardised bounds, truncated component masses, their sum."""
+        a, b = self._standard(self.low), self._standard(self.high)
+        parts = self.weight * self._mass(a, b)
+        return a, b, parts, np.maximum(parts.sum(-1), LEAST_MASS)
+
+    def log_prob(self, y: np.ndarray) -> np.ndarray:
+        """Log-density at y, -inf outside the bounds; y broadcasts against `(...)`."""
+        z = self._standard(y)
+        with np.errstate(divide="ignore"):
+            parts = np.log(self.weight) - np.log(self.std) - 0.5 * (z**2 + LOG_2PI)
+        top = parts.max(-1, keepdims=True)
+        log_density = top[..., 0] + np.log(np.exp(parts - top).sum(-1))
+        *_, total = self._parts()
+        inside = (y >= self.low) & (y <= self.high)
+        return np.where(inside, log_density - np.log(total), -np.inf)
+
+    def cdf(self, y: np.ndarray) -> np.ndarray:
+        """P(Y <= y); y broadcasts against `(...)`."""
+        a, _, _, total = self._parts()
+        z = np.maximum(self._standard(y), a)
+        below = (self.weight * self._mass(a, z)).sum(-1) / total
+        below = np.where(y >= self.high, 1.0, np.clip(below, 0.0, 1.0))
+        return np.where(y < self.low, 0.0, below)
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation `(...)`."""
+        a, b, parts, total = self._parts()
+        at_a, at_b = _pdf(a), _pdf(b)
+        share = parts / total[..., None]
+        # First two moments of each truncated component, times its mass.
+        shift = self.weight * (at_a - at_b) / total[..., None]
+        with np.errstate(invalid="ignore"):
+            edge = np.where(np.isfinite(a), a, 0) * at_a
+            edge = edge - np.where(np.isfinite(b), b, 0) * at_b
+        mean = (share * self.mean + self.std * shift).sum(-1)
+        mean = np.clip(mean, self.low, self.high)
+        off = self.mean - mean[..., None]
+        second = share * (off**2 + self.std**2) + self.std * (
+            2 * off * shift + self.std * self.weight * edge / total[..., None]
+        )
+        return mean, np.sqrt(np.maximum(second.sum(-1), 0))
+
+    def expected_shortfall(self, y: np.ndarray) -> np.ndarray:
+        """E[max(y - Y, 0)]: expected improvement on y when lower is better."""
+        a, b, _, total = self._parts()
+        z = np.clip(self._standard(y), a, b)
+        inside = self._mass(a, z)
+        gain = (np.asarray(y)[..., None] - self.mean) * inside
+        gain = gain + self.std * (_pdf(z) - _pdf(a))
+        return np.maximum((self.weight * gain).sum(-1) / total, 0)
+
+    def quantile(self, q: np.ndarray) -> np.ndarray:
+        """Inverse of `cdf`; q in [0, 1] broadcasts against `(...)`."""
+        a, b, _, _ = self._parts()
+        q = np.asarray(q, float)
+        shape = np.broadcast_shapes(q.shape, self.mean.shape[:-1])
+        q = np.broadcast_to(q, shape)
+        # The quantile of a mixture lies between those of its components.
+        level = np.clip(q, 1e-300, 1 - 1e-16)[..., None]
+        ends = self.mean + self.std * np.clip(_truncated_ndtri(level, a, b), a, b)
+        ends = np.where(np.isnan(ends), self.mean, ends)
+        low = np.clip(ends.min(-1), self.low, self.high)
+        high = np.clip(ends.max(-1), self.low, self.high)
+        y = 0.5 * (low + high)
+        for _ in range(200):
+            missing = self.cdf(y) - q
+            low, high = np.where(missing < 0, y, low), np.where(missing < 0, high, y)
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                newton = y - missing / np.exp(self.log_prob(y))
+            good = (newton > low) & (newton < high)
+            step = np.where(good, newton, 0.5 * (low + high))
+            if np.all(np.abs(step - y) <= 4e-16 * np.abs(step) + 1e-300):
+                break
+            y = step
+        y = np.where(q <= 0, np.broadcast_to(self.low, shape), y)
+        return np.where(q >= 1, np.broadcast_to(self.high, shape), y)
+
+
+def _pdf(z: np.ndarray) -> np.ndarray:
+    return np.exp(-0.5 * (z**2 + LOG_2PI))
+
+
+def _truncated_ndtri(q: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Quantile of the standard normal truncated to [a, b]."""
+    flip = a > 0
+    low, high = np.where(flip, -b, a), np.where(flip, -a, b)
+    q = np.where(flip, 1 - q, q)
+    z = ndtri(ndtr(low) + q * (ndtr(high) - ndtr(low)))
+    return np.where(flip, -z, z)

@@ -1,0 +1,20 @@
+"""Generative models of learning curves. Imports nothing else of lcpfn."""
+
+from lcpfn.priors.base import Draws, Prior, check_prior, draw, load_prior, observe
+from lcpfn.priors.domhan import LCPFN_PRIOR
+from lcpfn.priors.families import FAMILIES, Family
+
+PRIORS = {prior.name: prior for prior in (LCPFN_PRIOR,)}
+
+__all__ = [
+    "FAMILIES",
+    "LCPFN_PRIOR",
+    "PRIORS",
+    "Draws",
+    "Family",
+    "Prior",
+    "check_prior",
+    "draw",
+    "load_prior",
+    "observe",
+]

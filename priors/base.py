@@ -1,0 +1,238 @@
+"""Priors: NumPyro models of learning curves, sampled in batches or conditioned on.
+
+A prior is one function, used twice:
+
+    def my_prior(steps, observed=None):
+        curve = ...                                     # numpyro.sample(...) as needed
+        numpyro.factor("accept", where(fine, 0, -inf))  # optional acceptance rule
+        numpyro.sample("y", Normal(curve, sigma), obs=...)
+
+* `draw` runs it forwards for pre-training: rejection of every draw in which a factor
+  is -inf, vectorised, with a bounded number of rounds and a reported acceptance rate.
+* With `observed` (NaN = not observed) the same function is the joint density that NUTS
+  or an ensemble sampler conditions on. Use `observe` for the last line to get both.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from numpyro import handlers
+
+ROUNDS = 64
+LEAST_ACCEPTANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A generative model of learning curves and what is known of its metric.
+
+    Attributes:
+        model: NumPyro model `(steps, observed=None)` with an observed site "y".
+        name: recorded in the card of a checkpoint.
+        length: the model is sampled on steps 1..length; the last one is the horizon.
+        mode: "max" or "min", which way is better.
+        bounds: range of the metric, None where there is none.
+        hard_bounds: whether a curve can never leave them. When False (noise added on
+            top of a bounded curve) they are hints, and nothing is refused or truncated.
+        source: where the model comes from.
+    """
+
+    model: Callable[..., None]
+    name: str
+    length: int = 100
+    mode: str = "min"
+    bounds: tuple[float | None, float | None] = (None, None)
+    hard_bounds: bool = True
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("min", "max"):
+            raise ValueError(f'mode must be "min" or "max", got {self.mode!r}')
+        if self.length < 2:
+            raise ValueError(f"length must be at least 2 steps, got {self.length}")
+
+    @property
+    def steps(self) -> jax.Array:
+        """The grid 1..length, float32."""
+        return jnp.arange(1.0, self.length + 1)
+
+
+class Draws(NamedTuple):
+    """Curves drawn from a prior.
+
+    Attributes:
+        y: noisy values `(n, length)`, in the prior's own units.
+        curve: noiseless values `(n, length)`; equals `y` if the model has no "curve".
+        log_prob: log-density of `y` given the latent curve `(n, length)`.
+        accepted: whether each row is an accepted draw `(n,)`; False only where the
+            rounds ran out.
+        acceptance: share of candidates that were accepted, scalar.
+    """
+
+    y: jax.Array
+    curve: jax.Array
+    log_prob: jax.Array
+    accepted: jax.Array
+    acceptance: jax.Array
+
+
+def observe(
+    distribution: dist.Distribution, observed: jax.Array | None, name: str = "y"
+) -> jax.Array:
+    """The observed site of a prior: points of `observed` that are NaN are free."""
+    if observed is None:
+        return numpyro.sample(name, distribution)
+    known = ~jnp.isnan(observed)
+    values = jnp.where(known, observed, distribution.mean)
+    return numpyro.sample(name, distribution.mask(known), obs=values)
+
+
+def _candidate(prior: Prior, key: jax.Array) -> tuple[jax.Array, ...]:
+    sites = handlers.trace(handlers.seed(prior.model, key)).get_trace(prior.steps)
+    y = sites["y"]["value"]
+    fine = jnp.all(jnp.isfinite(y))
+    for site in sites.values():
+        if site["type"] == "sample" and isinstance(site["fn"], dist.Unit):
+            fine &= jnp.all(site["fn"].log_factor > -jnp.inf)
+    curve = sites["curve"]["value"] if "curve" in sites else y
+    return y, curve, sites["y"]["fn"].log_prob(y), fine
+
+
+def draw(prior: Prior, key: jax.Array, n: int, oversample: int = 6) -> Draws:
+    """Draws `n` accepted curves.
+
+    Every round draws `oversample * n` candidates and fills the free rows with the
+    accepted ones, until all rows are filled or `ROUNDS` rounds are over.
+
+    Args:
+        prior: what to draw from.
+        key: PRNG key; the same key gives the same curves.
+        n: number of curves.
+        oversample: candidates per row and round; about 1 / acceptance rate is best.
+
+    Returns:
+        Curves and the acceptance rate; rows never filled have `accepted` False.
+    """
+    size = oversample * n
+    sample = jax.vmap(lambda k: _candidate(prior, k))
+
+    def unfilled(state: tuple) -> jax.Array:
+        filled, rounds, *_ = state
+        return (filled < n) & (rounds < ROUNDS)
+
+    def fill(state: tuple) -> tuple:
+        filled, rounds, hits, rows = state
+        *values, fine = sample(jax.random.split(jax.random.fold_in(key, rounds), size))
+        rank = filled + jnp.cumsum(fine) - 1
+        target = jnp.where(fine & (rank < n), rank, n)  # n: dropped
+        rows = tuple(
+            row.at[target].set(value, mode="drop")
+            for row, value in zip(rows, values, strict=True)
+        )
+        accepted = jnp.sum(fine)
+        return jnp.minimum(filled + accepted, n), rounds + 1, hits + accepted, rows
+
+    shapes = jax.eval_shape(lambda k: _candidate(prior, k)[:-1], key)
+    empty = tuple(jnp.zeros((n, *shape.shape), shape.dtype) for shape in shapes)
+    start = (jnp.int32(0), jnp.int32(0), jnp.int32(0), empty)
+    filled, rounds, hits, rows = jax.lax.while_loop(unfilled, fill, start)
+    return Draws(*rows, jnp.arange(n) < filled, hits / (rounds * size))
+
+
+def load_prior(name: str) -> Prior:
+    """Finds and checks a prior named `module:attribute` or `path/to/file.py:attribute`.
+
+    The attribute is a `Prior`, or a NumPyro model function (then the defaults of
+    `Prior` apply: 100 steps, lower is better, no bounds).
+
+    Raises:
+        ValueError: if it cannot be found, or `check_prior` refuses it.
+    """
+    module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute:
+        raise ValueError(
+            f"a prior is named module:function or file.py:function, got {name!r}"
+        )
+    found = getattr(_import(module_name), attribute, None)
+    if found is None:
+        raise ValueError(f"{module_name} has no attribute {attribute!r}")
+    if not callable(found) and not isinstance(found, Prior):
+        raise ValueError(
+            f"{name} must be a NumPyro model function or a lcpfn.priors.Prior, "
+            f"got {type(found).__name__}"
+        )
+    prior = found if isinstance(found, Prior) else Prior(found, name=name)
+    check_prior(prior)
+    return prior
+
+
+def _import(name: str) -> object:
+    if name.endswith(".py"):
+        path = Path(name).resolve()
+        if not path.is_file():
+            raise ValueError(f"there is no file {path}")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        if spec is None or spec.loader is None:
+            raise ValueError(f"{path} cannot be imported as Python")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"no module named {name!r} ({error})") from error
+
+
+def check_prior(prior: Prior, key: jax.Array | None = None, n: int = 256) -> float:
+    """Draws from a prior and refuses one that cannot be trained on.
+
+    Returns:
+        The acceptance rate.
+
+    Raises:
+        ValueError: no site "y", a wrong shape, values outside hard bounds, all values
+            non-finite, or fewer than one candidate in a hundred accepted.
+    """
+    key = jax.random.key(0) if key is None else key
+    try:
+        shape = jax.eval_shape(lambda k: _candidate(prior, k)[0], key).shape
+    except KeyError as error:
+        raise ValueError(f'prior {prior.name} has no sample site "y"') from error
+    if shape != (prior.length,):
+        raise ValueError(
+            f"prior {prior.name}: y must have one value per step, "
+            f"shape ({prior.length},), got {shape}"
+        )
+    y, *_, fine = jax.jit(jax.vmap(lambda k: _candidate(prior, k)))(
+        jax.random.split(key, n)
+    )
+    rate = float(jnp.mean(fine))
+    if not bool(jnp.any(jnp.all(jnp.isfinite(y), axis=1))):
+        raise ValueError(f"prior {prior.name}: no curve of {n} was finite throughout")
+    if rate < LEAST_ACCEPTANCE:
+        raise ValueError(
+            f"prior {prior.name}: {rate:.1%} of {n} candidates were accepted, at least "
+            f"{LEAST_ACCEPTANCE:.0%} are needed; loosen its acceptance rule"
+        )
+    low, high = prior.bounds
+    inside = y[fine]
+    if prior.hard_bounds and (
+        (low is not None and bool(jnp.any(inside < low)))
+        or (high is not None and bool(jnp.any(inside > high)))
+    ):
+        raise ValueError(
+            f"prior {prior.name}: curves leave the bounds {prior.bounds}; widen them or "
+            "declare hard_bounds=False"
+        )
+    return rate

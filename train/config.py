@@ -1,0 +1,88 @@
+"""What one pre-training run is: a frozen dataclass, checked when it is made."""
+
+from dataclasses import dataclass, field
+
+from lcpfn.model import ModelConfig
+
+
+@dataclass(frozen=True)
+class Augment:
+    """How often a drawn curve is seen otherwise than record by record from step 1.
+
+    Probabilities per curve; the rest is seen as drawn.
+
+    Attributes:
+        thinned: records are missing at random, so steps have gaps.
+        pooled: tokens are means of several records, as in curves longer than a context.
+        truncated: the first records are missing.
+        shortened: the horizon lies before the end of the curve.
+    """
+
+    thinned: float = 0.08
+    pooled: float = 0.04
+    truncated: float = 0.04
+    shortened: float = 0.04
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"{name} must be in [0, 1], got {getattr(self, name)!r}"
+                )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One pre-training run.
+
+    Attributes:
+        prior: key of `lcpfn.priors.PRIORS`, `module:attribute` or `file.py:attribute`.
+        model: size of the network.
+        augment: how curves are thinned, pooled, truncated and shortened.
+        steps: optimizer steps.
+        batch: curves per step.
+        chunk: curves per gradient pass; small ones stay in the cache of a CPU.
+        targets: target steps asked of every cutoff, the horizon among them.
+        learning_rate: peak of Muon, which moves the matrices.
+        adam_learning_rate: peak of AdamW, which moves everything else.
+        warmup: steps of linear warm-up; cosine decay to zero follows.
+        weight_decay: of the matrices.
+        clip: largest global gradient norm.
+        average: horizon, in steps, of the running average of the weights.
+        seed: of the initial weights and of all curves.
+        log_every: steps between lines of the log.
+        save_every: steps between checkpoints.
+        keep: checkpoints kept.
+        validation: held-out curves scored with every checkpoint.
+    """
+
+    prior: str = "lcpfn"
+    model: ModelConfig = field(default_factory=ModelConfig)
+    augment: Augment = field(default_factory=Augment)
+    steps: int = 10_000
+    batch: int = 32
+    chunk: int = 4
+    targets: int = 4
+    learning_rate: float = 1e-2
+    adam_learning_rate: float = 2e-3
+    warmup: int = 300
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    average: int = 400
+    seed: int = 0
+    log_every: int = 50
+    save_every: int = 500
+    keep: int = 2
+    validation: int = 512
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "targets", "average", "log_every", "save_every"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive integer, got {value!r}")
+        if self.targets < 2:
+            raise ValueError("targets must be at least 2: the horizon and another one")
+        if not 0 < self.learning_rate < 1:
+            raise ValueError(
+                f"learning_rate must lie in (0, 1), got {self.learning_rate}"
+            )

@@ -1,0 +1,6 @@
+"""Runs that ship or that tests use, by name. A preset is a claim: see its docstring."""
+
+from lcpfn.train.presets.domhan import DOMHAN
+from lcpfn.train.presets.tiny import TINY
+
+PRESETS = {"domhan": DOMHAN, "tiny": TINY}

@@ -1,0 +1,19 @@
+"""A run for tests: does everything a real one does, in seconds.
+
+Command:    lcpfn pretrain tiny
+"""
+
+from lcpfn.model import ModelConfig
+from lcpfn.train.config import TrainConfig
+
+TINY = TrainConfig(
+    model=ModelConfig(
+        width=32, layers=2, heads=2, hidden=64, head_hidden=32, components=8
+    ),
+    steps=60,
+    batch=8,
+    warmup=10,
+    log_every=10,
+    save_every=20,
+    validation=64,
+)

@@ -1,0 +1,143 @@
+"""The objective and one optimizer step, pure.
+
+A PFN minimises the expected negative log-density of what comes next,
+
+    L(theta) = E_{curve ~ prior} mean_{i, j > i} [ -log q_theta(y_j | y_1..y_i) ],
+
+over curves of the prior. Per (cutoff i, target j) the inner expectation is
+KL(p(y_j | y_1..y_i) || q_theta) plus a constant, so its minimiser is the exact posterior
+predictive of the prior (Mueller et al. 2022, arXiv 2112.10510, Sec. 3). In units of the
+anchor, y = level + scale * z, the density is q(z) / scale: log scale is added so that
+the loss reads in the units of the curves.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from lcpfn import model as network
+from lcpfn.train.config import TrainConfig
+from lcpfn.train.sources import Source
+from lcpfn.train.tasks import Tasks, make_tasks
+
+LOG_2PI = 1.8378770664093453
+
+
+class TrainState(NamedTuple):
+    """Everything a run needs to go on; a pytree.
+
+    Attributes:
+        step: optimizer steps done, int32 scalar.
+        params: current weights.
+        optimizer: optax state.
+        average: running average of the weights: the one that is shipped.
+    """
+
+    step: jax.Array
+    params: Any
+    optimizer: Any
+    average: Any
+
+
+def _is_matrix(params: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+
+
+def optimizer(config: TrainConfig) -> optax.GradientTransformation:
+    """Muon for the matrices, AdamW for the rest; warm-up, cosine decay, clipping.
+
+    Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks".
+    """
+
+    def schedule(peak: float) -> optax.Schedule:
+        warmup = min(config.warmup, config.steps // 2)
+        return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, config.steps)
+
+    return optax.chain(
+        optax.clip_by_global_norm(config.clip),
+        optax.contrib.muon(
+            schedule(config.learning_rate),
+            adam_learning_rate=schedule(config.adam_learning_rate),
+            adam_b2=0.98,
+            weight_decay=config.weight_decay,
+            weight_decay_mask=_is_matrix,
+        ),
+    )
+
+
+def init_state(config: TrainConfig) -> TrainState:
+    """State before the first step."""
+    params = network.init(config.model, jax.random.key(config.seed))
+    return TrainState(jnp.int32(0), params, optimizer(config).init(params), params)
+
+
+def log_density(mixture: network.Mixture, z: jax.Array) -> jax.Array:
+    """Log-density of z, in anchor units, under a mixture; shape of z."""
+    score = (z[..., None] - mixture.mean) * jnp.exp(-mixture.log_std)
+    parts = mixture.log_weight - mixture.log_std - 0.5 * (score**2 + LOG_2PI)
+    return jax.nn.logsumexp(parts, axis=-1)
+
+
+def log_probs(config: network.ModelConfig, params: Any, tasks: Tasks) -> jax.Array:
+    """Log-density of every target, in the units of the curves `(B, N, Q)`."""
+    state, _ = network.encode(config, params, tasks.features)
+    mixture = network.answer(config, params, state, tasks.query)
+    return log_density(mixture, tasks.truth) - tasks.log_scale[..., None]
+
+
+def gradients(
+    config: TrainConfig, params: Any, tasks: Tasks
+) -> tuple[jax.Array, Any]:
+    """Loss and gradient of a batch, accumulated over chunks of `config.chunk` curves.
+
+    The arithmetic is that of the whole batch. Chunks keep the working set in the cache
+    of a CPU, which is what bounds the speed there. Row i goes to chunk i modulo their
+    number, so that a batch sharded over devices stays sharded in every chunk.
+    """
+    chunks = max(config.batch // config.chunk, 1)
+    split = jax.tree.map(
+        lambda x: jnp.swapaxes(x.reshape(-1, chunks, *x.shape[1:]), 0, 1), tasks
+    )
+    total = jnp.maximum(jnp.sum(tasks.weight), 1)
+
+    def nll(params: Any, chunk: Tasks) -> jax.Array:
+        lost = -log_probs(config.model, params, chunk).mean(-1)
+        return jnp.sum(lost * chunk.weight) / total
+
+    def add(carry: Any, chunk: Tasks) -> tuple[Any, None]:
+        step = jax.value_and_grad(nll)(params, chunk)
+        return jax.tree.map(jnp.add, carry, step), None
+
+    zero = jax.tree.map(jnp.zeros_like, (total, params))
+    return jax.lax.scan(add, zero, split)[0]
+
+
+def train_step(
+    config: TrainConfig, source: Source, state: TrainState, key: jax.Array
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """One step on freshly drawn curves.
+
+    Args:
+        config: the run.
+        source: `(key, n) -> Curves`.
+        state: before the step; its `step` is folded into the key.
+        key: of the whole run.
+
+    Returns:
+        The state after it, and scalars "loss" (nats per target) and "grad_norm".
+    """
+    key_curves, key_tasks = jax.random.split(jax.random.fold_in(key, state.step))
+    curves = source(key_curves, config.batch)
+    tasks = make_tasks(
+        key_tasks, curves, config.targets, config.model.context, config.augment
+    )
+    loss, grads = gradients(config, state.params, tasks)
+    updates, opt = optimizer(config).update(grads, state.optimizer, state.params)
+    params = optax.apply_updates(state.params, updates)
+    # A young average forgets its start: its horizon is a tenth of its age at most.
+    span = jnp.minimum(config.average, 1 + state.step / 10)
+    average = optax.incremental_update(params, state.average, 1 / span)
+    metrics = {"loss": loss, "grad_norm": optax.global_norm(grads)}
+    return TrainState(state.step + 1, params, opt, average), metrics

@@ -1,0 +1,181 @@
+"""From curves to training tasks: tokens, and questions to every cutoff.
+
+One curve is asked about at all of its cutoffs at once. Cutoff i is asked about
+`targets` later records: the one at the horizon and others drawn uniformly from those
+left. B curves, T records, N cutoffs, Q targets.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lcpfn.tokens import Anchor, Metric, empty_stats, observe, query_features
+from lcpfn.train.config import Augment
+
+
+class Curves(NamedTuple):
+    """A batch of whole curves in model space (lower is better).
+
+    Attributes:
+        y: values `(B, T)`, whatever after the end.
+        steps: steps of the records, increasing `(B, T)`.
+        length: number of records `(B,)`.
+        low, high: bounds, infinite where unknown `(B,)`.
+        weight: 0 for a row that does not count `(B,)`.
+    """
+
+    y: jax.Array
+    steps: jax.Array
+    length: jax.Array
+    low: jax.Array
+    high: jax.Array
+    weight: jax.Array
+
+
+class Tasks(NamedTuple):
+    """What the network is trained on.
+
+    Attributes:
+        features: of the tokens `(B, N, TOKEN_FEATURES)`.
+        query: of the questions `(B, N, Q, QUERY_FEATURES)`.
+        target: index of the record asked for `(B, N, Q)`.
+        truth: `(y_target - level) / scale` `(B, N, Q)`.
+        log_scale: log of the anchor's scale `(B, N)`.
+        weight: 1 for a cutoff that counts, 0 for padding `(B, N)`.
+    """
+
+    features: jax.Array
+    query: jax.Array
+    target: jax.Array
+    truth: jax.Array
+    log_scale: jax.Array
+    weight: jax.Array
+
+
+class Context(NamedTuple):
+    """What of one curve is seen, as record indices.
+
+    Attributes:
+        first: index of the first record.
+        last: index of the last record of every token `(N,)`; T where there is none.
+        pooled: whether a token is the mean of its records, or its last record alone.
+        end: index of the record at the horizon.
+    """
+
+    first: jax.Array
+    last: jax.Array
+    pooled: jax.Array
+    end: jax.Array
+
+
+def draw_context(
+    key: jax.Array, length: jax.Array, records: int, tokens: int, augment: Augment
+) -> Context:
+    """Draws what is seen of a curve of `length` out of `records` records."""
+    odds, keys = jax.random.uniform(key, (4,)), jax.random.split(key, 6)
+    index = jnp.arange(records)
+    third = jnp.maximum(length // 3, 1)
+    first = jnp.where(
+        odds[0] < augment.truncated,
+        jax.random.randint(keys[1], (), 1, third + 1),
+        0,
+    )
+    end = jnp.where(
+        odds[1] < augment.shortened,
+        jax.random.randint(keys[2], (), third, length),
+        length - 1,
+    )
+    long = length > tokens
+    pooled = odds[2] < jnp.where(long, 0.7, augment.pooled)
+    thinned = ~pooled & (odds[3] < augment.thinned)
+    rate = jnp.exp(jax.random.uniform(keys[3], minval=jnp.log(0.1), maxval=0.0))
+    stride = jnp.round(1 / rate).astype(int)
+    regular = (index - first) % stride == 0
+    random = jax.random.uniform(keys[4], (records,)) < rate
+    kept = jnp.where(jax.random.bernoulli(keys[5]), regular, random)
+    # Powers of two, up to the one that fits a long curve into the context.
+    most = jnp.maximum(jnp.ceil(jnp.log2(length / tokens)), 2)
+    factor = 2 ** jnp.ceil(most * (1 + jnp.log(rate) / jnp.log(10.0))).astype(int)
+    full = (index - first) % factor == factor - 1
+    marks = jnp.where(pooled, full, jnp.where(thinned, kept, True))
+    marks &= (index >= first) & (index < length)
+    last = jnp.sort(jnp.where(marks, index, records))[:tokens]
+    # A thinned curve starts with the first record that is kept.
+    first = jnp.where(thinned, jnp.minimum(last[0], length - 1), first)
+    return Context(first, last, pooled, end)
+
+
+def _pool(y: jax.Array, seen: Context) -> tuple[jax.Array, jax.Array]:
+    """Value and record count of every token, both `(B, N)`."""
+    last = jnp.minimum(seen.last, y.shape[1] - 1)
+    before = jnp.concatenate([seen.first[:, None] - 1, last[:, :-1]], axis=1)
+    total = jnp.concatenate([jnp.zeros_like(y[:, :1]), jnp.cumsum(y, axis=1)], axis=1)
+    pooled = seen.pooled[:, None]
+    count = jnp.where(pooled, jnp.maximum(last - before, 1), 1)
+    record = jnp.take_along_axis(y, last, axis=1)
+    sums = jnp.take_along_axis(total, last + 1, axis=1) - jnp.take_along_axis(
+        total, jnp.maximum(before + 1, 0), axis=1
+    )
+    return jnp.where(count > 1, sums / count, record), count
+
+
+def make_tasks(
+    key: jax.Array, curves: Curves, targets: int, tokens: int, augment: Augment
+) -> Tasks:
+    """Turns curves into tasks.
+
+    Args:
+        key: PRNG key.
+        curves: B curves.
+        targets: questions per cutoff.
+        tokens: most tokens per curve.
+        augment: how curves are changed.
+
+    Returns:
+        Tasks with `min(T, tokens)` cutoffs per curve.
+    """
+    batch, records = curves.y.shape
+    tokens = min(records, tokens)
+    keys = jax.random.split(key, (2, batch))
+    seen = jax.vmap(lambda k, n: draw_context(k, n, records, tokens, augment))(
+        keys[0], curves.length
+    )
+    y = jnp.where(jnp.arange(records) < curves.length[:, None], curves.y, 0)
+    last = jnp.minimum(seen.last, records - 1)
+    value, count = _pool(y, seen)
+    step = jnp.take_along_axis(curves.steps, last, axis=1)
+    start = jnp.take_along_axis(curves.steps, seen.first[:, None], axis=1)[:, 0]
+    horizon = jnp.take_along_axis(curves.steps, seen.end[:, None], axis=1)[:, 0]
+    metric = Metric(horizon, curves.low, curves.high)
+
+    def read(stats, token):  # noqa: ANN001, ANN202
+        stats, anchor, features = observe(stats, metric, *token, start, jnp)
+        return stats, (anchor, features)
+
+    columns = (step.T, value.T, count.T.astype(y.dtype))
+    _, (anchor, features) = jax.lax.scan(
+        read, empty_stats(batch, jnp, y.dtype), columns
+    )
+    anchor = Anchor(*(field.T for field in anchor))  # fields (B, N)
+
+    left = jnp.maximum(seen.end[:, None] - last, 1)[..., None]
+    share = jax.vmap(lambda k: jax.random.uniform(k, (tokens, targets)))(keys[1])
+    share = share.at[..., 0].set(1.0)
+    ahead = jnp.clip(jnp.ceil(share * left).astype(int), 1, left)
+    target = jnp.minimum(last[..., None] + ahead, records - 1)
+    flat = target.reshape(batch, -1)
+    wanted = jnp.take_along_axis(y, flat, axis=1).reshape(target.shape)
+    asked = jnp.take_along_axis(curves.steps, flat, axis=1).reshape(target.shape)
+    query = query_features(
+        anchor, jnp.broadcast_to(horizon[:, None], last.shape), asked, jnp
+    )
+    valid = (seen.last < seen.end[:, None]) * curves.weight[:, None]
+    return Tasks(
+        features=jnp.swapaxes(features, 0, 1),
+        query=query,
+        target=target,
+        truth=(wanted - anchor.level[..., None]) / anchor.scale[..., None],
+        log_scale=jnp.log(anchor.scale),
+        weight=valid.astype(y.dtype),
+    )
