@@ -1,0 +1,88 @@
+"""Bayesian learning-curve extrapolation.
+
+    import lcpfn
+
+    model = lcpfn.load()
+    forecast = model.extrapolate([0.52, 0.61, 0.66], horizon=50, mode="max", bounds=(0, 1))
+    forecast.final.interval(0.9)
+
+Importing this package loads nothing else: JAX starts with the first `load`.
+"""
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import jax
+
+    from lcpfn.checkpoint import CheckpointError
+    from lcpfn.extrapolate import Model
+    from lcpfn.forecast import Forecast
+    from lcpfn.stopping import Decision, EarlyStopping
+
+try:
+    __version__ = version("lcpfn-jax")
+except PackageNotFoundError:  # a checkout that is not installed
+    __version__ = "0.0.0"
+
+# Without symbolic links (some Windows checkouts) priors/, train/, eval/ and checkpoints/
+# lie beside this package instead of inside it.
+if not (Path(__file__).parent / "priors").is_dir():
+    __path__.append(str(Path(__file__).parent.parent))
+
+_HOME = {
+    "CheckpointError": "lcpfn.checkpoint",
+    "Decision": "lcpfn.stopping",
+    "EarlyStopping": "lcpfn.stopping",
+    "Forecast": "lcpfn.forecast",
+    "Model": "lcpfn.extrapolate",
+}
+
+__all__ = [
+    "CheckpointError",
+    "Decision",
+    "EarlyStopping",
+    "Forecast",
+    "Model",
+    "load",
+]
+
+
+def load(
+    name: str | Path | None = None, *, device: "jax.Device | None" = None
+) -> "Model":
+    """Reads a checkpoint from disk; never from the network.
+
+    Args:
+        name: a bundled checkpoint such as "domhan", or the path of one. Default: the
+            best bundled one, "default" where there is one, else "domhan".
+        device: where to compute, a `jax.Device`. Default: the CPU, so that a forecast
+            inside a training process never takes the accelerator's memory. If nothing
+            in this process has imported JAX yet, JAX is confined to the CPU as well;
+            import jax first if you use it yourself.
+
+    Returns:
+        The model; `model.card` says what it was trained on and how it scored.
+
+    Raises:
+        CheckpointError: not found, damaged, foreign, or newer than this library.
+    """
+    from lcpfn.startup import confine_jax
+
+    if device is None:
+        confine_jax()
+    from lcpfn.extrapolate import load as load_model
+
+    return load_model(name, device)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'lcpfn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -36,7 +36,9 @@ def checksum(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
+        digest.update(
+            f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode()
+        )
         digest.update(content)
     return digest.hexdigest()
 
@@ -79,7 +81,9 @@ def find(name: str | Path | None) -> Path:
         for default in DEFAULTS:
             if default in bundled:
                 return BUNDLED / default
-        raise CheckpointError(f"no bundled checkpoint in {BUNDLED}; reinstall lcpfn-jax")
+        raise CheckpointError(
+            f"no bundled checkpoint in {BUNDLED}; reinstall lcpfn-jax"
+        )
     if str(name) in bundled:
         return BUNDLED / str(name)
     path = Path(name)

@@ -1,17 +1,25 @@
-"""Recorded curves: the user's records, and every check of what a user hands in."""
+"""Recorded curves: the user's records, and every check of what a user hands in.
+
+Non-finite values are observations too: the run had diverged at that step. They are
+never fed to the network. A finite value after them means that the run recovered, and
+they count as steps without a record; at the end of a curve they mean that the run is
+lost (`Records.diverged`). In a 2-D array NaN at the end of a row is padding instead.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lcpfn.metric import Bounds
+from lcpfn.metric import Bounds, Metric
+
+MOST_TARGETS = 512
 
 
 @dataclass(frozen=True)
 class Run:
-    """One recorded run.
+    """One recorded run, as read from a file.
 
     Attributes:
         name: identity of the run.
@@ -26,3 +34,203 @@ class Run:
     values: np.ndarray
     mode: str
     bounds: Bounds | None = None
+
+
+class Records(NamedTuple):
+    """One checked curve in model space (lower is better).
+
+    Attributes:
+        steps, values: the finite records `(n,)`, float64.
+        last_step: of the newest record, finite or not.
+        diverged: whether that newest record is not finite.
+        horizon: last step to predict.
+        targets: steps to predict, increasing `(s,)`.
+    """
+
+    steps: np.ndarray
+    values: np.ndarray
+    last_step: float
+    diverged: bool
+    horizon: float
+    targets: np.ndarray
+
+
+def _numbers(x: Any, what: str) -> np.ndarray:
+    """A float64 copy, or a ValueError that says what was got."""
+    try:
+        array = np.array(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{what} must be numbers, got {x!r:.80}") from None
+    return array
+
+
+def _is_nested(x: Any) -> bool:
+    """Whether x is a collection of curves and not one curve."""
+    if isinstance(x, np.ndarray):
+        return x.ndim > 1 or x.dtype == object
+    return isinstance(x, Sequence) and len(x) > 0 and np.ndim(x[0]) > 0
+
+
+def split_curves(curves: Any) -> tuple[list[np.ndarray], bool]:
+    """Separate curves of float64 values, and whether the user gave just one.
+
+    Args:
+        curves: one curve; a list of curves of any lengths; a 2-D array whose rows may
+            be padded with NaN at the end.
+
+    Raises:
+        ValueError: if it is none of these, or a curve has no record.
+    """
+    if isinstance(curves, str | bytes | dict) or not hasattr(curves, "__len__"):
+        raise ValueError(
+            "curves must be one sequence of values, a list of them, or a 2-D array, "
+            f"got {type(curves).__name__}"
+        )
+    if not isinstance(curves, np.ndarray) and hasattr(curves, "__array__"):
+        curves = np.asarray(curves)
+    if isinstance(curves, np.ndarray) and curves.ndim == 2 and curves.dtype != object:
+        rows = [_numbers(row, f"curve {i}") for i, row in enumerate(curves)]
+        rows = [row[: len(row) - np.isnan(row[::-1]).argmin()] for row in rows]
+        rows = [row[:0] if np.isnan(row).all() else row for row in rows]
+        single = False
+    elif _is_nested(curves):
+        rows = [_numbers(row, f"curve {i}") for i, row in enumerate(curves)]
+        single = False
+    else:
+        rows, single = [_numbers(curves, "the curve")], True
+    for i, row in enumerate(rows):
+        name = "the curve" if single else f"curve {i}"
+        if row.ndim != 1:
+            raise ValueError(
+                f"{name} must be one-dimensional, got an array of shape {row.shape}"
+            )
+        if not len(row):
+            raise ValueError(
+                f"{name} has no records; a forecast needs at least one observed value"
+            )
+    return rows, single
+
+
+def _per_curve(x: Any, count: int, what: str) -> list[Any]:
+    """One entry per curve: x itself for all, or its elements if it is nested."""
+    if x is None or not _is_nested(x):
+        return [x] * count
+    if len(x) != count:
+        raise ValueError(
+            f"{what} must be given per curve: {count} curves, got {len(x)}"
+        )
+    return list(x)
+
+
+def check_steps(steps: Any, count: int, name: str) -> np.ndarray:
+    """Steps of one curve: 1..count by default, else finite, >= 0 and increasing."""
+    if steps is None:
+        return np.arange(1.0, count + 1)
+    steps = _numbers(steps, f"steps of {name}")
+    if steps.shape != (count,):
+        raise ValueError(
+            f"steps of {name} must be one per value: {count} values, got steps of shape "
+            f"{steps.shape}"
+        )
+    if not np.isfinite(steps).all() or steps[0] < 0 or (np.diff(steps) <= 0).any():
+        raise ValueError(
+            f"steps of {name} must be finite, not negative and strictly increasing, got "
+            f"{steps[:8]}"
+        )
+    return steps
+
+
+def default_targets(steps: np.ndarray, horizon: float) -> np.ndarray:
+    """Every step after the last one up to the horizon, thinned to `MOST_TARGETS`.
+
+    A step is 1 where all recorded steps are whole numbers, else the median gap.
+    """
+    last, unit = steps[-1], 1.0
+    if (steps != np.round(steps)).any():
+        unit = float(np.median(np.diff(steps))) if len(steps) > 1 else float(steps[0])
+    count = int(np.ceil((horizon - last) / unit * (1 - 1e-12)))
+    ticks = np.arange(1, count + 1)
+    if count > MOST_TARGETS:
+        ticks = np.round(np.linspace(count / MOST_TARGETS, count, MOST_TARGETS))
+    targets = last + unit * ticks
+    targets[-1] = horizon
+    return targets
+
+
+def check_horizon(horizon: Any, name: str = "the curve") -> float:
+    """A finite positive number."""
+    number = _numbers(horizon, "horizon")
+    if number.shape != () or not np.isfinite(number) or number <= 0:
+        raise ValueError(
+            f"horizon of {name} must be one positive number, the last step to predict, "
+            f"got {horizon!r:.80}"
+        )
+    return float(number)
+
+
+def _check_targets(at: Any, last: float, horizon: float, name: str) -> np.ndarray:
+    targets = np.atleast_1d(_numbers(at, f"at of {name}"))
+    fine = (
+        targets.ndim == 1
+        and len(targets)
+        and np.isfinite(targets).all()
+        and (np.diff(targets) > 0).all()
+        and targets[0] > last
+        and targets[-1] <= horizon
+    )
+    if not fine:
+        raise ValueError(
+            f"at of {name} must be increasing steps after the last observed one "
+            f"({last:g}) and up to the horizon ({horizon:g}), got {at!r:.80}"
+        )
+    return targets
+
+
+def check_curves(
+    curves: Any, horizon: Any, metric: Metric, steps: Any = None, at: Any = None
+) -> tuple[list[Records], bool]:
+    """Checks everything `extrapolate` is given, before any number is computed.
+
+    Returns:
+        One `Records` per curve, and whether the user gave a single curve.
+
+    Raises:
+        ValueError: saying what was expected, what was got and what to do.
+    """
+    rows, single = split_curves(curves)
+    count = len(rows)
+    if count and np.ndim(horizon) and len(horizon) != count:
+        raise ValueError(
+            f"horizon must be one number or one per curve: {count} curves, got "
+            f"{len(horizon)}"
+        )
+    horizons = list(horizon) if np.ndim(horizon) else [horizon] * count
+    all_steps = _per_curve(steps, count, "steps")
+    targets = _per_curve(at, count, "at")
+    records = []
+    for i, values in enumerate(rows):
+        name = "the curve" if single else f"curve {i}"
+        metric.check(values, f"values of {name}")
+        own_steps = check_steps(all_steps[i], len(values), name)
+        end, last = check_horizon(horizons[i], name), float(own_steps[-1])
+        if end <= last:
+            raise ValueError(
+                f"horizon of {name} must lie after its last observed step {last:g}, got "
+                f"{end:g}"
+            )
+        if targets[i] is None:
+            wanted = default_targets(own_steps, end)
+        else:
+            wanted = _check_targets(targets[i], last, end, name)
+        finite = np.isfinite(values)
+        records.append(
+            Records(
+                own_steps[finite],
+                metric.sign * values[finite],
+                last,
+                not finite[-1],
+                end,
+                wanted,
+            )
+        )
+    return records, single

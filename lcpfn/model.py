@@ -66,11 +66,8 @@ class Mixture(NamedTuple):
     log_std: jax.Array
 
 
-class Cache(NamedTuple):
-    """Keys and values of past tokens, each `(layers, B, C, H, D / H)`."""
-
-    keys: jax.Array
-    values: jax.Array
+Memory = tuple[jax.Array, jax.Array]  # keys and values of one layer, (B, C, H, D/H)
+Cache = tuple[Memory, ...]  # of all layers
 
 
 class _Attention(nnx.Module):
@@ -88,9 +85,9 @@ class _Attention(nnx.Module):
     def __call__(
         self,
         x: jax.Array,
-        past: tuple[jax.Array, jax.Array] | None,
+        past: Memory | None,
         position: jax.Array,
-    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    ) -> tuple[jax.Array, Memory]:
         batch, tokens, width = x.shape
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads)
         q, k, v = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]  # (B, N, H, D/H)
@@ -134,9 +131,9 @@ class _Block(nnx.Module):
     def __call__(
         self,
         x: jax.Array,
-        past: tuple[jax.Array, jax.Array] | None,
+        past: Memory | None,
         position: jax.Array,
-    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    ) -> tuple[jax.Array, Memory]:
         mixed, memory = self.attention(self.norm1(x), past, position)
         x = x + mixed
         return x + self.gated(self.norm2(x)), memory
@@ -177,11 +174,9 @@ class _Network(nnx.Module):
         x = self.embed2(jax.nn.silu(self.embed1(features)))
         memories = []
         for i, block in enumerate(self.blocks):
-            past = None if cache is None else (cache.keys[i], cache.values[i])
-            x, memory = block(x, past, position)
+            x, memory = block(x, None if cache is None else cache[i], position)
             memories.append(memory)
-        keys, values = zip(*memories, strict=True)
-        return self.norm(x), Cache(jnp.stack(keys), jnp.stack(values))
+        return self.norm(x), tuple(memories)
 
     def answer(self, state: jax.Array, query: jax.Array) -> Mixture:
         asked = self.ask2(jax.nn.silu(self.ask1(query)))
@@ -210,14 +205,8 @@ def init(config: ModelConfig, key: jax.Array) -> Params:
 
 def empty_cache(config: ModelConfig, batch: int, tokens: int) -> Cache:
     """A cache with room for `tokens` tokens of each of `batch` curves."""
-    shape = (
-        config.layers,
-        batch,
-        tokens,
-        config.heads,
-        config.width // config.heads,
-    )
-    return Cache(jnp.zeros(shape), jnp.zeros(shape))
+    shape = (batch, tokens, config.heads, config.width // config.heads)
+    return tuple((jnp.zeros(shape), jnp.zeros(shape)) for _ in range(config.layers))
 
 
 def encode(

@@ -158,9 +158,7 @@ def observe(
         start=start,
         step=step,
         value=value,
-        level=xp.where(
-            new, value, stats.level + LEVEL_WEIGHT * (value - stats.level)
-        ),
+        level=xp.where(new, value, stats.level + LEVEL_WEIGHT * (value - stats.level)),
         slow_level=average(stats.slow_level, SLOW_WEIGHT, tokens, value),
         spread=root_mean_square(stats.spread, SCALE_WEIGHT),
         slow_spread=root_mean_square(stats.slow_spread, SLOW_WEIGHT),

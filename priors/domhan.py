@@ -53,8 +53,6 @@ def lcpfn_model(steps: jax.Array, observed: jax.Array | None = None) -> None:
     weighted_families(steps, ("pow3", "ilog2", "janoschek"), observed)
 
 
-
-
 LCPFN_PRIOR = Prior(
     lcpfn_model,
     name="lcpfn",

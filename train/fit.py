@@ -53,9 +53,7 @@ def batch_sharding(batch: int) -> tuple[NamedSharding, NamedSharding]:
         raise ValueError(
             f"batch must be a multiple of the number of devices, got {batch} for {count}"
         )
-    mesh = jax.make_mesh(
-        (count,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,)
-    )
+    mesh = jax.make_mesh((count,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
     return (
         NamedSharding(mesh, PartitionSpec("batch")),
         NamedSharding(mesh, PartitionSpec()),

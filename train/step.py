@@ -87,9 +87,7 @@ def log_probs(config: network.ModelConfig, params: Any, tasks: Tasks) -> jax.Arr
     return log_density(mixture, tasks.truth) - tasks.log_scale[..., None]
 
 
-def gradients(
-    config: TrainConfig, params: Any, tasks: Tasks
-) -> tuple[jax.Array, Any]:
+def gradients(config: TrainConfig, params: Any, tasks: Tasks) -> tuple[jax.Array, Any]:
     """Loss and gradient of a batch, accumulated over chunks of `config.chunk` curves.
 
     The arithmetic is that of the whole batch. Chunks keep the working set in the cache

@@ -1,0 +1,1 @@
+"""Released weights; see README.md beside this file."""

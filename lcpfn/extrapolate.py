@@ -1,0 +1,284 @@
+"""The model a user holds: weights on a device, and the calls that run them.
+
+Batches are padded to a few sizes, so that nothing is recompiled from call to call.
+"""
+
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lcpfn import checkpoint
+from lcpfn import model as network
+from lcpfn.context import Tokens, read_tokens
+from lcpfn.curves import Records, check_curves
+from lcpfn.forecast import Forecast
+from lcpfn.metric import Bounds, Metric
+from lcpfn.mixture import Mixture
+from lcpfn.paths import simulate
+from lcpfn.stream import Stream
+from lcpfn.tokens import Anchor, query_features
+
+ROWS = (1, 8, 64, 256)
+LENGTHS = (8, 16, 32, 64, 128)
+QUESTIONS = (1, 8, 32, 128, 512)
+
+
+def bucket(size: int, sizes: Sequence[int]) -> int:
+    """The smallest of `sizes` that holds `size`; beyond them, the next power of two."""
+    for candidate in sizes:
+        if size <= candidate:
+            return candidate
+    return 1 << (size - 1).bit_length()
+
+
+def pad_to(x: np.ndarray, size: int, axis: int = 0) -> np.ndarray:
+    """Repeats the last entry along an axis until it has `size` of them."""
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (0, size - x.shape[axis])
+    return np.pad(x, widths, mode="edge")
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _states(
+    config: network.ModelConfig, params: Any, features: jax.Array, last: jax.Array
+) -> jax.Array:
+    states, _ = network.encode(config, params, features)
+    return states[jnp.arange(states.shape[0]), last]
+
+
+_answers = functools.partial(jax.jit, static_argnums=0)(network.answer)
+
+
+class Model:
+    """A pre-trained network that extrapolates learning curves.
+
+    Made by `lcpfn.load`. Holds no state between calls; may be used from several
+    threads.
+
+    Attributes:
+        config: size of the network.
+        card: what the checkpoint says of itself.
+        path: where it was read from.
+        device: where it computes.
+    """
+
+    def __init__(
+        self,
+        params: network.Params,
+        config: network.ModelConfig,
+        card: dict,
+        path: Path | None = None,
+        device: jax.Device | None = None,
+    ) -> None:
+        self.config, self.card, self.path = config, card, path
+        self.device = device or jax.local_devices(backend="cpu")[0]
+        self.params = jax.device_put(params, self.device)
+        self._process = os.getpid()
+
+    def __repr__(self) -> str:
+        size = network.parameter_count(self.params)
+        return f"Model({self.name}, {size:,} parameters, on {self.device})"
+
+    @property
+    def name(self) -> str:
+        """Name of the checkpoint."""
+        return self.path.name if self.path else "unsaved"
+
+    def metric(self, mode: str, bounds: Bounds | None) -> Metric:
+        """Direction and bounds as this checkpoint treats them: hard, or as hints."""
+        hard = self.card.get("metric", {}).get("hard_bounds", True)
+        return Metric(mode, bounds, hard)
+
+    def check_process(self) -> None:
+        """Refuses to run in a forked child: XLA's threads do not survive a fork.
+
+        Raises:
+            RuntimeError: saying what to do instead.
+        """
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                f"this model was loaded in process {self._process} and used in its fork "
+                f"{os.getpid()}, where JAX would hang; start workers with the "
+                '"spawn" or "forkserver" method and call lcpfn.load() in each of them'
+            )
+
+    def extrapolate(
+        self,
+        curves: Any,
+        horizon: Any,
+        *,
+        mode: str,
+        bounds: Bounds | None = None,
+        steps: Any = None,
+        at: Any = None,
+    ) -> Forecast:
+        """Forecasts the rest of one or several curves.
+
+        Args:
+            curves: values of one curve; or a list of curves of any lengths; or a 2-D
+                array, rows padded with NaN at the end. Elsewhere NaN and infinity are
+                observations of a diverged run: they are left out as a gap in the curve,
+                and a curve that ends in one is forecast to stay lost.
+            horizon: last step to predict, in the unit of `steps`; one, or one per curve.
+            mode: "max" or "min": which way is better.
+            bounds: lowest and highest possible value, either may be None.
+            steps: steps of the values, strictly increasing; a list per curve if there
+                are several. Default 1..n.
+            at: steps to predict, a list per curve if they differ. Default: every step
+                after the last one up to the horizon, thinned to at most 512.
+
+        Returns:
+            The forecast, in the user's units and direction.
+
+        Raises:
+            ValueError: saying what was expected, what was got and what to do.
+        """
+        metric = self.metric(mode, bounds)
+        records, single = check_curves(curves, horizon, metric, steps, at)
+        self.check_process()
+        if not records:
+            raise ValueError("there are no curves to extrapolate")
+        parts = [
+            self._mixtures(records[i : i + ROWS[-1]], metric)
+            for i in range(0, len(records), ROWS[-1])
+        ]
+        widest = max(part.mean.shape[1] for part in parts)
+        mixture = Mixture(
+            *(
+                np.concatenate(
+                    [pad_to(x, widest, 1) if x.ndim > 1 else x for x in fields]
+                )
+                for fields in zip(*parts, strict=True)
+            )
+        )
+        return self.forecast(records, mixture, metric, single)
+
+    def stream(
+        self, horizon: float, *, mode: str, bounds: Bounds | None = None
+    ) -> Stream:
+        """A curve to be fed record by record; see `Stream.update`.
+
+        Args:
+            horizon: last step to predict.
+            mode: "max" or "min": which way is better.
+            bounds: lowest and highest possible value, either may be None.
+        """
+        self.check_process()
+        return Stream(self, horizon, self.metric(mode, bounds))
+
+    def forecast(
+        self, records: list[Records], mixture: Mixture, metric: Metric, single: bool
+    ) -> Forecast:
+        """Wraps mixtures of `(batch, targets + 1)`, the horizon last, for the user."""
+        lost = np.array([r.diverged for r in records])
+        widest = max(len(r.targets) for r in records)
+        steps = np.full((len(records), widest), np.nan)
+        for row, r in zip(steps, records, strict=True):
+            row[: len(r.targets)] = r.targets
+        ends = np.array([r.horizon for r in records])
+        inner = Mixture(*(x[:, :-1] for x in mixture))
+        outer = Mixture(*(x[:, -1] for x in mixture))
+
+        def paths(n: int, seed: int) -> np.ndarray:
+            self.check_process()
+            drawn = simulate(self.config, self.params, records, metric, n, seed)
+            return drawn[:, 0] if single else drawn
+
+        if single and not widest:  # the curve has reached its horizon
+            return Forecast(
+                steps[0], lost[0], metric, Mixture(*(x[0] for x in inner)), None, None
+            )
+        if single:
+            lost, steps, ends = lost[0], steps[0], ends[0]
+            inner, outer = (
+                Mixture(*(x[0] for x in inner)),
+                Mixture(*(x[0] for x in outer)),
+            )
+        final = Forecast(np.asarray(ends), lost, metric, outer, None, None)
+        return Forecast(steps, lost, metric, inner, final, paths)
+
+    def _mixtures(self, records: list[Records], metric: Metric) -> Mixture:
+        """Predicted mixtures at the targets and, last, the horizon, user's units."""
+        # A curve without any finite value has nothing to encode; its forecast is
+        # overruled by `diverged`, so any record serves in its place.
+        known = [
+            r if len(r.values) else r._replace(steps=np.ones(1), values=np.zeros(1))
+            for r in records
+        ]
+        tokens = read_tokens(known, metric, self.config.context)
+        rows = bucket(len(records), ROWS)
+        length = bucket(int(tokens.count.max()), LENGTHS)
+        features = pad_to(pad_to(tokens.features, length, 1), rows)
+        with jax.default_device(self.device):
+            state = _states(
+                self.config, self.params, features, pad_to(tokens.count - 1, rows)
+            )
+        return self.answer(state, tokens.anchor, known, metric)
+
+    def answer(
+        self, state: jax.Array, anchor: Anchor, records: list[Records], metric: Metric
+    ) -> Mixture:
+        """Asks the states of several cutoffs for the targets of their records.
+
+        Args:
+            state: `(rows, D)`, rows beyond the records are padding.
+            anchor: of the cutoffs, fields `(batch,)`.
+            records: horizon and targets.
+            metric: direction and bounds.
+
+        Returns:
+            Mixture `(batch, widest + 1, K)` in the user's units; the horizon is last.
+        """
+        widest = max(len(r.targets) for r in records)
+        questions = bucket(widest + 1, QUESTIONS)
+        targets = np.stack(
+            [pad_to(np.append(r.targets, r.horizon), questions) for r in records]
+        )
+        horizon = np.array([r.horizon for r in records])
+        query = query_features(anchor, horizon, targets, np).astype(np.float32)
+        with jax.default_device(self.device):
+            mixture = _answers(
+                self.config, self.params, state, pad_to(query, state.shape[0])
+            )
+        # The horizon is asked for last, in the padding; bring it behind the targets.
+        pick = np.append(np.arange(widest), questions - 1)
+        log_weight, mean, log_std = (
+            np.asarray(x, np.float64)[: len(records), pick] for x in mixture
+        )
+        return in_user_units(log_weight, mean, log_std, anchor, metric)
+
+
+def in_user_units(
+    log_weight: np.ndarray,
+    mean: np.ndarray,
+    log_std: np.ndarray,
+    anchor: Anchor,
+    metric: Metric,
+) -> Mixture:
+    """Moves mixtures `(batch, targets, K)` from anchor units to the user's."""
+    level, scale = anchor.level[:, None, None], anchor.scale[:, None, None]
+    weight = np.exp(log_weight)
+    low, high = -np.inf, np.inf
+    if metric.hard:
+        low, high = sorted((metric.sign * metric.low, metric.sign * metric.high))
+    shape = mean.shape[:-1]
+    return Mixture(
+        weight / weight.sum(-1, keepdims=True),
+        metric.sign * (level + scale * mean),
+        scale * np.exp(log_std),
+        np.full(shape, low),
+        np.full(shape, high),
+    )
+
+
+def load(name: str | Path | None = None, device: jax.Device | None = None) -> Model:
+    """Reads a checkpoint; see `lcpfn.load`."""
+    path = checkpoint.find(name)
+    params, config, card = checkpoint.restore(path)
+    return Model(params, config, card, path, device)

@@ -1,0 +1,188 @@
+"""A forecast: what one asks of the predicted distribution, in the user's units."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lcpfn.metric import Metric
+from lcpfn.mixture import Mixture
+
+# Paths simulated at least, so that the ranks of few paths still mean something.
+LEAST_PATHS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Predicted distribution of a metric at later steps of one or several curves.
+
+    Shapes below are `(steps,)` for one curve and `(batch, steps)` for several; where
+    curves have different numbers of steps, the shorter ones end in NaN. Arguments `y`
+    are in the user's units and broadcast against that shape. All arrays are NumPy.
+
+    A curve whose newest record was NaN or infinite has diverged: it counts as the worst
+    possible value (the bound, or infinity) with certainty, and is never better.
+
+    Attributes:
+        steps: steps predicted.
+        diverged: whether each curve has diverged; a bool for one curve.
+        metric: direction and bounds.
+    """
+
+    steps: np.ndarray
+    diverged: np.ndarray
+    metric: Metric
+    _mixture: Mixture
+    _final: "Forecast | None"
+    _simulate: Callable[[int, int], np.ndarray] | None
+
+    def __repr__(self) -> str:
+        if not self.steps.size:
+            return "Forecast(no steps remain)"
+        shape = "x".join(map(str, self.steps.shape)) or "1"
+        span = f"{np.nanmin(self.steps):g}..{np.nanmax(self.steps):g}"
+        return f"Forecast({shape} steps {span}, mode={self.metric.mode!r})"
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, index: int) -> "Forecast":
+        """Forecast of one curve of a batch."""
+        if np.ndim(self.diverged) == 0:
+            raise TypeError(
+                "this is the forecast of one curve; only batches are indexed"
+            )
+        keep = ~np.isnan(self.steps[index])
+        parts = (part[index] for part in self._mixture)
+        if np.ndim(keep):
+            parts = (part[keep] if part.ndim else part for part in parts)
+        simulate = self._simulate
+        return Forecast(
+            self.steps[index][keep] if np.ndim(keep) else self.steps[index],
+            self.diverged[index],
+            self.metric,
+            Mixture(*parts),
+            None if self._final is None else self._final[index],
+            None
+            if simulate is None
+            else lambda n, seed: simulate(n, seed)[:, index][:, keep],
+        )
+
+    @property
+    def final(self) -> "Forecast":
+        """The forecast at the horizon alone: the same without the axis of steps."""
+        if self._final is None:
+            raise ValueError(
+                "there is no forecast at the horizon: no steps remain, or this is it"
+            )
+        return self._final
+
+    @property
+    def worst(self) -> float:
+        """The worst possible value: the bound on the bad side, or infinity."""
+        return self.metric.sign * self.metric.high
+
+    def _result(self, value: np.ndarray, if_diverged: Any) -> Any:
+        lost = np.asarray(self.diverged)
+        lost = lost if self.steps.ndim == lost.ndim else lost[..., None]
+        value = np.where(lost, if_diverged, value)
+        value = np.where(np.isnan(self.steps), np.nan, value)
+        return value if value.ndim else float(value)
+
+    def mean(self) -> np.ndarray:
+        """Expected value."""
+        return self._result(self._mixture.moments()[0], self.worst)
+
+    def std(self) -> np.ndarray:
+        """Standard deviation."""
+        return self._result(self._mixture.moments()[1], 0.0)
+
+    def median(self) -> np.ndarray:
+        """Median."""
+        return self.quantile(0.5)
+
+    def quantile(self, q: float | np.ndarray) -> np.ndarray:
+        """Quantiles: q scalar or 1-D in [0, 1]; a 1-D q leads the result's axes.
+
+        Raises:
+            ValueError: for q outside [0, 1].
+        """
+        levels = np.asarray(q, float)
+        if levels.ndim > 1 or not np.all((levels >= 0) & (levels <= 1)):
+            raise ValueError(
+                f"q must be a number or a 1-D sequence in [0, 1], got {q!r:.80}"
+            )
+        spread = levels.reshape(levels.shape + (1,) * self.steps.ndim)
+        shape = levels.shape + self.steps.shape
+        values = self._mixture.quantile(np.broadcast_to(spread, shape))
+        return self._result(values, self.worst)
+
+    def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """Central interval that holds `level` of the mass: (low, high)."""
+        if not 0 < level < 1:
+            raise ValueError(f"level must lie between 0 and 1, got {level!r}")
+        low, high = self.quantile(np.array([(1 - level) / 2, (1 + level) / 2]))
+        return low, high
+
+    def cdf(self, y: float | np.ndarray) -> np.ndarray:
+        """P(value <= y)."""
+        y = np.asarray(y, float)
+        return self._result(self._mixture.cdf(y), (y >= self.worst) * 1.0)
+
+    def log_prob(self, y: float | np.ndarray) -> np.ndarray:
+        """Log-density at y, per unit of the metric; -inf outside hard bounds."""
+        y = np.asarray(y, float)
+        lost = np.where(y == self.worst, np.inf, -np.inf)
+        return self._result(self._mixture.log_prob(y), lost)
+
+    def prob_above(self, y: float | np.ndarray) -> np.ndarray:
+        """P(value > y)."""
+        return 1.0 - self.cdf(y)
+
+    def prob_better(self, y: float | np.ndarray) -> np.ndarray:
+        """P(value is better than y): above it for "max", below it for "min"."""
+        if self.metric.mode == "max":
+            return self.prob_above(y)
+        y = np.asarray(y, float)
+        return self._result(self._mixture.cdf(y), 0.0)
+
+    def expected_improvement(self, best: float | np.ndarray) -> np.ndarray:
+        """E[max(improvement on `best`, 0)], in the metric's units, never negative."""
+        best = np.asarray(best, float)
+        below = self._mixture.expected_shortfall(best)
+        if self.metric.mode == "max":
+            # E[(Y - best)+] = E[Y] - best + E[(best - Y)+]
+            below = np.maximum(self._mixture.moments()[0] - best + below, 0.0)
+        return self._result(below, 0.0)
+
+    def paths(self, n: int, seed: int = 0) -> np.ndarray:
+        """Joint sample trajectories `(n, steps)`, `(n, batch, steps)` for several curves.
+
+        Sampled points are fed back through the network, so that a path remembers where
+        it has been. The ranks of the simulated values at every step are then filled
+        with quantiles of the forecast (ensemble copula coupling, Schefzik et al. 2013),
+        so that paths have exactly the marginals that `quantile` and `cdf` report.
+
+        Args:
+            n: number of paths.
+            seed: the same seed gives the same paths.
+        """
+        if not isinstance(n, int | np.integer) or n < 1:
+            raise ValueError(f"n must be a positive integer, got {n!r}")
+        if self._simulate is None:
+            raise ValueError("paths need a forecast over steps; this one has none")
+        count = max(int(n), LEAST_PATHS)
+        count = 1 << (count - 1).bit_length()
+        simulated = self._simulate(count, seed)
+        rng = np.random.default_rng(seed)
+        jitter = rng.random(simulated.shape)
+        rank = np.argsort(np.argsort(simulated, axis=0, kind="stable"), axis=0)
+        values = self._mixture.quantile((rank + jitter) / count)[:n]
+        return self._result(values, self.worst)
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draws the fan of this forecast; see `lcpfn.plot.fan`."""
+        from lcpfn.plot import fan
+
+        return fan(self, ax=ax, **options)

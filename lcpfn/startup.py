@@ -1,0 +1,42 @@
+"""How JAX starts when it is lcpfn that starts it.
+
+A forecast often runs inside somebody else's training process. By default JAX would
+reserve three quarters of the GPU's memory at its first operation.
+"""
+
+import os
+import sys
+
+
+def confine_jax() -> None:
+    """Keeps JAX off the accelerators if nobody else in this process uses JAX.
+
+    Whoever imported jax before, or set JAX_PLATFORMS, is left alone; the model is then
+    placed on the CPU device explicitly.
+    """
+    if "jax" in sys.modules or "JAX_PLATFORMS" in os.environ:
+        return
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+
+
+def enable_compilation_cache() -> None:
+    """Keeps compiled programs on disk between processes.
+
+    In `LCPFN_CACHE`, by default `$XDG_CACHE_HOME/lcpfn`; an empty LCPFN_CACHE turns it
+    off. A cache set up by the user through JAX itself is left alone. Used by the command
+    line; libraries should not write to disk unasked.
+    """
+    default = os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "lcpfn"
+    )
+    folder = os.environ.get("LCPFN_CACHE", default)
+    if not folder:
+        return
+    import jax
+
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)

@@ -1,0 +1,193 @@
+"""A curve that arrives record by record.
+
+Keys and values of past tokens are kept on the device, so an update encodes one token.
+Records beyond the context are pooled (see `lcpfn.tokens`): the newest token is then
+rewritten until its block is full, and whenever the pooling factor doubles the curve is
+read again, half as many tokens long. That happens at 129, 257, 513, ... records, so the
+work per update does not grow with the length of the curve.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from lcpfn import model as network
+from lcpfn.context import model_metric, pool
+from lcpfn.curves import Records, check_horizon, default_targets
+from lcpfn.forecast import Forecast
+from lcpfn.metric import Metric
+from lcpfn.tokens import Anchor, empty_stats, observe, pool_factor
+
+if TYPE_CHECKING:
+    from lcpfn.extrapolate import Model
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
+def _append(
+    config: network.ModelConfig,
+    params: Any,
+    cache: network.Cache,
+    token: jax.Array,
+    position: jax.Array,
+) -> tuple[jax.Array, network.Cache]:
+    states, cache = network.encode(config, params, token[:, None], cache, position)
+    return states[:, 0], cache
+
+
+class Stream:
+    """One curve in progress; made by `Model.stream`.
+
+    Attributes:
+        steps, values: all records so far, the user's units.
+        horizon: last step to predict.
+        metric: direction and bounds.
+    """
+
+    def __init__(self, model: "Model", horizon: float, metric: Metric) -> None:
+        self.model, self.metric = model, metric
+        self.horizon = check_horizon(horizon)
+        self.steps: list[float] = []
+        self.values: list[float] = []
+        self._finite: list[int] = []  # positions of the finite records
+        self._factor = 1
+        self._metric = model_metric(metric, [self.horizon])
+        self._restart()
+
+    def _restart(self) -> None:
+        self._stats = empty_stats(1, np, np.float64)
+        self._anchor = Anchor(*np.zeros((4, 1)))
+        self._tokens = 0  # complete ones; the newest may still be filling
+        self._state: Any = None
+        with jax.default_device(self.model.device):
+            config = self.model.config
+            self._cache = network.empty_cache(config, 1, config.context)
+
+    def next_step(self) -> float:
+        """The step that `update` assumes when none is given: the last one plus 1."""
+        return self.steps[-1] + 1 if self.steps else 1.0
+
+    def check(self, value: float, step: float | None) -> tuple[float, float]:
+        """The record as numbers, or a ValueError; changes nothing."""
+        try:
+            number = float(value)
+            at = self.next_step() if step is None else float(step)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"a record is a number at a step, got {value!r:.80} at {step!r:.80}"
+            ) from None
+        self.metric.check(np.array([number]), f"the value at step {at:g}")
+        if not np.isfinite(at) or at < 0:
+            raise ValueError(f"step must be a finite number >= 0, got {step!r}")
+        if self.steps and at <= self.steps[-1]:
+            raise ValueError(
+                f"steps must increase: the last one was {self.steps[-1]:g}, got {at:g}; "
+                "start a new stream if the run restarted"
+            )
+        if at > self.horizon:
+            raise ValueError(
+                f"step {at:g} lies beyond the horizon {self.horizon:g}; start a stream "
+                "with a later horizon"
+            )
+        return number, at
+
+    def extend(self, values: Sequence[float], steps: Sequence[float]) -> None:
+        """Takes several records without asking for a forecast."""
+        for value, step in zip(values, steps, strict=True):
+            self._add(*self.check(value, step))
+
+    def update(self, value: float, step: float | None = None) -> Forecast:
+        """Takes one record and forecasts the rest.
+
+        Args:
+            value: the metric, in the user's units; NaN or infinity: the run diverged.
+            step: its step; default: the last one plus 1.
+
+        Returns:
+            Forecast of every later step up to the horizon; at the horizon itself one
+            without steps.
+
+        Raises:
+            ValueError: a step not after the last one or beyond the horizon, a value
+                outside hard bounds. The stream is then as it was before.
+        """
+        self.model.check_process()
+        self._add(*self.check(value, step))
+        return self.forecast()
+
+    def _add(self, value: float, step: float) -> None:
+        self.steps.append(step)
+        self.values.append(value)
+        if not np.isfinite(value):
+            return
+        self._finite.append(len(self.values) - 1)
+        factor = pool_factor(len(self._finite), self.model.config.context)
+        first = (len(self._finite) - 1) // factor * factor
+        if factor != self._factor:
+            self._factor, first = factor, 0
+            self._restart()
+        self._encode(first)
+
+    def _encode(self, first: int) -> None:
+        """Encodes the blocks of finite records from number `first` on."""
+        index = self._finite[first:]
+        steps = np.array([self.steps[i] for i in index])
+        values = self.metric.sign * np.array([self.values[i] for i in index])
+        start = np.array([self.steps[self._finite[0]]])
+        for step, mean, count in zip(*pool(steps, values, self._factor), strict=True):
+            stats, self._anchor, token = observe(
+                self._stats,
+                self._metric,
+                np.array([step]),
+                np.array([mean]),
+                np.array([count]),
+                start,
+                np,
+            )
+            with jax.default_device(self.model.device):
+                self._state, self._cache = _append(
+                    self.model.config,
+                    self.model.params,
+                    self._cache,
+                    token.astype(np.float32),
+                    np.array([self._tokens]),
+                )
+            if count == self._factor:
+                self._stats, self._tokens = stats, self._tokens + 1
+
+    def records(self) -> Records:
+        """What is known now, in model space."""
+        last = self.steps[-1]
+        targets = np.empty(0)
+        if last < self.horizon:
+            targets = default_targets(np.array(self.steps), self.horizon)
+        return Records(
+            np.array([self.steps[i] for i in self._finite]),
+            self.metric.sign * np.array([self.values[i] for i in self._finite]),
+            last,
+            not np.isfinite(self.values[-1]),
+            self.horizon,
+            targets,
+        )
+
+    def forecast(self) -> Forecast:
+        """Forecast from the records so far.
+
+        Raises:
+            ValueError: if there are none yet.
+        """
+        if not self.steps:
+            raise ValueError("this stream has no records yet; update it first")
+        records = self.records()
+        if self._state is None:  # nothing finite yet
+            return self.model.extrapolate(
+                self.values,
+                self.horizon,
+                mode=self.metric.mode,
+                bounds=self.metric.bounds,
+                steps=self.steps,
+            )
+        mixture = self.model.answer(self._state, self._anchor, [records], self.metric)
+        return self.model.forecast([records], mixture, self.metric, single=True)
