@@ -5,7 +5,7 @@ and never depends on whether records came one by one or all at once.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,14 +27,14 @@ class Tokens(NamedTuple):
 
     Attributes:
         features: `(B, N, TOKEN_FEATURES)` float32.
-        count: tokens of each curve `(B,)`.
+        length: tokens of each curve `(B,)`.
         stats: after the last token, fields `(B,)`.
         anchor: of the last token, fields `(B,)`.
         metric: horizons and bounds, fields `(B,)`.
     """
 
     features: np.ndarray
-    count: np.ndarray
+    length: np.ndarray
     stats: Stats
     anchor: Anchor
     metric: Metric
@@ -63,7 +63,10 @@ def model_metric(metric: UserMetric, horizons: Sequence[float]) -> Metric:
     )
 
 
-def select(mask: np.ndarray, new: tuple, old: tuple) -> tuple:
+Row = TypeVar("Row", Stats, Anchor)
+
+
+def select(mask: np.ndarray, new: Row, old: Row) -> Row:
     """Row-wise choice between two tuples of `(B,)` arrays."""
     return type(new)(*(np.where(mask, n, o) for n, o in zip(new, old, strict=True)))
 

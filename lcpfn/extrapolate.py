@@ -213,11 +213,11 @@ class Model:
         ]
         tokens = read_tokens(known, metric, self.config.context)
         rows = bucket(len(records), ROWS)
-        length = bucket(int(tokens.count.max()), LENGTHS)
+        length = bucket(int(tokens.length.max()), LENGTHS)
         features = pad_to(pad_to(tokens.features, length, 1), rows)
         with jax.default_device(self.device):
             state = _states(
-                self.config, self.params, features, pad_to(tokens.count - 1, rows)
+                self.config, self.params, features, pad_to(tokens.length - 1, rows)
             )
         return self.answer(state, tokens.anchor, known, metric)
 

@@ -137,7 +137,7 @@ def _one(
             drawn = _roll(
                 config,
                 params,
-                (spread(features), np.repeat(tokens.count, rows)),
+                (spread(features), np.repeat(tokens.length, rows)),
                 Stats(*map(spread, stats)),
                 Anchor(*map(spread, anchor)),
                 Metric(*map(spread, bounds)),

@@ -6,6 +6,7 @@ value to beat, or the run's own best where that is better: a run is worth contin
 for what it has not reached yet.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -201,6 +202,19 @@ class EarlyStopping:
         stream = self._open()
         forecast = stream.update(value, step)
         decision, self._streak = judge(self.rule, stream.values, forecast, self._streak)
+        return decision
+
+    def replay(self, values: Iterable[float], steps: Iterable[float]) -> Decision:
+        """Takes a run's records at once and decides at the newest one.
+
+        The same as `update` record by record, but for `patience`: decisions in between
+        are not made.
+        """
+        stream = self._open()
+        stream.extend(values, steps)
+        decision, self._streak = judge(
+            self.rule, stream.values, stream.forecast(), self._streak
+        )
         return decision
 
     def state_dict(self) -> dict[str, Any]:

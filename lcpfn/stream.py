@@ -8,7 +8,7 @@ work per update does not grow with the length of the curve.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -93,7 +93,7 @@ class Stream:
             )
         return number, at
 
-    def extend(self, values: Sequence[float], steps: Sequence[float]) -> None:
+    def extend(self, values: Iterable[float], steps: Iterable[float]) -> None:
         """Takes several records without asking for a forecast."""
         for value, step in zip(values, steps, strict=True):
             self._add(*self.check(value, step))

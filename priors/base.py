@@ -145,7 +145,9 @@ def draw(prior: Prior, key: jax.Array, n: int, oversample: int = 6) -> Draws:
     empty = tuple(jnp.zeros((n, *shape.shape), shape.dtype) for shape in shapes)
     start = (jnp.int32(0), jnp.int32(0), jnp.int32(0), empty)
     filled, rounds, hits, rows = jax.lax.while_loop(unfilled, fill, start)
-    return Draws(*rows, jnp.arange(n) < filled, hits / (rounds * size))
+    y, curve, log_prob = rows
+    accepted = jnp.arange(n) < filled
+    return Draws(y, curve, log_prob, accepted, hits / (rounds * size))
 
 
 def load_prior(name: str) -> Prior:

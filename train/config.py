@@ -54,6 +54,7 @@ class TrainConfig:
         save_every: steps between checkpoints.
         keep: checkpoints kept.
         validation: held-out curves scored with every checkpoint.
+        origin: what a finetuning run starts from and learns from, to tell runs apart.
     """
 
     prior: str = "lcpfn"
@@ -74,6 +75,7 @@ class TrainConfig:
     save_every: int = 500
     keep: int = 2
     validation: int = 512
+    origin: str = ""
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "targets", "average", "log_every", "save_every"):

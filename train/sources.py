@@ -39,7 +39,8 @@ def prior_source(prior: Prior, shard: Shard = lambda x: x) -> Source:
     def sample(key: jax.Array, n: int) -> Curves:
         keys = shard(jax.random.split(key, n))
         draws = jax.vmap(lambda k: draw(prior, k, 1, oversample=8))(keys)
-        single = Draws(*(rows[:, 0] for rows in draws[:4]), draws.acceptance)
+        y, curve, log_prob, accepted = (rows[:, 0] for rows in draws[:4])
+        single = Draws(y, curve, log_prob, accepted, draws.acceptance)
         return jax.tree.map(shard, from_draws(prior, single))
 
     return sample
@@ -54,39 +55,36 @@ def recorded_curves(runs: Sequence[Run]) -> Curves:
     Raises:
         ValueError: if no run is left.
     """
-    rows = []
+    values, steps, bounds = [], [], []
     for run in runs:
         finite = np.isfinite(run.values)
-        length = int(finite.argmin()) if not finite.all() else len(run.values)
+        length = len(finite) if finite.all() else int(finite.argmin())
         if length < 3:
             continue
         metric = Metric(run.mode, run.bounds)
         size = float(np.median(np.abs(run.values[:length]))) or 1.0
-        rows.append(
-            (
-                metric.sign * run.values[:length] / size,
-                run.steps[:length],
-                metric.low / size,
-                metric.high / size,
-            )
-        )
-    if not rows:
+        values.append(metric.sign * run.values[:length] / size)
+        steps.append(run.steps[:length])
+        bounds.append((metric.low / size, metric.high / size))
+    if not values:
         raise ValueError(
             f"none of {len(runs)} runs has three finite values or more; "
             "finetuning needs finished runs"
         )
-    longest = max(len(y) for y, *_ in rows)
-    padded = [
-        [np.pad(row[i], (0, longest - len(row[i])), mode="edge") for row in rows]
-        for i in (0, 1)
-    ]
+    lengths = [len(y) for y in values]
+
+    def padded(rows: list[np.ndarray]) -> jax.Array:
+        table = [np.pad(row, (0, max(lengths) - len(row)), mode="edge") for row in rows]
+        return jnp.asarray(np.stack(table), jnp.float32)
+
+    low, high = jnp.asarray(bounds, jnp.float32).T
     return Curves(
-        y=jnp.asarray(np.stack(padded[0]), jnp.float32),
-        steps=jnp.asarray(np.stack(padded[1]), jnp.float32),
-        length=jnp.asarray([len(row[0]) for row in rows]),
-        low=jnp.asarray([row[2] for row in rows], jnp.float32),
-        high=jnp.asarray([row[3] for row in rows], jnp.float32),
-        weight=jnp.ones(len(rows)),
+        y=padded(values),
+        steps=padded(steps),
+        length=jnp.asarray(lengths),
+        low=low,
+        high=high,
+        weight=jnp.ones(len(values)),
     )
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lcpfn.tokens import Anchor, Metric, empty_stats, observe, query_features
+from lcpfn.tokens import Anchor, Metric, Stats, empty_stats, observe, query_features
 from lcpfn.train.config import Augment
 
 
@@ -149,15 +149,15 @@ def make_tasks(
     horizon = jnp.take_along_axis(curves.steps, seen.end[:, None], axis=1)[:, 0]
     metric = Metric(horizon, curves.low, curves.high)
 
-    def read(stats, token):  # noqa: ANN001, ANN202
-        stats, anchor, features = observe(stats, metric, *token, start, jnp)
+    def read(stats: Stats, token: tuple) -> tuple:
+        at, mean, pooled = token
+        stats, anchor, features = observe(stats, metric, at, mean, pooled, start, jnp)
         return stats, (anchor, features)
 
     columns = (step.T, value.T, count.T.astype(y.dtype))
-    _, (anchor, features) = jax.lax.scan(
-        read, empty_stats(batch, jnp, y.dtype), columns
-    )
-    anchor = Anchor(*(field.T for field in anchor))  # fields (B, N)
+    empty = empty_stats(batch, jnp, y.dtype)
+    anchors, features = jax.lax.scan(read, empty, columns)[1]  # (N, B, ...)
+    anchor = Anchor(*(field.T for field in anchors))
 
     left = jnp.maximum(seen.end[:, None] - last, 1)[..., None]
     share = jax.vmap(lambda k: jax.random.uniform(k, (tokens, targets)))(keys[1])

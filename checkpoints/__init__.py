@@ -1,1 +1,0 @@
-"""Released weights; see README.md beside this file."""

@@ -1,0 +1,107 @@
+"""Adapts a checkpoint to somebody's own finished runs.
+
+Half of every batch are recorded runs, half fresh curves of the checkpoint's prior, so
+that the network keeps what it knew. Every fifth run is held out and scored before and
+after.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from lcpfn import checkpoint as store
+from lcpfn.curves import Run
+from lcpfn.model import ModelConfig
+from lcpfn.train.config import TrainConfig
+from lcpfn.train.fit import find_prior, fit
+from lcpfn.train.sources import (
+    mixed_source,
+    prior_source,
+    recorded_curves,
+    recorded_source,
+)
+from lcpfn.train.step import log_probs
+from lcpfn.train.tasks import Curves, make_tasks
+from lcpfn.train.validate import UNCHANGED
+
+HELD_OUT = 5
+SHARE = 0.5
+
+
+def fingerprint(runs: Sequence[Run]) -> str:
+    """Short hash of recorded runs, so that a resumed run cannot change its data."""
+    digest = hashlib.sha256()
+    for run in runs:
+        digest.update(run.steps.tobytes() + run.values.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def score(config: ModelConfig, params: Any, curves: Curves) -> float:
+    """Mean log-density of later records over all cutoffs, per record."""
+    key = jax.random.key(0)
+    tasks = make_tasks(key, curves, 8, config.context, UNCHANGED)
+    each = jax.jit(partial(log_probs, config))(params, tasks).mean(-1)
+    return float(np.sum(each * tasks.weight) / np.sum(tasks.weight))
+
+
+def finetune(
+    runs: Sequence[Run],
+    out: str | Path,
+    *,
+    checkpoint: str | Path | None = None,
+    steps: int = 400,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Trains on, from a checkpoint, with recorded runs mixed into its prior.
+
+    Args:
+        runs: finished runs, five or more.
+        out: directory of the run; `out/release` is the adapted checkpoint.
+        checkpoint: name or path of where to start; default: the default checkpoint.
+        steps: optimizer steps.
+        progress: show a progress bar.
+
+    Returns:
+        Path of the adapted checkpoint, and the log-density of held-out runs before and
+        after, in nats per record.
+
+    Raises:
+        ValueError: with fewer than five usable runs.
+    """
+    if len(runs) < HELD_OUT:
+        raise ValueError(
+            f"finetuning needs at least {HELD_OUT} finished runs, got {len(runs)}"
+        )
+    params, model, card = store.restore(store.find(checkpoint))
+    bank = recorded_curves(runs)
+    rows = np.arange(bank.y.shape[0])
+    held = jax.tree.map(lambda x: x[rows % HELD_OUT == 0], bank)
+    seen = jax.tree.map(lambda x: x[rows % HELD_OUT != 0], bank)
+    config = TrainConfig(
+        prior=card["training"]["prior"],
+        model=model,
+        steps=steps,
+        learning_rate=2e-3,
+        adam_learning_rate=2e-4,
+        warmup=min(50, steps // 4),
+        average=max(steps // 10, 1),
+        save_every=max(steps // 2, 1),
+        seed=card["training"]["seed"] + 1,
+        origin=f"{card['checksum'][:23]} on {len(runs)} runs {fingerprint(runs)}",
+    )
+    prior = find_prior(config.prior)
+    source = mixed_source(prior_source(prior), recorded_source(seen), SHARE)
+    release = fit(config, out, source=source, start=params, progress=progress)
+    adapted, *_ = store.restore(release)
+    return {
+        "checkpoint": str(release),
+        "runs": len(runs),
+        "held_out_runs": int(held.y.shape[0]),
+        "log_prob_before": score(model, params, held),
+        "log_prob_after": score(model, adapted, held),
+    }
