@@ -77,12 +77,10 @@ def read_tokens(records: Sequence[Records], metric: UserMetric, context: int) ->
         pool(r.steps, r.values, pool_factor(len(r.values), context)) for r in records
     ]
     count = np.array([len(values) for _, values, _ in pooled])
-    padded = [
-        np.stack(
-            [np.pad(p[i], (0, count.max() - len(p[i])), mode="edge") for p in pooled]
-        )
-        for i in range(3)
-    ]
+    padded = np.empty((3, len(records), int(count.max())))
+    for i, columns in enumerate(pooled):
+        for row, column in zip(padded[:, i], columns, strict=True):
+            row[: len(column)], row[len(column) :] = column, column[-1]
     start = np.array([r.steps[0] for r in records])
     batch = len(records)
     state_metric = model_metric(metric, [r.horizon for r in records])
@@ -90,10 +88,13 @@ def read_tokens(records: Sequence[Records], metric: UserMetric, context: int) ->
     anchor = Anchor(*np.zeros((4, batch)))
     features = np.zeros((batch, int(count.max()), TOKEN_FEATURES), np.float32)
     for i in range(int(count.max())):
-        step, value, pooled_count = (column[:, i] for column in padded)
-        new_stats, new_anchor, features[:, i] = observe(
-            stats, state_metric, step, value, pooled_count, start, np
-        )
+        step, value, pooled_count = padded[:, :, i]
+        # Behind the end of a curve steps stand still: 0 / 0, never to be seen.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            new_stats, new_anchor, token = observe(
+                stats, state_metric, step, value, pooled_count, start, np
+            )
         live = i < count
+        features[:, i] = np.where(live[:, None], token, 0)
         stats, anchor = select(live, new_stats, stats), select(live, new_anchor, anchor)
     return Tokens(features, count, stats, anchor, state_metric)

@@ -148,10 +148,11 @@ def default_targets(steps: np.ndarray, horizon: float) -> np.ndarray:
     last, unit = steps[-1], 1.0
     if (steps != np.round(steps)).any():
         unit = float(np.median(np.diff(steps))) if len(steps) > 1 else float(steps[0])
-    count = int(np.ceil((horizon - last) / unit * (1 - 1e-12)))
-    ticks = np.arange(1, count + 1)
+    count = np.ceil((horizon - last) / unit * (1 - 1e-12))
     if count > MOST_TARGETS:
         ticks = np.round(np.linspace(count / MOST_TARGETS, count, MOST_TARGETS))
+    else:
+        ticks = np.arange(1, count + 1)
     targets = last + unit * ticks
     targets[-1] = horizon
     return targets

@@ -5,7 +5,7 @@ Batches are padded to a few sizes, so that nothing is recompiled from call to ca
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from lcpfn import checkpoint
 from lcpfn import model as network
-from lcpfn.context import Tokens, read_tokens
+from lcpfn.context import read_tokens
 from lcpfn.curves import Records, check_curves
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Bounds, Metric
@@ -26,7 +26,13 @@ from lcpfn.tokens import Anchor, query_features
 
 ROWS = (1, 8, 64, 256)
 LENGTHS = (8, 16, 32, 64, 128)
-QUESTIONS = (1, 8, 32, 128, 512)
+QUESTIONS = (1, 8, 32, 64, 128, 256, 512)
+# From this many rows on padding costs more than compiling for a closer fit.
+MANY_ROWS = 64
+CLOSE_LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128)
+CLOSE_QUESTIONS = (1, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+# Rows that a CPU computes at a time: their activations stay in its cache.
+CHUNK = 16
 
 
 def bucket(size: int, sizes: Sequence[int]) -> int:
@@ -39,20 +45,41 @@ def bucket(size: int, sizes: Sequence[int]) -> int:
 
 def pad_to(x: np.ndarray, size: int, axis: int = 0) -> np.ndarray:
     """Repeats the last entry along an axis until it has `size` of them."""
-    widths = [(0, 0)] * x.ndim
-    widths[axis] = (0, size - x.shape[axis])
-    return np.pad(x, widths, mode="edge")
+    if x.shape[axis] == size:
+        return x
+    return x.take(np.minimum(np.arange(size), x.shape[axis] - 1), axis)
+
+
+def _chunked(run: Callable[..., Any], *rows: jax.Array) -> Any:
+    """`run` on all rows, on a CPU `CHUNK` of them at a time."""
+    count = rows[0].shape[0]
+    if count <= CHUNK:
+        return run(*rows)
+
+    def split(*rows: jax.Array) -> Any:
+        parts = [x.reshape(-1, CHUNK, *x.shape[1:]) for x in rows]
+        done = jax.lax.map(lambda part: run(*part), parts)
+        return jax.tree.map(lambda x: x.reshape(count, *x.shape[2:]), done)
+
+    return jax.lax.platform_dependent(*rows, cpu=split, default=run)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _states(
     config: network.ModelConfig, params: Any, features: jax.Array, last: jax.Array
 ) -> jax.Array:
-    states, _ = network.encode(config, params, features)
-    return states[jnp.arange(states.shape[0]), last]
+    def run(features: jax.Array, last: jax.Array) -> jax.Array:
+        states, _ = network.encode(config, params, features)
+        return states[jnp.arange(states.shape[0]), last]
+
+    return _chunked(run, features, last)
 
 
-_answers = functools.partial(jax.jit, static_argnums=0)(network.answer)
+@functools.partial(jax.jit, static_argnums=0)
+def _answers(
+    config: network.ModelConfig, params: Any, state: jax.Array, query: jax.Array
+) -> network.Mixture:
+    return _chunked(functools.partial(network.answer, config, params), state, query)
 
 
 class Model:
@@ -144,10 +171,12 @@ class Model:
         self.check_process()
         if not records:
             raise ValueError("there are no curves to extrapolate")
-        parts = [
-            self._mixtures(records[i : i + ROWS[-1]], metric)
+        # All parts are on their way before the first is waited for.
+        pending = [
+            self._ask(records[i : i + ROWS[-1]], metric)
             for i in range(0, len(records), ROWS[-1])
         ]
+        parts = [collect() for collect in pending]
         widest = max(part.mean.shape[1] for part in parts)
         mixture = Mixture(
             *(
@@ -203,8 +232,8 @@ class Model:
         final = Forecast(np.asarray(ends), lost, metric, outer, None, None)
         return Forecast(steps, lost, metric, inner, final, paths)
 
-    def _mixtures(self, records: list[Records], metric: Metric) -> Mixture:
-        """Predicted mixtures at the targets and, last, the horizon, user's units."""
+    def _ask(self, records: list[Records], metric: Metric) -> Callable[[], Mixture]:
+        """Starts on some curves; see `answer` for what comes of it."""
         # A curve without any finite value has nothing to encode; its forecast is
         # overruled by `diverged`, so any record serves in its place.
         known = [
@@ -213,7 +242,8 @@ class Model:
         ]
         tokens = read_tokens(known, metric, self.config.context)
         rows = bucket(len(records), ROWS)
-        length = bucket(int(tokens.length.max()), LENGTHS)
+        lengths = LENGTHS if rows < MANY_ROWS else CLOSE_LENGTHS
+        length = bucket(int(tokens.length.max()), lengths)
         features = pad_to(pad_to(tokens.features, length, 1), rows)
         with jax.default_device(self.device):
             state = _states(
@@ -223,7 +253,7 @@ class Model:
 
     def answer(
         self, state: jax.Array, anchor: Anchor, records: list[Records], metric: Metric
-    ) -> Mixture:
+    ) -> Callable[[], Mixture]:
         """Asks the states of several cutoffs for the targets of their records.
 
         Args:
@@ -233,25 +263,30 @@ class Model:
             metric: direction and bounds.
 
         Returns:
-            Mixture `(batch, widest + 1, K)` in the user's units; the horizon is last.
+            A function that waits for the mixture `(batch, widest + 1, K)`, in the
+            user's units; the horizon is last.
         """
+        count, rows = len(records), state.shape[0]
         widest = max(len(r.targets) for r in records)
-        questions = bucket(widest + 1, QUESTIONS)
-        targets = np.stack(
-            [pad_to(np.append(r.targets, r.horizon), questions) for r in records]
-        )
+        sizes = QUESTIONS if rows < MANY_ROWS else CLOSE_QUESTIONS
         horizon = np.array([r.horizon for r in records])
+        targets = np.empty((count, bucket(widest + 1, sizes)))
+        targets[:] = horizon[:, None]
+        for row, r in zip(targets, records, strict=True):
+            row[: len(r.targets)] = r.targets
         query = query_features(anchor, horizon, targets, np).astype(np.float32)
         with jax.default_device(self.device):
-            mixture = _answers(
-                self.config, self.params, state, pad_to(query, state.shape[0])
+            mixture = _answers(self.config, self.params, state, pad_to(query, rows))
+
+        def collect() -> Mixture:
+            # The horizon is asked for in the padding, directly behind the targets of
+            # the curve that has most; shorter ones repeat it.
+            log_weight, mean, log_std = (
+                np.asarray(x)[:count, : widest + 1].astype(np.float64) for x in mixture
             )
-        # The horizon is asked for last, in the padding; bring it behind the targets.
-        pick = np.append(np.arange(widest), questions - 1)
-        log_weight, mean, log_std = (
-            np.asarray(x, np.float64)[: len(records), pick] for x in mixture
-        )
-        return in_user_units(log_weight, mean, log_std, anchor, metric)
+            return in_user_units(log_weight, mean, log_std, anchor, metric)
+
+        return collect
 
 
 def in_user_units(

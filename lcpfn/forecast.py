@@ -150,11 +150,11 @@ class Forecast:
     def expected_improvement(self, best: float | np.ndarray) -> np.ndarray:
         """E[max(improvement on `best`, 0)], in the metric's units, never negative."""
         best = np.asarray(best, float)
-        below = self._mixture.expected_shortfall(best)
         if self.metric.mode == "max":
-            # E[(Y - best)+] = E[Y] - best + E[(best - Y)+]
-            below = np.maximum(self._mixture.moments()[0] - best + below, 0.0)
-        return self._result(below, 0.0)
+            gain = self._mixture.mirrored().expected_shortfall(-best)
+        else:
+            gain = self._mixture.expected_shortfall(best)
+        return self._result(gain, 0.0)
 
     def paths(self, n: int, seed: int = 0) -> np.ndarray:
         """Joint sample trajectories `(n, steps)`, `(n, batch, steps)` for several curves.

@@ -10,12 +10,12 @@ NumPy in float64: arrays `(..., K)` for components, `(...)` for values.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import erf, log_ndtr, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
 LOG_2PI = 1.8378770664093453
-# Mass within the bounds below which the truncated mixture is replaced by its nearest
-# bound: float64 has no digits left there.
-LEAST_MASS = 1e-280
+# Spreads a component may lie outside the bounds; one farther off is moved there. It
+# counts only if all do, and still farther out float64 has no digits for its mass.
+FARTHEST = 30.0
 
 
 class Mixture(NamedTuple):
@@ -33,9 +33,16 @@ class Mixture(NamedTuple):
     low: np.ndarray
     high: np.ndarray
 
+    def _center(self) -> np.ndarray:
+        """Means of the components, none farther than `FARTHEST` outside the bounds."""
+        reach = FARTHEST * self.std
+        return np.clip(
+            self.mean, self.low[..., None] - reach, self.high[..., None] + reach
+        )
+
     def _standard(self, y: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore"):
-            return (np.asarray(y)[..., None] - self.mean) / self.std
+        with np.errstate(over="ignore", invalid="ignore"):
+            return (np.asarray(y)[..., None] - self._center()) / self.std
 
     def _mass(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Phi(b) - Phi(a) for a <= b, exact in both tails `(..., K)`."""
@@ -47,15 +54,16 @@ class Mixture(NamedTuple):
         """Standardised bounds, truncated component masses, their sum."""
         a, b = self._standard(self.low), self._standard(self.high)
         parts = self.weight * self._mass(a, b)
-        return a, b, parts, np.maximum(parts.sum(-1), LEAST_MASS)
+        return a, b, parts, parts.sum(-1)
 
     def log_prob(self, y: np.ndarray) -> np.ndarray:
         """Log-density at y, -inf outside the bounds; y broadcasts against `(...)`."""
         z = self._standard(y)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             parts = np.log(self.weight) - np.log(self.std) - 0.5 * (z**2 + LOG_2PI)
-        top = parts.max(-1, keepdims=True)
-        log_density = top[..., 0] + np.log(np.exp(parts - top).sum(-1))
+            top = parts.max(-1, keepdims=True)
+            top = np.where(np.isfinite(top), top, 0)
+            log_density = top[..., 0] + np.log(np.exp(parts - top).sum(-1))
         *_, total = self._parts()
         inside = (y >= self.low) & (y <= self.high)
         return np.where(inside, log_density - np.log(total), -np.inf)
@@ -78,48 +86,72 @@ class Mixture(NamedTuple):
         with np.errstate(invalid="ignore"):
             edge = np.where(np.isfinite(a), a, 0) * at_a
             edge = edge - np.where(np.isfinite(b), b, 0) * at_b
-        mean = (share * self.mean + self.std * shift).sum(-1)
+        center = self._center()
+        mean = (share * center + self.std * shift).sum(-1)
         mean = np.clip(mean, self.low, self.high)
-        off = self.mean - mean[..., None]
+        off = center - mean[..., None]
         second = share * (off**2 + self.std**2) + self.std * (
             2 * off * shift + self.std * self.weight * edge / total[..., None]
         )
         return mean, np.sqrt(np.maximum(second.sum(-1), 0))
+
+    def mirrored(self) -> "Mixture":
+        """Distribution of -Y."""
+        return Mixture(self.weight, -self.mean, self.std, -self.high, -self.low)
 
     def expected_shortfall(self, y: np.ndarray) -> np.ndarray:
         """E[max(y - Y, 0)]: expected improvement on y when lower is better."""
         a, b, _, total = self._parts()
         z = np.clip(self._standard(y), a, b)
         inside = self._mass(a, z)
-        gain = (np.asarray(y)[..., None] - self.mean) * inside
+        with np.errstate(invalid="ignore"):
+            gain = (np.asarray(y)[..., None] - self._center()) * inside
+        gain = np.where(inside > 0, gain, 0)
         gain = gain + self.std * (_pdf(z) - _pdf(a))
         return np.maximum((self.weight * gain).sum(-1) / total, 0)
 
     def quantile(self, q: np.ndarray) -> np.ndarray:
         """Inverse of `cdf`; q in [0, 1] broadcasts against `(...)`."""
-        a, b, _, _ = self._parts()
         q = np.asarray(q, float)
         shape = np.broadcast_shapes(q.shape, self.mean.shape[:-1])
-        q = np.broadcast_to(q, shape)
+        q = np.broadcast_to(q, shape).ravel()
+        wide = (*shape, self.mean.shape[-1])
+        flat = Mixture(
+            *(np.broadcast_to(x, wide).reshape(-1, wide[-1]) for x in self[:3]),
+            *(np.broadcast_to(x, shape).ravel() for x in self[3:]),
+        )
+        y = np.where(q <= 0, flat.low, flat.high).astype(float)
+        inner = np.flatnonzero((q > 0) & (q < 1))
+        y[inner] = Mixture(*(x[inner] for x in flat))._invert(q[inner])
+        return y.reshape(shape)[()]
+
+    def _invert(self, q: np.ndarray) -> np.ndarray:
+        """Solves cdf(y) = q for flat arrays, dropping those that are solved."""
+        a, b, _, _ = self._parts()
         # The quantile of a mixture lies between those of its components.
         level = np.clip(q, 1e-300, 1 - 1e-16)[..., None]
-        ends = self.mean + self.std * np.clip(_truncated_ndtri(level, a, b), a, b)
-        ends = np.where(np.isnan(ends), self.mean, ends)
+        ends = self._center() + self.std * np.clip(_truncated_ndtri(level, a, b), a, b)
         low = np.clip(ends.min(-1), self.low, self.high)
         high = np.clip(ends.max(-1), self.low, self.high)
-        y = 0.5 * (low + high)
+        result = y = 0.5 * (low + high)
+        live, part = np.arange(len(q)), self
         for _ in range(200):
-            missing = self.cdf(y) - q
+            missing = part.cdf(y) - q
             low, high = np.where(missing < 0, y, low), np.where(missing < 0, high, y)
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                newton = y - missing / np.exp(self.log_prob(y))
+                newton = y - missing / np.exp(part.log_prob(y))
             good = (newton > low) & (newton < high)
             step = np.where(good, newton, 0.5 * (low + high))
-            if np.all(np.abs(step - y) <= 4e-16 * np.abs(step) + 1e-300):
+            settled = np.abs(missing) <= 1e-15 * q
+            settled |= np.abs(step - y) <= 4e-16 * np.abs(step) + 1e-300
+            result[live] = np.where(settled, y, step)
+            left = ~settled
+            if not left.any():
                 break
-            y = step
-        y = np.where(q <= 0, np.broadcast_to(self.low, shape), y)
-        return np.where(q >= 1, np.broadcast_to(self.high, shape), y)
+            part = Mixture(*(x[left] for x in part))
+            live, q, y = live[left], q[left], step[left]
+            low, high = low[left], high[left]
+        return result
 
 
 def _pdf(z: np.ndarray) -> np.ndarray:

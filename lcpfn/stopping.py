@@ -6,6 +6,7 @@ value to beat, or the run's own best where that is better: a run is worth contin
 for what it has not reached yet.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -90,7 +91,7 @@ class Rule:
 
 def bar_of(rule: Rule, values: list[float]) -> float:
     """The value to beat: `beat` or the best finite value so far, whichever is better."""
-    seen = [v for v in values if np.isfinite(v)]
+    seen = list(filter(math.isfinite, values))
     known = seen if rule.beat is None else [*seen, float(rule.beat)]
     if not known:
         return float("nan")

@@ -51,7 +51,9 @@ class Stream:
         self.horizon = check_horizon(horizon)
         self.steps: list[float] = []
         self.values: list[float] = []
-        self._finite: list[int] = []  # positions of the finite records
+        # The finite records, model space: steps and values, with room to grow.
+        self._finite, self._count = np.empty((2, 64)), 0
+        self._whole = True  # all steps are whole numbers
         self._factor = 1
         self._metric = model_metric(metric, [self.horizon])
         self._restart()
@@ -120,11 +122,15 @@ class Stream:
     def _add(self, value: float, step: float) -> None:
         self.steps.append(step)
         self.values.append(value)
+        self._whole &= step.is_integer()
         if not np.isfinite(value):
             return
-        self._finite.append(len(self.values) - 1)
-        factor = pool_factor(len(self._finite), self.model.config.context)
-        first = (len(self._finite) - 1) // factor * factor
+        if self._count == self._finite.shape[1]:
+            self._finite = np.concatenate([self._finite, self._finite], axis=1)
+        self._finite[:, self._count] = step, self.metric.sign * value
+        self._count += 1
+        factor = pool_factor(self._count, self.model.config.context)
+        first = (self._count - 1) // factor * factor
         if factor != self._factor:
             self._factor, first = factor, 0
             self._restart()
@@ -132,10 +138,8 @@ class Stream:
 
     def _encode(self, first: int) -> None:
         """Encodes the blocks of finite records from number `first` on."""
-        index = self._finite[first:]
-        steps = np.array([self.steps[i] for i in index])
-        values = self.metric.sign * np.array([self.values[i] for i in index])
-        start = np.array([self.steps[self._finite[0]]])
+        steps, values = self._finite[:, first : self._count]
+        start = self._finite[0, :1]
         for step, mean, count in zip(*pool(steps, values, self._factor), strict=True):
             stats, self._anchor, token = observe(
                 self._stats,
@@ -162,10 +166,11 @@ class Stream:
         last = self.steps[-1]
         targets = np.empty(0)
         if last < self.horizon:
-            targets = default_targets(np.array(self.steps), self.horizon)
+            seen = self.steps[-1:] if self._whole else self.steps
+            targets = default_targets(np.array(seen), self.horizon)
+        # Views: what they show is never written again.
         return Records(
-            np.array([self.steps[i] for i in self._finite]),
-            self.metric.sign * np.array([self.values[i] for i in self._finite]),
+            *self._finite[:, : self._count],
             last,
             not np.isfinite(self.values[-1]),
             self.horizon,
@@ -189,5 +194,5 @@ class Stream:
                 bounds=self.metric.bounds,
                 steps=self.steps,
             )
-        mixture = self.model.answer(self._state, self._anchor, [records], self.metric)
-        return self.model.forecast([records], mixture, self.metric, single=True)
+        wait = self.model.answer(self._state, self._anchor, [records], self.metric)
+        return self.model.forecast([records], wait(), self.metric, single=True)

@@ -80,8 +80,11 @@ def claim_directory(out: Path, config: TrainConfig) -> None:
 def write_text(path: Path, text: str) -> None:
     """Writes a file at once or not at all."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(text)
-    os.replace(part, path)
+    try:
+        part.write_text(text)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_log(path: Path, step: int) -> list[dict]:
@@ -177,8 +180,9 @@ def fit(
     make = jax.jit(partial(init_state, config), out_shardings=replicated)
     state = make()
     if start is not None:
-        start = jax.device_put(start, replicated)
-        state = state._replace(params=start, average=start)
+        # Two copies: the state is donated to the step, leaf by leaf.
+        params, average = jax.device_put((start, jax.tree.map(np.copy, start)), replicated)
+        state = state._replace(params=params, average=average)
     if saver.latest is not None:
         state = TrainState(*saver.load(saver.latest.step, tuple(state)))
     first = int(state.step)
@@ -202,12 +206,13 @@ def fit(
     )
 
     def settle(number: int, metrics: dict[str, jax.Array]) -> None:
-        loss = float(metrics["loss"])
-        if not np.isfinite(loss):
+        loss, norm = float(metrics["loss"]), float(metrics["grad_norm"])
+        if not np.isfinite(loss + norm):
+            what = f"gradient norm became {norm}" if np.isfinite(loss) else f"loss became {loss}"
             latest = saver.latest.step if saver.latest is not None else "none"
             raise NonFiniteLoss(
-                f"the loss became {loss} at step {number}; last good checkpoint: step "
-                f"{latest} in {out / 'state'}. Lower the learning rate or check the prior"
+                f"the {what} at step {number}; last good checkpoint: step {latest} in "
+                f"{out / 'state'}. Lower the learning rate or check the prior"
             )
         losses.append(loss)
 
@@ -239,8 +244,10 @@ def fit(
             losses.clear()
             if number % config.save_every == 0 or last:
                 entry |= score(state.average)
-                saver.save(number, tuple(state), force=last)
+            # The line first: resuming cuts the log back to the checkpoint it finds.
             journal.write(entry)
+            if number % config.save_every == 0 or last:
+                saver.save(number, tuple(state), force=last)
             bar.set_postfix_str(
                 f"loss {entry['loss']:.4f}, {entry['curves_per_second']:.0f} curves/s"
             )
@@ -250,12 +257,15 @@ def fit(
     saver.close()
     release = out / "release"
     if jax.process_index() == 0:
-        checkpoint.save(
-            release,
-            state.average,
-            config.model,
-            card_of(config, prior, journal.entries[-1]),
-        )
+        # Orbax would wait for the other processes, which have nothing to write.
+        alone = ocp.options.MultiprocessingOptions(active_processes={0})
+        with ocp.Context(multiprocessing_options=alone):
+            checkpoint.save(
+                release,
+                state.average,
+                config.model,
+                card_of(config, prior, journal.entries[-1]),
+            )
     log.info("released %s", release)
     return release
 

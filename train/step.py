@@ -5,10 +5,10 @@ A PFN minimises the expected negative log-density of what comes next,
     L(theta) = E_{curve ~ prior} mean_{i, j > i} [ -log q_theta(y_j | y_1..y_i) ],
 
 over curves of the prior. Per (cutoff i, target j) the inner expectation is
-KL(p(y_j | y_1..y_i) || q_theta) plus a constant, so its minimiser is the exact posterior
-predictive of the prior (Mueller et al. 2022, arXiv 2112.10510, Sec. 3). In units of the
-anchor, y = level + scale * z, the density is q(z) / scale: log scale is added so that
-the loss reads in the units of the curves.
+KL(p(y_j | y_1..y_i) || q_theta) plus a constant, so its minimiser is the exact
+posterior predictive of the prior (Mueller et al. 2022, arXiv 2112.10510, Sec. 3). In
+units of the anchor, y = level + scale * z, the density is q(z) / scale: log scale is
+added so that the loss reads in the units of the curves.
 """
 
 from typing import Any, NamedTuple
@@ -48,7 +48,7 @@ def _is_matrix(params: Any) -> Any:
 def optimizer(config: TrainConfig) -> optax.GradientTransformation:
     """Muon for the matrices, AdamW for the rest; warm-up, cosine decay, clipping.
 
-    Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks".
+    Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers".
     """
 
     def schedule(peak: float) -> optax.Schedule:

@@ -156,7 +156,8 @@ def make_tasks(
 
     columns = (step.T, value.T, count.T.astype(y.dtype))
     empty = empty_stats(batch, jnp, y.dtype)
-    anchors, features = jax.lax.scan(read, empty, columns)[1]  # (N, B, ...)
+    scanned: tuple[Anchor, jax.Array] = jax.lax.scan(read, empty, columns)[1]
+    anchors, features = scanned  # (N, B, ...)
     anchor = Anchor(*(field.T for field in anchors))
 
     left = jnp.maximum(seen.end[:, None] - last, 1)[..., None]
