@@ -1,0 +1,1 @@
+"""Evidence: scores, exact inference, benchmarks. Never imports lcpfn.train."""

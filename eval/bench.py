@@ -10,7 +10,7 @@ and the calls that are compared take turns.
 
 import multiprocessing
 import sys
-import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from lcpfn.eval import reference_network as rival
 from lcpfn.eval.fresh import cold_start, memory, training
+from lcpfn.eval.growth import batch_sizes, long_streams
 from lcpfn.eval.measure import (
     Row,
     faster,
@@ -29,12 +30,10 @@ from lcpfn.eval.measure import (
     seconds,
     to_markdown,
 )
-from lcpfn.eval.reference_prior import draw as draw_reference
-from lcpfn.eval.reference_prior import timed_draw
+from lcpfn.eval.reference_prior import example_curves, timed_draw
 from lcpfn.extrapolate import Model
 from lcpfn.priors import LCPFN_PRIOR, draw
 from lcpfn.stopping import EarlyStopping
-from lcpfn.stream import Stream
 
 __all__ = ["Settings", "bench", "to_markdown"]
 
@@ -110,11 +109,6 @@ class Rival:
         return rival.apply(self.config, self.params, steps, y, observed, first=first)
 
 
-def example_curves(n: int) -> np.ndarray:
-    """Curves of the prior, kept within [0, 1] `(n, HORIZON)`."""
-    return np.clip(draw_reference(np.random.default_rng(0), n, HORIZON).y, 0, 1)
-
-
 def streaming(model: Model, net: Rival, settings: Settings) -> list[Row]:
     """One more record and the decision on it, against one forward pass."""
     curves = example_curves(settings.curves + 1)
@@ -181,8 +175,11 @@ def sampling(settings: Settings) -> list[Row]:
         def two_cores() -> None:
             pool.starmap(timed_draw, [(seed, count // 2) for seed in (1, 2)], 1)
 
-        calls = {str(n): call for n, call in sizes.items()}
-        calls |= {"one": lambda: timed_draw(0, count), "two": two_cores}
+        calls: dict[str, Callable[[], Any]] = {
+            "one": lambda: timed_draw(0, count),
+            "two": two_cores,
+        }
+        calls |= {str(n): call for n, call in sizes.items()}
         times = interleaved(calls, settings.repeats)
     ours, best = max((n / times[str(n)], n) for n in sizes)
     name = f"accepted curves, {best} at a time"
@@ -194,77 +191,6 @@ def sampling(settings: Settings) -> list[Row]:
             (f"NumPy loop, processes: {cores}", count / times[label]),
         )
         for cores, label in ((1, "one"), (2, "two"))
-    ]
-
-
-def held_bytes(stream: Stream) -> int:
-    """Bytes that a stream holds beyond its model."""
-    leaves = jax.tree.leaves(
-        [v for v in vars(stream).values() if v is not stream.model]
-    )
-    return sum(getattr(leaf, "nbytes", sys.getsizeof(leaf)) for leaf in leaves)
-
-
-def long_streams(model: Model, settings: Settings) -> list[Row]:
-    """Time and memory of an update as the curve grows past the context."""
-    total = settings.records
-    values = 0.8 - 0.5 * np.arange(1, total + 1) ** -0.5
-    values += 0.01 * np.random.default_rng(0).normal(size=total)
-    for warm in (True, False):
-        stream = model.stream(2 * total, mode="max")
-        times, sizes = [], []
-        label = "long streams, " + ("warming up" if warm else "measured")
-        for value in tqdm(values, desc=label, file=sys.stderr, leave=False):
-            began = time.perf_counter()
-            stream.update(value).final.mean()
-            times.append(1e3 * (time.perf_counter() - began))
-            if len(times) in _range_ends(total):
-                sizes.append(held_bytes(stream) / 1e6)
-    rows, start, ends = [], 0, _range_ends(total)
-    first = float(np.median(times[: ends[0]]))
-    for end, size in zip(ends, sizes, strict=True):
-        part, span = times[start:end], f"records {start + 1}..{end}"
-        against = (f"median of records 1..{ends[0]}", first)
-        rows += [
-            faster(
-                "growth", f"update, {span}", (float(np.median(part)), "ms"), against
-            ),
-            faster("growth", f"worst update, {span}", (max(part), "ms"), against),
-            faster(
-                "growth",
-                f"a stream after {end} records",
-                (size, "MB"),
-                (f"after {ends[0]} records", sizes[0]),
-            ),
-        ]
-        start = end
-    return rows
-
-
-def _range_ends(total: int) -> list[int]:
-    """Ends of the ranges in which the pooling factor stays the same."""
-    ends, end = [], 128
-    while end < total:
-        ends.append(end)
-        end *= 2
-    return [*ends, total]
-
-
-def batch_sizes(model: Model, settings: Settings) -> list[Row]:
-    """Time per curve against the size of the batch; a power of two costs no padding."""
-    curves = example_curves(max(settings.batches))[:, :10]
-    calls = {
-        str(n): partial(
-            model.extrapolate, curves[:n], HORIZON, mode="max", bounds=(0, 1)
-        )
-        for n in settings.batches
-    }
-    times = interleaved(calls, settings.repeats)
-    smallest = str(min(settings.batches))
-    against = (f"batches of {smallest}", int(smallest) / times[smallest])
-    return [
-        faster("growth", f"batches of {n}", (int(n) / took, "curves/s"), against)
-        for n, took in times.items()
     ]
 
 
@@ -293,8 +219,8 @@ def bench(model: Model, quick: bool = False) -> dict[str, Any]:
         ),
         "memory": lambda: memory(model),
         "start": lambda: cold_start(model, settings.repeats),
-        "long streams": lambda: long_streams(model, settings),
-        "batch sizes": lambda: batch_sizes(model, settings),
+        "long streams": lambda: long_streams(model, settings.records),
+        "batch sizes": lambda: batch_sizes(model, settings.batches, settings.repeats),
     }
     rows: list[Row] = []
     with tqdm(figures.items(), file=sys.stderr) as bar:

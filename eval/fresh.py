@@ -183,15 +183,17 @@ def cold_start(model: Model, repeats: int) -> list[Row]:
                 took, _ = fresh_process(script, str(path), cache=folder)
                 times.setdefault(name, []).append(took)
         assert os.listdir(cache)
-    took = {name: float(np.median(values)) for name, values in times.items()}
-    against = ("import of JAX and one operation", took["jax"])
+    median = {name: float(np.median(values)) for name, values in times.items()}
+    against = ("import of JAX and one operation", median["jax"])
     return [
         faster(
             "start",
             "process with import lcpfn",
-            (took["import"], "s"),
-            ("bare interpreter", took["bare"]),
+            (median["import"], "s"),
+            ("bare interpreter", median["bare"]),
         ),
-        faster("start", "first forecast, nothing cached", (took["cold"], "s"), against),
-        faster("start", "first forecast, warm cache", (took["warm"], "s"), against),
+        faster(
+            "start", "first forecast, nothing cached", (median["cold"], "s"), against
+        ),
+        faster("start", "first forecast, warm cache", (median["warm"], "s"), against),
     ]

@@ -33,6 +33,7 @@ PAPER = {
     "LC-PFN 12 x 512, 26 M parameters (P3)": (1.758, 2.133, 2.403, 2.519),
 }
 CHUNK = 256
+MILESTONES = (0.03, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 
 def prior_score(model: Model, n: int = 4096, seed: int = 0) -> dict[str, Any]:
@@ -87,6 +88,7 @@ def prior_score(model: Model, n: int = 4096, seed: int = 0) -> dict[str, Any]:
         "seed": seed,
         "oracle": float(ORACLE[prior.name]) if prior.name in ORACLE else None,
         "cutoffs": rows,
+        "history": model.card.get("history", []),
     }
 
 
@@ -111,4 +113,22 @@ def to_markdown(results: dict[str, Any]) -> str:
         [f"**{r['log_prob']:.3f}** ± {r['standard_error']:.3f}" for r in rows],
     )
     line("oracle (knows curve and noise)", [f"{results['oracle']:.3f}"] * len(rows))
+    return "\n".join(lines)
+
+
+def history_to_markdown(results: dict[str, Any]) -> str:
+    """Score on held-out curves against curves seen and seconds of pre-training.
+
+    These are the validation curves of the run, fewer than those of the main table.
+    """
+    history = results["history"]
+    names = [f"gap_{percent}" for percent in CUTOFFS]
+    cells = " | ".join(f"{percent} %" for percent in CUTOFFS)
+    lines = [f"| curves | minutes | {cells} |", "|---|---|" + "---|" * len(CUTOFFS)]
+    last = history[-1]["step"]
+    for share in MILESTONES:
+        entry = min(history, key=lambda e: abs(e["step"] - share * last))
+        scores = " | ".join(f"{results['oracle'] - entry[name]:.3f}" for name in names)
+        minutes = entry["seconds"] / 60
+        lines.append(f"| {entry['curves']:,} | {minutes:.0f} | {scores} |")
     return "\n".join(lines)

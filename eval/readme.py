@@ -2,20 +2,25 @@
 
     python -m lcpfn.eval.readme
 
-A table stands between `<!-- results: NAME -->` and `<!-- end -->` and is made from
-`eval/results/NAME.json`, so no number in it was typed.
+A table stands between `<!-- results: NAME -->` and `<!-- end -->` and is made from a
+file in `eval/results`, so no number in it was typed.
 """
 
 import json
 import re
 from pathlib import Path
 
-from lcpfn.eval import bench, prior_score
+from lcpfn.eval import bench, importance, prior_score
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 RESULTS = ROOT / "eval" / "results"
-TABLES = {"domhan": prior_score.to_markdown, "bench": bench.to_markdown}
+TABLES = {
+    "domhan": ("domhan.json", prior_score.to_markdown),
+    "history": ("domhan.json", prior_score.history_to_markdown),
+    "exact": ("exact.json", importance.to_markdown),
+    "bench": ("bench.json", bench.to_markdown),
+}
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -23,9 +28,9 @@ def filled(text: str) -> str:
     """The text with every table made anew."""
 
     def table(match: re.Match) -> str:
-        name = match[2]
-        results = json.loads((RESULTS / f"{name}.json").read_text())
-        return f"{match[1]}{TABLES[name](results)}\n{match[3]}"
+        file, to_markdown = TABLES[match[2]]
+        results = json.loads((RESULTS / file).read_text())
+        return f"{match[1]}{to_markdown(results)}\n{match[3]}"
 
     return BLOCK.sub(table, text)
 

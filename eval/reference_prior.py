@@ -66,6 +66,11 @@ def draw(rng: np.random.Generator, n: int, length: int = 100) -> ReferenceDraws:
     return ReferenceDraws(y, curves, n / tried)
 
 
+def example_curves(n: int, length: int = 100) -> np.ndarray:
+    """Curves of the prior, kept within [0, 1] `(n, length)`."""
+    return np.clip(draw(np.random.default_rng(0), n, length).y, 0, 1)
+
+
 def timed_draw(seed: int, n: int) -> float:
     """Seconds that `n` curves take; the unit of work of several processes."""
     began = time.perf_counter()

@@ -3,7 +3,8 @@
     import lcpfn
 
     model = lcpfn.load()
-    forecast = model.extrapolate([0.52, 0.61, 0.66], horizon=50, mode="max", bounds=(0, 1))
+    curve = [0.52, 0.61, 0.66]
+    forecast = model.extrapolate(curve, horizon=50, mode="max", bounds=(0, 1))
     forecast.final.interval(0.9)
 
 Importing this package loads nothing else: JAX starts with the first `load`.
@@ -27,7 +28,7 @@ try:
 except PackageNotFoundError:  # a checkout that is not installed
     __version__ = "0.0.0"
 
-# Without symbolic links (some Windows checkouts) priors/, train/, eval/ and checkpoints/
+# Without symbolic links (some Windows checkouts) priors/, train/, eval/, checkpoints/
 # lie beside this package instead of inside it.
 if not (Path(__file__).parent / "priors").is_dir():
     __path__.append(str(Path(__file__).parent.parent))

@@ -197,10 +197,15 @@ def finetune(args: argparse.Namespace) -> int:
 def evaluate(args: argparse.Namespace) -> int:
     """Scores a checkpoint on fresh curves of its own prior."""
     import lcpfn
-    from lcpfn.eval.prior_score import prior_score, to_markdown
+    from lcpfn.eval import importance, prior_score
 
-    results = prior_score(lcpfn.load(args.checkpoint), n=args.curves, seed=args.seed)
-    _save(results, to_markdown(results), args.out)
+    model = lcpfn.load(args.checkpoint)
+    if args.exact:
+        results = importance.compare_all(model, n=args.curves, seed=args.seed)
+        _save(results, importance.to_markdown(results), args.out)
+        return 0
+    results = prior_score.prior_score(model, n=args.curves, seed=args.seed)
+    _save(results, prior_score.to_markdown(results), args.out)
     return 0
 
 
@@ -292,6 +297,11 @@ def build_parser() -> argparse.ArgumentParser:
     sub = command(evaluate, "domhan --curves 4096 --out results/domhan.json")
     sub.add_argument("checkpoint", nargs="?")
     sub.add_argument("--curves", type=int, default=4096)
+    sub.add_argument(
+        "--exact",
+        action="store_true",
+        help="against exact inference by importance sampling (LC-PFN's prior)",
+    )
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--out", type=Path, help="results file (JSON)")
 

@@ -60,7 +60,8 @@ def save(path: str | Path, params: Params, config: ModelConfig, card: dict) -> N
     part.mkdir(parents=True)
     try:
         ocp.save(part / "weights", jax.tree.map(np.asarray, params))
-        full = {"format": FORMAT, "model": asdict(config)} | card
+        own = {"format": FORMAT, "model": asdict(config)}
+        full = own | card | own  # the card may come from another checkpoint
         full["checksum"] = f"sha256:{checksum(part / 'weights')}"
         (part / "card.json").write_text(json.dumps(full, indent=2) + "\n")
         if path.exists():
@@ -108,8 +109,8 @@ def read_card(path: Path) -> dict:
         raise CheckpointError(
             f"{path} is not an lcpfn checkpoint: it has no card.json"
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{file} is damaged: {error}") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error}") from None
     found = card.get("format") if isinstance(card, dict) else None
     if not isinstance(found, int) or "checksum" not in card or "model" not in card:
         raise CheckpointError(f"{file} is not the card of an lcpfn checkpoint")
@@ -119,6 +120,18 @@ def read_card(path: Path) -> dict:
             "pip install --upgrade lcpfn-jax"
         )
     return card
+
+
+def _name(way: tuple) -> str:
+    return jax.tree_util.keystr(way, simple=True, separator="/")
+
+
+def _by_path(tree: Params) -> dict[str, Any]:
+    return {_name(way): leaf for way, leaf in jax.tree.leaves_with_path(tree)}
+
+
+def _size(leaf: Any) -> str:
+    return "missing" if leaf is None else f"{leaf.dtype}{list(leaf.shape)}"
 
 
 def restore(path: str | Path) -> tuple[Params, ModelConfig, dict]:
@@ -148,12 +161,20 @@ def restore(path: str | Path) -> tuple[Params, ModelConfig, dict]:
 
     from orbax.checkpoint import v1 as ocp
 
-    shapes = jax.eval_shape(lambda: init(config, jax.random.key(0)))
-    wanted = jax.tree.map(lambda s: np.empty(s.shape, s.dtype), shapes)
     try:
-        params = ocp.load(weights, wanted)
+        stored = _by_path(ocp.load(weights))
     except Exception as error:  # orbax has no common base class for its errors
         raise CheckpointError(
-            f"{path} does not fit this network: {type(error).__name__}: {error}"
+            f"{path} cannot be read: {type(error).__name__}: {error}"
         ) from error
+    # orbax itself would cut or fill arrays of another shape without a word.
+    shapes = jax.eval_shape(lambda: init(config, jax.random.key(0)))
+    wanted = _by_path(shapes)
+    for name in sorted(wanted.keys() | stored.keys()):
+        here, there = (_size(tree.get(name)) for tree in (stored, wanted))
+        if here != there:
+            raise CheckpointError(
+                f"{path} does not fit this network: {name} is {here}, expected {there}"
+            )
+    params = jax.tree.map_with_path(lambda way, _: stored[_name(way)], shapes)
     return params, config, card

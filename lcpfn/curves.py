@@ -59,7 +59,7 @@ def _numbers(x: Any, what: str) -> np.ndarray:
     """A float64 copy, or a ValueError that says what was got."""
     try:
         array = np.array(x, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{what} must be numbers, got {x!r:.80}") from None
     return array
 
@@ -90,8 +90,10 @@ def split_curves(curves: Any) -> tuple[list[np.ndarray], bool]:
         curves = np.asarray(curves)
     if isinstance(curves, np.ndarray) and curves.ndim == 2 and curves.dtype != object:
         rows = [_numbers(row, f"curve {i}") for i, row in enumerate(curves)]
-        rows = [row[: len(row) - np.isnan(row[::-1]).argmin()] for row in rows]
-        rows = [row[:0] if np.isnan(row).all() else row for row in rows]
+        known = [np.flatnonzero(~np.isnan(row)) for row in rows]
+        rows = [
+            row[: k.max(initial=-1) + 1] for row, k in zip(rows, known, strict=True)
+        ]
         single = False
     elif _is_nested(curves):
         rows = [_numbers(row, f"curve {i}") for i, row in enumerate(curves)]
@@ -129,12 +131,12 @@ def check_steps(steps: Any, count: int, name: str) -> np.ndarray:
     steps = _numbers(steps, f"steps of {name}")
     if steps.shape != (count,):
         raise ValueError(
-            f"steps of {name} must be one per value: {count} values, got steps of shape "
+            f"steps of {name} must be one per value: {count} values, got shape "
             f"{steps.shape}"
         )
     if not np.isfinite(steps).all() or steps[0] < 0 or (np.diff(steps) <= 0).any():
         raise ValueError(
-            f"steps of {name} must be finite, not negative and strictly increasing, got "
+            f"steps of {name} must be finite, >= 0 and strictly increasing, got "
             f"{steps[:8]}"
         )
     return steps
@@ -216,8 +218,8 @@ def check_curves(
         end, last = check_horizon(horizons[i], name), float(own_steps[-1])
         if end <= last:
             raise ValueError(
-                f"horizon of {name} must lie after its last observed step {last:g}, got "
-                f"{end:g}"
+                f"horizon of {name} must lie after its last observed step {last:g}, "
+                f"got {end:g}"
             )
         if targets[i] is None:
             wanted = default_targets(own_steps, end)

@@ -130,7 +130,7 @@ class Model:
         """
         if os.getpid() != self._process:
             raise RuntimeError(
-                f"this model was loaded in process {self._process} and used in its fork "
+                f"this model was loaded in process {self._process}, used in its fork "
                 f"{os.getpid()}, where JAX would hang; start workers with the "
                 '"spawn" or "forkserver" method and call lcpfn.load() in each of them'
             )
@@ -152,7 +152,7 @@ class Model:
                 array, rows padded with NaN at the end. Elsewhere NaN and infinity are
                 observations of a diverged run: they are left out as a gap in the curve,
                 and a curve that ends in one is forecast to stay lost.
-            horizon: last step to predict, in the unit of `steps`; one, or one per curve.
+            horizon: last step to predict, in the unit of `steps`; or one per curve.
             mode: "max" or "min": which way is better.
             bounds: lowest and highest possible value, either may be None.
             steps: steps of the values, strictly increasing; a list per curve if there

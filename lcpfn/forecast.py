@@ -1,5 +1,6 @@
 """A forecast: what one asks of the predicted distribution, in the user's units."""
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,7 @@ class Forecast:
             raise TypeError(
                 "this is the forecast of one curve; only batches are indexed"
             )
+        index = operator.index(index)
         keep = ~np.isnan(self.steps[index])
         parts = (part[index] for part in self._mixture)
         if np.ndim(keep):
@@ -157,7 +159,7 @@ class Forecast:
         return self._result(gain, 0.0)
 
     def paths(self, n: int, seed: int = 0) -> np.ndarray:
-        """Joint sample trajectories `(n, steps)`, `(n, batch, steps)` for several curves.
+        """Joint sample trajectories, `(n, steps)` or `(n, batch, steps)`.
 
         Sampled points are fed back through the network, so that a path remembers where
         it has been. The ranks of the simulated values at every step are then filled

@@ -86,7 +86,7 @@ class Metric:
         if outside.any():
             raise ValueError(
                 f"{what} must lie within bounds={self.bounds}, got "
-                f"{float(values[outside][0])!r} at position {int(outside.argmax())}; is "
+                f"{float(values[outside][0])} at position {int(outside.argmax())}; is "
                 "it a percentage given for a fraction? Rescale the values or widen the "
                 "bounds"
             )

@@ -19,7 +19,7 @@ from lcpfn.metric import Metric as UserMetric
 from lcpfn.tokens import Anchor, Metric, Stats, observe, query_features
 
 KNOTS = 48
-ROWS = 512
+ROWS = 64  # simulated at a time; more do not fit the cache of a CPU
 _SHIFTED = ("value", "level", "slow_level", "best", "worst", "first")
 _SCALED = ("spread", "slow_spread", "drift")
 
@@ -33,18 +33,18 @@ def in_anchor_units(stats: Stats, anchor: Anchor) -> tuple[Stats, Anchor]:
     return stats._replace(**moved), anchor._replace(level=zero, scale=zero + 1)
 
 
-@functools.partial(jax.jit, static_argnums=(0,))
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def _roll(
     config: network.ModelConfig,
+    hard: bool,
     params: Any,
     context: tuple[jax.Array, jax.Array],
-    stats: Stats,
-    anchor: Anchor,
+    seen: tuple[Stats, Anchor],
     metric: Metric,
     blocks: jax.Array,
     keys: jax.Array,
 ) -> jax.Array:
-    """Samples `(knots, rows, block)` values; `blocks` `(knots, rows, block)` are steps."""
+    """Samples values at the steps in `blocks`, both `(knots, rows, block)`."""
     features, count = context
     knots, rows = blocks.shape[:2]
     cache = network.empty_cache(config, rows, features.shape[1] + knots)
@@ -64,15 +64,18 @@ def _roll(
         )
         z = mean + jnp.exp(log_std) * jax.random.normal(key_value, mean.shape)
         y = anchor.level[:, None] + anchor.scale[:, None] * z
-        y = jnp.clip(y, metric.low[:, None], metric.high[:, None])
-        one = jnp.ones_like(y[:, -1])
+        # What lies outside the bounds keeps its rank, but is not fed back.
+        last = y[:, -1]
+        if hard:
+            last = jnp.clip(last, metric.low, metric.high)
+        one = jnp.ones_like(last)
         stats, anchor, token = observe(
-            stats, metric, steps[:, -1], y[:, -1], one, stats.start, jnp
+            stats, metric, steps[:, -1], last, one, stats.start, jnp
         )
         state, cache = network.encode(config, params, token[:, None], cache, position)
         return (state[:, 0], cache, position + 1, stats, anchor), y
 
-    start = (state, cache, count, stats, anchor)
+    start = (state, cache, count, *seen)
     return jax.lax.scan(knot, start, (blocks, jax.random.split(keys, knots)))[1]
 
 
@@ -87,7 +90,8 @@ def simulate(
     """Draws `n` trajectories of every curve, in the user's units.
 
     Returns:
-        `(n, batch, steps)`, shorter curves ending in NaN.
+        `(n, batch, steps)`, shorter curves ending in NaN. Values are not confined to
+        hard bounds: they are there to be ranked, and clipping would tie them.
     """
     widest = max(len(r.targets) for r in records)
     drawn = np.full((n, len(records), widest), np.nan)
@@ -114,8 +118,8 @@ def _one(
     stats, anchor = in_anchor_units(tokens.stats, tokens.anchor)
     level, scale = tokens.anchor.level[0], tokens.anchor.scale[0]
     bounds = tokens.metric._replace(
-        low=(tokens.metric.low - level) / scale if metric.hard else -np.inf,
-        high=(tokens.metric.high - level) / scale if metric.hard else np.inf,
+        low=(tokens.metric.low - level) / scale,
+        high=(tokens.metric.high - level) / scale,
     )
     block = -(-len(record.targets) // KNOTS)
     knots = -(-len(record.targets) // block)
@@ -136,10 +140,10 @@ def _one(
         with jax.default_device(device):
             drawn = _roll(
                 config,
+                metric.hard,
                 params,
                 (spread(features), np.repeat(tokens.length, rows)),
-                Stats(*map(spread, stats)),
-                Anchor(*map(spread, anchor)),
+                (Stats(*map(spread, stats)), Anchor(*map(spread, anchor))),
                 Metric(*map(spread, bounds)),
                 np.repeat(steps, rows, axis=1).astype(np.float32),
                 jax.random.fold_in(key, part),

@@ -25,8 +25,8 @@ def enable_compilation_cache() -> None:
     """Keeps compiled programs on disk between processes.
 
     In `LCPFN_CACHE`, by default `$XDG_CACHE_HOME/lcpfn`; an empty LCPFN_CACHE turns it
-    off. A cache set up by the user through JAX itself is left alone. Used by the command
-    line; libraries should not write to disk unasked.
+    off. A cache set up by the user through JAX itself is left alone. Used by the
+    command line; libraries should not write to disk unasked.
     """
     default = os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "lcpfn"

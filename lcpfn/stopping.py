@@ -2,8 +2,8 @@
 
 The rule of Domhan et al. 2015 and Adriaensen et al. 2023 (Sec. 4.3): stop a run when at
 no remaining step it beats the bar with probability above 1 - confidence. The bar is the
-value to beat, or the run's own best where that is better: a run is worth continuing only
-for what it has not reached yet.
+value to beat, or the run's own best where that is better: a run is worth continuing
+only for what it has not reached yet.
 """
 
 import math
@@ -90,7 +90,7 @@ class Rule:
 
 
 def bar_of(rule: Rule, values: list[float]) -> float:
-    """The value to beat: `beat` or the best finite value so far, whichever is better."""
+    """The value to beat: `beat`, or the best finite value so far if that is better."""
     seen = list(filter(math.isfinite, values))
     known = seen if rule.beat is None else [*seen, float(rule.beat)]
     if not known:
@@ -143,6 +143,15 @@ def judge(
     else:
         stop, reason = True, f"{why}; stopped at confidence {rule.confidence:g}."
     return Decision(stop, reason, chance, expected, forecast, bar), streak
+
+
+def _plain(x: Any) -> Any:
+    """The same in JSON, which has neither NumPy's numbers nor NaN and infinity."""
+    if isinstance(x, np.generic | np.ndarray):
+        x = x.tolist()
+    if isinstance(x, list | tuple):
+        return [_plain(part) for part in x]
+    return str(x) if isinstance(x, float) and not math.isfinite(x) else x
 
 
 class EarlyStopping:
@@ -223,14 +232,10 @@ class EarlyStopping:
         values, steps = self._past
         if self._stream is not None:
             values, steps = self._stream.values, self._stream.steps
-        rule = asdict(self.rule)
-        if rule["bounds"] is not None:
-            rule["bounds"] = list(rule["bounds"])
         return {
             "format": STATE_FORMAT,
-            "rule": rule,
-            # JSON has no NaN.
-            "values": [v if np.isfinite(v) else str(v) for v in values],
+            "rule": {name: _plain(x) for name, x in asdict(self.rule).items()},
+            "values": _plain(values),
             "steps": list(steps),
             "streak": self._streak,
         }
@@ -246,7 +251,10 @@ class EarlyStopping:
                 raise ValueError(f"format {state['format']!r}, expected {STATE_FORMAT}")
             rule = dict(state["rule"])
             if rule["bounds"] is not None:
-                rule["bounds"] = tuple(rule["bounds"])
+                ends = (None if end is None else float(end) for end in rule["bounds"])
+                rule["bounds"] = tuple(ends)
+            if isinstance(rule["beat"], str):
+                rule["beat"] = float(rule["beat"])
             restored = Rule(**rule)
             past = ([float(v) for v in state["values"]], [*map(float, state["steps"])])
             if len(past[0]) != len(past[1]):

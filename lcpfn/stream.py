@@ -76,7 +76,7 @@ class Stream:
         try:
             number = float(value)
             at = self.next_step() if step is None else float(step)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError(
                 f"a record is a number at a step, got {value!r:.80} at {step!r:.80}"
             ) from None
@@ -85,7 +85,7 @@ class Stream:
             raise ValueError(f"step must be a finite number >= 0, got {step!r}")
         if self.steps and at <= self.steps[-1]:
             raise ValueError(
-                f"steps must increase: the last one was {self.steps[-1]:g}, got {at:g}; "
+                f"steps must increase: the last was {self.steps[-1]:g}, got {at:g}; "
                 "start a new stream if the run restarted"
             )
         if at > self.horizon:
@@ -97,6 +97,7 @@ class Stream:
 
     def extend(self, values: Iterable[float], steps: Iterable[float]) -> None:
         """Takes several records without asking for a forecast."""
+        self.model.check_process()
         for value, step in zip(values, steps, strict=True):
             self._add(*self.check(value, step))
 
@@ -156,7 +157,7 @@ class Stream:
                     self.model.params,
                     self._cache,
                     token.astype(np.float32),
-                    np.array([self._tokens]),
+                    np.array([self._tokens], np.int32),
                 )
             if count == self._factor:
                 self._stats, self._tokens = stats, self._tokens + 1
@@ -169,8 +170,10 @@ class Stream:
             seen = self.steps[-1:] if self._whole else self.steps
             targets = default_targets(np.array(seen), self.horizon)
         # Views: what they show is never written again.
+        steps, values = self._finite[:, : self._count]
         return Records(
-            *self._finite[:, : self._count],
+            steps,
+            values,
             last,
             not np.isfinite(self.values[-1]),
             self.horizon,
@@ -183,16 +186,12 @@ class Stream:
         Raises:
             ValueError: if there are none yet.
         """
+        self.model.check_process()
         if not self.steps:
             raise ValueError("this stream has no records yet; update it first")
         records = self.records()
         if self._state is None:  # nothing finite yet
-            return self.model.extrapolate(
-                self.values,
-                self.horizon,
-                mode=self.metric.mode,
-                bounds=self.metric.bounds,
-                steps=self.steps,
-            )
-        wait = self.model.answer(self._state, self._anchor, [records], self.metric)
+            wait = self.model._ask([records], self.metric)
+        else:
+            wait = self.model.answer(self._state, self._anchor, [records], self.metric)
         return self.model.forecast([records], wait(), self.metric, single=True)

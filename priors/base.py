@@ -234,7 +234,7 @@ def check_prior(prior: Prior, key: jax.Array | None = None, n: int = 256) -> flo
         or (high is not None and bool(jnp.any(inside > high)))
     ):
         raise ValueError(
-            f"prior {prior.name}: curves leave the bounds {prior.bounds}; widen them or "
-            "declare hard_bounds=False"
+            f"prior {prior.name}: curves leave the bounds {prior.bounds}; widen them "
+            "or declare hard_bounds=False"
         )
     return rate

@@ -8,7 +8,7 @@ above its start and stays in [0, 1]. Noise comes after that, so about one curve 
 leaves [0, 1]: the bounds are soft.
 
 Source: Adriaensen et al., NeurIPS 2023 (arXiv 2310.20447), Sec. 3 and Table 1. The
-paper prints log sigma^2 ~ N(-8, 2); the released code, used here, has log sigma ~ N(-4, 1).
+paper prints log sigma^2 ~ N(-8, 2); the released code, as here, log sigma ~ N(-4, 1).
 """
 
 from collections.abc import Sequence

@@ -1,13 +1,12 @@
 """Priors and families: one contract per kind, run over the registries."""
 
-import re
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+from numpyro import handlers
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import log_density
 from scipy import stats
@@ -25,21 +24,53 @@ from lcpfn.priors import (
 
 STEPS = jnp.arange(1.0, 101.0)
 KEY = jax.random.key(7)
-
-# Steep draws overflow float32: 1 - (k t)^d and friends stay finite, but b - a t^alpha
-# and (k t)^d may pass 1e38 in the far tail of a log-normal. Share of draws allowed.
-NON_FINITE: dict[str, float] = {}
+COUNT = 1000
 
 
-def sampled(family, n=2000):
-    keys = jax.random.split(KEY, len(family.parameters))
-    return {
-        name: prior.sample(key, (n, 1))
-        for key, (name, prior) in zip(keys, family.parameters.items(), strict=True)
-    }
+def line_model(steps, observed=None):
+    slope = numpyro.sample("slope", dist.Normal(0.0, 1.0))
+    observe(dist.Normal(slope * steps / steps[-1], 0.1), observed)
 
 
-def test_there_are_the_eleven_families_of_domhan():
+def impossible_model(steps, observed=None):
+    numpyro.factor("accept", -jnp.inf)
+    line_model(steps, observed)
+
+
+def short_model(steps, observed=None):
+    numpyro.sample("y", dist.Normal(steps[:-1], 1.0))
+
+
+def infinite_model(steps, observed=None):
+    numpyro.sample("y", dist.Normal(steps / 0, 1.0))
+
+
+def nameless_model(steps, observed=None):
+    numpyro.sample("z", dist.Normal(steps, 1.0))
+
+
+def rare_model(steps, observed=None):
+    x = numpyro.sample("x", dist.Uniform(0.0, 1.0))
+    numpyro.factor("accept", jnp.where(x < 1e-4, 0.0, -jnp.inf))
+    line_model(steps, observed)
+
+
+@pytest.fixture(scope="module", params=PRIORS.values(), ids=PRIORS)
+def drawn(request):
+    """A prior and curves of it."""
+    prior = request.param
+    return prior, jax.jit(lambda key: draw(prior, key, COUNT))(KEY)
+
+
+@pytest.fixture(scope="module")
+def lcpfn_draws():
+    return jax.jit(lambda key: draw(LCPFN_PRIOR, key, COUNT))(KEY)
+
+
+# --- families
+
+
+def test_there_are_eleven_families():
     assert len(FAMILIES) == 11
     assert all(name == family.name for name, family in FAMILIES.items())
 
@@ -49,12 +80,259 @@ def test_family_contract(family):
     assert family.name
     assert family.formula
     assert family.source
-    drawn = sampled(family)
-    eager = family.value(STEPS, **drawn)
-    jitted = jax.jit(family.value)(STEPS, **drawn)
+    keys = jax.random.split(KEY, len(family.parameters))
+    values = {
+        name: prior.sample(key, (2000, 1))
+        for key, (name, prior) in zip(keys, family.parameters.items(), strict=True)
+    }
+    eager = family.value(STEPS, **values)
     assert eager.shape == (2000, 100)
-    finite = np.isfinite(eager)
-    assert (~finite.all(axis=1)).mean() <= NON_FINITE.get(family.name, 0.0)
-    np.testing.assert_allclose(
-        np.where(finite, eager, 0), np.where(finite, jitted, 0), rtol=2e-5, atol=2e-6
+    assert np.isfinite(eager).all()
+    jitted = jax.jit(family.value)(STEPS, **values)
+    np.testing.assert_allclose(eager, jitted, rtol=1e-5, atol=1e-6)
+
+
+# --- priors
+
+
+def test_prior_contract(drawn):
+    prior, draws = drawn
+    assert prior.source
+    assert draws.accepted.all()
+    for field in (draws.y, draws.curve, draws.log_prob):
+        assert field.shape == (COUNT, prior.length)
+        assert np.isfinite(field).all()
+    low, high = prior.bounds
+    if prior.hard_bounds:
+        assert low is None or (draws.y >= low).all()
+        assert high is None or (draws.y <= high).all()
+    assert check_prior(prior) == pytest.approx(float(draws.acceptance), abs=0.12)
+
+
+def test_same_key_same_curves(drawn):
+    prior, draws = drawn
+    again = jax.jit(lambda key: draw(prior, key, COUNT))(KEY)
+    other = jax.jit(lambda key: draw(prior, key, COUNT))(jax.random.key(8))
+    np.testing.assert_array_equal(draws.y, again.y)
+    assert (np.asarray(draws.y) != other.y).any(axis=1).all()
+    assert len(np.unique(draws.y[:, 0])) == COUNT
+
+
+def test_lcpfn_prior_accepts_rising_curves_in_the_unit_interval(lcpfn_draws):
+    curve = np.asarray(lcpfn_draws.curve)
+    assert (curve[:, -1] > curve[:, 0]).all()
+    assert ((curve >= 0) & (curve <= 1)).all()
+    assert float(lcpfn_draws.acceptance) == pytest.approx(0.2, abs=0.03)
+
+
+def test_lcpfn_noise_is_log_normal_around_the_curve(lcpfn_draws):
+    rest = np.asarray(lcpfn_draws.y - lcpfn_draws.curve, float)
+    sigma = rest.std(axis=1)
+    # The spread of 100 records gives log sigma with an error of about 0.07.
+    log_sigma = np.log(sigma)
+    assert log_sigma.mean() == pytest.approx(-4.0, abs=4 / np.sqrt(COUNT))
+    assert log_sigma.std() == pytest.approx(1.0, abs=0.08)
+    assert stats.kstest(log_sigma, stats.norm(-4.0, 1.0025).cdf).pvalue > 1e-3
+    outside = (np.asarray(lcpfn_draws.y) < 0) | (np.asarray(lcpfn_draws.y) > 1)
+    assert outside.any(axis=1).mean() == pytest.approx(0.1, abs=0.08)
+
+
+def test_log_prob_of_a_draw_is_that_of_its_noise(lcpfn_draws):
+    rest = np.asarray(lcpfn_draws.y - lcpfn_draws.curve, float)
+    sigma = np.exp(-4.0 + 0 * rest[:, :1])
+    # log_prob = -rest^2 / (2 sigma^2) - log sigma - log(2 pi) / 2: two records of a
+    # curve give sigma, and every other record must agree with it.
+    first, second = rest[:, :1] ** 2, rest[:, 1:2] ** 2
+    log_prob = np.asarray(lcpfn_draws.log_prob, float)
+    far = np.abs(first - second)[:, 0] > 0.1 * sigma[:, 0] ** 2
+    precision = -2 * (log_prob[:, :1] - log_prob[:, 1:2]) / (first - second)
+    expected = stats.norm.logpdf(rest, scale=1 / np.sqrt(np.abs(precision)))
+    close = np.isclose(log_prob, expected, atol=0.05).all(axis=1)
+    assert far.sum() > COUNT / 4
+    assert close[far].mean() > 0.95
+
+
+DOCUMENTED = {
+    "pow3_c": stats.uniform(0, 1.25),
+    "pow3_a": stats.uniform(-0.6, 1.2),
+    "pow3_alpha": stats.lognorm(2.0, scale=1.0),
+    "ilog2_c": stats.uniform(0, 1),
+    "ilog2_a": stats.uniform(-0.5, 1.0),
+    "janoschek_a": stats.uniform(0, 1),
+    "janoschek_b": stats.uniform(0, 2),
+    "janoschek_k": stats.lognorm(1.0, scale=np.exp(-2.0)),
+    "janoschek_d": stats.lognorm(0.5, scale=1.0),
+    "pow3_weight": stats.uniform(0, 1),
+    "ilog2_weight": stats.uniform(0, 1),
+    "janoschek_weight": stats.uniform(0, 1),
+    "log_sigma": stats.norm(-4, 1),
+}
+
+
+def test_lcpfn_parameters_follow_the_documented_priors():
+    def candidate(key):
+        seeded = handlers.seed(LCPFN_PRIOR.model, key)
+        sites = handlers.trace(seeded).get_trace(STEPS)
+        return {name: sites[name]["value"] for name in DOCUMENTED}
+
+    values = jax.jit(jax.vmap(candidate))(jax.random.split(KEY, 4000))
+    for name, documented in DOCUMENTED.items():
+        assert stats.kstest(values[name], documented.cdf).pvalue > 1e-4, name
+
+
+def test_an_impossible_prior_ends_and_says_so():
+    prior = Prior(impossible_model, name="impossible", length=10)
+    draws = jax.jit(lambda key: draw(prior, key, 4))(KEY)
+    assert not draws.accepted.any()
+    assert float(draws.acceptance) == 0.0
+
+
+# --- the same function, conditioned
+
+
+def test_density_of_a_partly_observed_curve_is_that_of_its_observed_points():
+    curve = np.full(10, np.nan, np.float32)
+    curve[[0, 3, 7]] = 0.2, 0.1, 0.6
+    steps = jnp.arange(1.0, 11.0)
+    found, _ = log_density(line_model, (steps, curve), {}, {"slope": jnp.float32(0.4)})
+    seen = ~np.isnan(curve)
+    expected = stats.norm.logpdf(curve[seen], 0.04 * steps[seen], 0.1).sum()
+    expected += stats.norm.logpdf(0.4)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_density_of_the_lcpfn_prior_is_that_of_its_parts():
+    def model(steps, observed):
+        return LCPFN_PRIOR.model(steps, observed)
+
+    values = {
+        name: jnp.float32(0.5 if name != "pow3_a" else 0.3) for name in DOCUMENTED
+    } | {"log_sigma": jnp.float32(-3.0), "janoschek_b": jnp.float32(0.2)}
+    curve = sum(
+        values[f"{name}_weight"]
+        * FAMILIES[name].value(
+            STEPS, **{p: values[f"{name}_{p}"] for p in FAMILIES[name].parameters}
+        )
+        for name in ("pow3", "ilog2", "janoschek")
     )
+    observed = np.where(np.arange(100) < 5, 0.4, np.nan).astype(np.float32)
+    found, _ = log_density(model, (STEPS, observed), {}, values)
+    expected = stats.norm.logpdf(0.4, np.asarray(curve)[:5], np.exp(-3.0)).sum()
+    expected += sum(d.logpdf(float(values[name])) for name, d in DOCUMENTED.items())
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+    for name in ("pow3_c", "ilog2_c", "pow3_weight", "ilog2_weight"):
+        values[name] = jnp.float32(0.99)  # the curve leaves [0, 1]
+    assert float(log_density(model, (STEPS, observed), {}, values)[0]) == -np.inf
+
+
+def test_nuts_on_the_same_function_finds_what_was_drawn():
+    steps = jnp.arange(1.0, 21.0)
+    rng = np.random.default_rng(0)
+    curve = 0.7 * np.asarray(steps) / 20 + 0.1 * rng.normal(size=20)
+    curve[12:] = np.nan
+    curve[3] = np.nan
+    mcmc = MCMC(NUTS(line_model), num_warmup=100, num_samples=150, progress_bar=False)
+    mcmc.run(KEY, steps, jnp.asarray(curve, jnp.float32))
+    slope = np.asarray(mcmc.get_samples()["slope"])
+    # Conjugate: the posterior is normal with these moments.
+    seen = ~np.isnan(curve)
+    x = np.arange(1, 21)[seen] / 20
+    precision = 1 + (x**2).sum() / 0.01
+    mean = (x * curve[seen]).sum() / 0.01 / precision
+    assert slope.mean() == pytest.approx(mean, abs=0.4 / np.sqrt(precision))
+    assert slope.std() == pytest.approx(1 / np.sqrt(precision), rel=0.35)
+    assert abs(slope.mean() - 0.7) < 4 / np.sqrt(precision)
+
+
+# --- a user's own prior
+
+USER_FILE = """
+import numpyro, numpyro.distributions as dist
+from lcpfn.priors import Prior, observe
+
+def mine(steps, observed=None):
+    level = numpyro.sample("level", dist.Uniform(0.0, 1.0))
+    observe(dist.Normal(level / steps, 0.1), observed)
+
+prior = Prior(mine, name="mine", length=12, mode="max")
+number = 3
+"""
+
+
+@pytest.fixture
+def user_file(tmp_path):
+    path = tmp_path / "my_priors_of_mine.py"
+    path.write_text(USER_FILE)
+    return path
+
+
+def test_load_prior_takes_a_function_of_a_file(user_file):
+    prior = load_prior(f"{user_file}:mine")
+    assert (prior.length, prior.mode, prior.bounds) == (100, "min", (None, None))
+    assert draw(prior, KEY, 2).y.shape == (2, 100)
+
+
+def test_load_prior_takes_a_prior_object(user_file):
+    prior = load_prior(f"{user_file}:prior")
+    assert (prior.name, prior.length, prior.mode) == ("mine", 12, "max")
+
+
+def test_load_prior_takes_a_module(user_file, monkeypatch):
+    monkeypatch.syspath_prepend(str(user_file.parent))
+    assert load_prior("my_priors_of_mine:mine").name == "my_priors_of_mine:mine"
+
+
+def test_load_prior_takes_a_module_of_the_working_directory(user_file, monkeypatch):
+    monkeypatch.setattr("sys.path", [p for p in __import__("sys").path if p])
+    monkeypatch.chdir(user_file.parent)
+    assert load_prior("my_priors_of_mine:prior").name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mine", "named module:function or file.py:function, got 'mine'"),
+        ("FILE:", "named module:function or file.py:function"),
+        ("FILE:other", "has no attribute 'other'"),
+        ("FILE:number", "must be a NumPyro model function or a .*Prior, got int"),
+        ("no_such_file.py:mine", "there is no file .*no_such_file.py"),
+        ("no_such_module_at_all:mine", "no module named 'no_such_module_at_all'"),
+    ],
+)
+def test_load_prior_refuses(user_file, name, message):
+    with pytest.raises(ValueError, match=message):
+        load_prior(name.replace("FILE", str(user_file)))
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        (Prior(nameless_model, "p"), 'prior p has no sample site "y"'),
+        (Prior(short_model, "p"), r"one value per step, shape \(100,\), got \(99,\)"),
+        (Prior(infinite_model, "p"), "no curve of 256 was finite throughout"),
+        (Prior(impossible_model, "p"), r"0.0% of 256 candidates .* at least 1% are"),
+        (Prior(rare_model, "p"), "loosen its acceptance rule"),
+        (Prior(line_model, "p", bounds=(0.0, 1.0)), r"leave the bounds \(0.0, 1.0\)"),
+        (Prior(line_model, "p", bounds=(None, 1.0)), "hard_bounds=False"),
+    ],
+)
+def test_check_prior_refuses(prior, message):
+    with pytest.raises(ValueError, match=message):
+        check_prior(prior)
+
+
+def test_soft_bounds_are_only_hints():
+    soft = Prior(line_model, "p", bounds=(0.0, 1.0), hard_bounds=False)
+    assert check_prior(soft) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "up"}, 'mode must be "min" or "max", got \'up\''),
+        ({"length": 1}, "length must be at least 2 steps, got 1"),
+    ],
+)
+def test_prior_refuses(options, message):
+    with pytest.raises(ValueError, match=message):
+        Prior(line_model, "p", **options)

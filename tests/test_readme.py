@@ -27,7 +27,7 @@ def test_results_are_those_of_the_bundled_weights():
 @pytest.mark.parametrize("code", SNIPPETS, ids=lambda code: code.split("\n")[0])
 def test_snippets_run(code):
     accuracies = iter([0.5] * 60)
-    exec(code, {"train_one_epoch": lambda: next(accuracies)})  # noqa: S102
+    exec(code, {"train_one_epoch": lambda: next(accuracies)})
 
 
 def test_front_page_names_the_default_checkpoint():

@@ -1,0 +1,1 @@
+"""Pre-training and finetuning. Never imports lcpfn.eval."""

@@ -78,12 +78,18 @@ class TrainConfig:
     origin: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "targets", "average", "log_every", "save_every"):
+        counts = ("steps", "batch", "chunk", "targets", "average", "log_every")
+        for name in (*counts, "save_every", "keep", "validation"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
         if self.targets < 2:
             raise ValueError("targets must be at least 2: the horizon and another one")
+        if self.batch % max(self.batch // self.chunk, 1):
+            raise ValueError(
+                f"batch must split into equal chunks, got {self.batch} curves in "
+                f"chunks of {self.chunk}"
+            )
         if not 0 < self.learning_rate < 1:
             raise ValueError(
                 f"learning_rate must lie in (0, 1), got {self.learning_rate}"

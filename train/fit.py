@@ -23,6 +23,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 from orbax.checkpoint import v1 as ocp
 from tqdm import tqdm
@@ -30,6 +31,7 @@ from tqdm import tqdm
 from lcpfn import checkpoint
 from lcpfn.priors import PRIORS, Prior, load_prior
 from lcpfn.train.config import TrainConfig
+from lcpfn.train.release import save_apart
 from lcpfn.train.sources import Source, prior_source
 from lcpfn.train.step import TrainState, init_state, train_step
 from lcpfn.train.validate import validation
@@ -51,7 +53,7 @@ def batch_sharding(batch: int) -> tuple[NamedSharding, NamedSharding]:
     count = jax.device_count()
     if batch % count:
         raise ValueError(
-            f"batch must be a multiple of the number of devices, got {batch} for {count}"
+            f"batch must be a multiple of the {count} devices, got {batch}"
         )
     mesh = jax.make_mesh((count,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
     return (
@@ -64,8 +66,9 @@ def claim_directory(out: Path, config: TrainConfig) -> None:
     """Marks `out` as the place of this run, or refuses if another one lives there."""
     path, wanted = out / "config.json", json.loads(json.dumps(asdict(config)))
     if path.exists():
-        found = json.loads(path.read_text())
-        differ = sorted(k for k in wanted if found.get(k) != wanted[k])
+        # A run of an older version lacks newer fields: it had their defaults.
+        found = asdict(TrainConfig()) | json.loads(path.read_text())
+        differ = sorted(k for k in wanted if found[k] != wanted[k])
         if differ:
             raise ValueError(
                 f"{out} holds a run with another configuration (differs in "
@@ -180,8 +183,10 @@ def fit(
     make = jax.jit(partial(init_state, config), out_shardings=replicated)
     state = make()
     if start is not None:
-        # Two copies: the state is donated to the step, leaf by leaf.
-        params, average = jax.device_put((start, jax.tree.map(np.copy, start)), replicated)
+        # Copies: the state is donated to the step, leaf by leaf.
+        params, average = (
+            jax.device_put(jax.tree.map(np.array, start), replicated) for _ in range(2)
+        )
         state = state._replace(params=params, average=average)
     if saver.latest is not None:
         state = TrainState(*saver.load(saver.latest.step, tuple(state)))
@@ -208,7 +213,8 @@ def fit(
     def settle(number: int, metrics: dict[str, jax.Array]) -> None:
         loss, norm = float(metrics["loss"]), float(metrics["grad_norm"])
         if not np.isfinite(loss + norm):
-            what = f"gradient norm became {norm}" if np.isfinite(loss) else f"loss became {loss}"
+            bad = f"gradient norm became {norm}"
+            what = bad if np.isfinite(loss) else f"loss became {loss}"
             latest = saver.latest.step if saver.latest is not None else "none"
             raise NonFiniteLoss(
                 f"the {what} at step {number}; last good checkpoint: step {latest} in "
@@ -256,22 +262,19 @@ def fit(
     # --- release
     saver.close()
     release = out / "release"
-    if jax.process_index() == 0:
-        # Orbax would wait for the other processes, which have nothing to write.
-        alone = ocp.options.MultiprocessingOptions(active_processes={0})
-        with ocp.Context(multiprocessing_options=alone):
-            checkpoint.save(
-                release,
-                state.average,
-                config.model,
-                card_of(config, prior, journal.entries[-1]),
-            )
+    card = card_of(config, prior, journal.entries)
+    if jax.process_count() == 1:
+        checkpoint.save(release, state.average, config.model, card)
+    else:
+        if jax.process_index() == 0:
+            save_apart(release, state.average, config.model, card)
+        multihost_utils.sync_global_devices("released")
     log.info("released %s", release)
     return release
 
 
-def card_of(config: TrainConfig, prior: Prior, last: dict[str, float]) -> dict:
-    """What the card says of where the weights come from."""
+def card_of(config: TrainConfig, prior: Prior, entries: list[dict]) -> dict:
+    """What the card says of where the weights come from; `entries` are the log's."""
     return {
         "metric": {
             "mode": prior.mode,
@@ -284,6 +287,7 @@ def card_of(config: TrainConfig, prior: Prior, last: dict[str, float]) -> dict:
             "source": prior.source,
         },
         "training": asdict(config),
-        "figures": dict(last)
+        "figures": dict(entries[-1])
         | {"devices": jax.device_count(), "platform": jax.default_backend()},
+        "history": [entry for entry in entries if "gap_10" in entry],
     }
