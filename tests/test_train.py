@@ -128,11 +128,13 @@ def test_interrupted_run_ends_with_the_same_bits(finished, tmp_path, monkeypatch
         with pytest.raises(Interrupted):
             fit(TINY, tmp_path, progress=False)
     assert not (tmp_path / "release").exists()
+    begun = read_log(tmp_path / "log.jsonl", 20)
     # What a killed run may leave behind: lines after the checkpoint and a torn one.
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"step": 30, "loss": 9.0, "seconds": 1.0}\n{"step": 4')
     release = fit(TINY, tmp_path, progress=False)
     assert_same_weights(release, finished)
+    assert read_log(tmp_path / "log.jsonl", 20) == begun  # it did not start again
     names = ("step", "loss", "grad_norm", "gap_10", "gap_80")
     logs = [
         [{name: line.get(name) for name in names} for line in read_log(path, 60)]

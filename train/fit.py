@@ -53,7 +53,8 @@ def batch_sharding(batch: int) -> tuple[NamedSharding, NamedSharding]:
     count = jax.device_count()
     if batch % count:
         raise ValueError(
-            f"batch must be a multiple of the {count} devices, got {batch}"
+            "batch must be a multiple of the number of devices, got "
+            f"{batch} for {count}"
         )
     mesh = jax.make_mesh((count,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
     return (
