@@ -296,3 +296,14 @@ def test_recorded_source_draws_every_run():
 def test_augment_refuses(name, value):
     with pytest.raises(ValueError, match=rf"{name} must be in \[0, 1\], got {value}"):
         Augment(**{name: value})
+
+
+def test_padding_of_short_curves_is_finite():
+    # Thinned to its last record, a curve has a first and a last step that are equal.
+    runs = [run(np.linspace(1.0, 0.5, n)) for n in (3, 4, 40)]
+    bank = recorded_curves(runs)
+    augment = Augment(thinned=1.0, pooled=0.0, truncated=1.0, shortened=0.0)
+    for seed in range(20):
+        tasks = make_tasks(jax.random.key(seed), bank, 3, 16, augment)
+        for name, values in tasks._asdict().items():
+            assert np.isfinite(values).all(), name

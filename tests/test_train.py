@@ -16,7 +16,8 @@ from lcpfn import checkpoint, model
 from lcpfn.model import ModelConfig
 from lcpfn.train import fit as loop
 from lcpfn.train.config import TrainConfig
-from lcpfn.train.fit import NonFiniteLoss, fit, read_log
+from lcpfn.train.fit import NonFiniteLoss, fit
+from lcpfn.train.journal import read_log
 from lcpfn.train.presets import TINY
 
 SMALL = dataclasses.replace(
@@ -80,14 +81,14 @@ class Interrupted(Exception):
 
 def interrupt_at(monkeypatch, number):
     """Ends a run when it writes the log line of a step."""
-    write = loop.Log.write
+    write = loop.Journal.write
 
-    def interrupted(self, entry):
-        if entry["step"] >= number:
+    def interrupted(self, *line):
+        if self._number >= number:
             raise Interrupted
-        write(self, entry)
+        write(self, *line)
 
-    monkeypatch.setattr(loop.Log, "write", interrupted)
+    monkeypatch.setattr(loop.Journal, "write", interrupted)
 
 
 def assert_same_weights(one, other):
@@ -270,7 +271,7 @@ def test_tensorboard_writes_events(cheap, tmp_path):
 
 def test_tensorboard_names_the_package_it_needs(cheap, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tensorboardX", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install tensorboardX"):
+    with pytest.raises(ModuleNotFoundError, match="pip install .*tensorboard"):
         fit(SMALL, tmp_path, progress=False, tensorboard=True)
 
 

@@ -14,8 +14,6 @@ hosts: start the same command on each after `jax.distributed.initialize()`.
 
 import json
 import logging
-import os
-import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -26,21 +24,19 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 from orbax.checkpoint import v1 as ocp
-from tqdm import tqdm
 
 from lcpfn import checkpoint
 from lcpfn.priors import PRIORS, Prior, load_prior
 from lcpfn.train.config import TrainConfig
+from lcpfn.train.journal import Journal, NonFiniteLoss, write_text
 from lcpfn.train.release import save_apart
 from lcpfn.train.sources import Source, prior_source
 from lcpfn.train.step import TrainState, init_state, train_step
 from lcpfn.train.validate import validation
 
+__all__ = ["NonFiniteLoss", "find_prior", "fit"]
+
 log = logging.getLogger(__name__)
-
-
-class NonFiniteLoss(RuntimeError):
-    """The loss became NaN or infinite; the last checkpoint before it is kept."""
 
 
 def find_prior(name: str) -> Prior:
@@ -81,60 +77,35 @@ def claim_directory(out: Path, config: TrainConfig) -> None:
         write_text(path, json.dumps(wanted, indent=2))
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file at once or not at all."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+def open_saver(out: Path, config: TrainConfig) -> ocp.training.Checkpointer:
+    """Saves the state every `save_every` steps and keeps the newest ones."""
+    every = ocp.training.save_decision_policies.FixedIntervalPolicy(config.save_every)
+    newest = ocp.training.preservation_policies.LatestN(config.keep)
+    return ocp.training.Checkpointer(
+        out / "state",
+        save_decision_policy=every,
+        preservation_policy=newest,
+        cleanup_tmp_directories=True,
+    )
 
 
-def read_log(path: Path, step: int) -> list[dict]:
-    """Lines of a log up to `step`; a torn last line is dropped."""
-    lines = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            break
-        if entry["step"] <= step:
-            lines.append(entry)
-    return lines
-
-
-class Log:
-    """A JSONL file, cut back to where the run resumes, and TensorBoard if asked for."""
-
-    def __init__(self, out: Path, step: int, tensorboard: bool) -> None:
-        self.path = out / "log.jsonl"
-        self.lead = jax.process_index() == 0
-        self.entries = read_log(self.path, step)
-        if self.lead:
-            text = "".join(json.dumps(entry) + "\n" for entry in self.entries)
-            write_text(self.path, text)
-        self.board = None
-        if tensorboard and self.lead:
-            try:
-                from tensorboardX import SummaryWriter
-            except ModuleNotFoundError:
-                raise ModuleNotFoundError(
-                    "TensorBoard logs need tensorboardX: pip install tensorboardX"
-                ) from None
-            self.board = SummaryWriter(str(out / "tensorboard"))
-
-    def write(self, entry: dict[str, float]) -> None:
-        """Appends one line."""
-        self.entries.append(entry)
-        if not self.lead:
-            return
-        with self.path.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
-        if self.board is not None:
-            for name, value in entry.items():
-                self.board.add_scalar(name, value, int(entry["step"]))
-            self.board.flush()
+def init_or_resume(
+    config: TrainConfig,
+    saver: ocp.training.Checkpointer,
+    start: Any,
+    sharding: jax.sharding.Sharding,
+) -> TrainState:
+    """The newest saved state; without any, `start` or random weights at step 0."""
+    state = jax.jit(partial(init_state, config), out_shardings=sharding)()
+    if start is not None:
+        # Copies: the state is donated to the step, leaf by leaf.
+        params, average = (
+            jax.device_put(jax.tree.map(np.array, start), sharding) for _ in range(2)
+        )
+        state = state._replace(params=params, average=average)
+    if saver.latest is not None:
+        state = TrainState(*saver.load(saver.latest.step, tuple(state)))
+    return state
 
 
 def fit(
@@ -171,31 +142,9 @@ def fit(
         source = prior_source(
             prior, lambda x: jax.lax.with_sharding_constraint(x, sharded)
         )
-    saver = ocp.training.Checkpointer(
-        out / "state",
-        save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(
-            config.save_every
-        ),
-        preservation_policy=ocp.training.preservation_policies.LatestN(config.keep),
-        cleanup_tmp_directories=True,
-    )
-
-    # --- init or resume
-    make = jax.jit(partial(init_state, config), out_shardings=replicated)
-    state = make()
-    if start is not None:
-        # Copies: the state is donated to the step, leaf by leaf.
-        params, average = (
-            jax.device_put(jax.tree.map(np.array, start), replicated) for _ in range(2)
-        )
-        state = state._replace(params=params, average=average)
-    if saver.latest is not None:
-        state = TrainState(*saver.load(saver.latest.step, tuple(state)))
+    saver = open_saver(out, config)
+    state = init_or_resume(config, saver, start, replicated)
     first = int(state.step)
-    journal = Log(out, first, tensorboard)
-    before = journal.entries[-1]["seconds"] if journal.entries else 0.0
-
-    # --- train
     step = jax.jit(
         partial(train_step, config, source),
         donate_argnums=0,
@@ -203,75 +152,37 @@ def fit(
     )
     score = validation(config, prior, replicated)
     key = jax.random.key(config.seed + 1)
-    began, losses = time.perf_counter(), []
-    bar = tqdm(
-        total=config.steps,
-        initial=first,
-        unit="step",
-        disable=not progress or jax.process_index() != 0,
+    journal = Journal(
+        out, first, config.steps, progress=progress, tensorboard=tensorboard
     )
-
-    def settle(number: int, metrics: dict[str, jax.Array]) -> None:
-        loss, norm = float(metrics["loss"]), float(metrics["grad_norm"])
-        if not np.isfinite(loss + norm):
-            bad = f"gradient norm became {norm}"
-            what = bad if np.isfinite(loss) else f"loss became {loss}"
-            latest = saver.latest.step if saver.latest is not None else "none"
-            raise NonFiniteLoss(
-                f"the {what} at step {number}; last good checkpoint: step {latest} in "
-                f"{out / 'state'}. Lower the learning rate or check the prior"
-            )
-        losses.append(loss)
-
-    pending: tuple[int, dict[str, jax.Array]] | None = None
-    with bar:
+    with journal:
         for number in range(first + 1, config.steps + 1):
             state, metrics = step(state, key)
-            # The loss of the step before is read while this one runs.
-            if pending is not None:
-                settle(*pending)
-            pending = (number, metrics)
+            journal.add(number, metrics)
             last = number == config.steps
-            if number % config.log_every and number % config.save_every and not last:
-                bar.update()
+            saved = last or number % config.save_every == 0
+            if not saved and number % config.log_every:
                 continue
-            settle(*pending)
-            pending = None
-            seconds = before + time.perf_counter() - began
-            entry = {
-                "step": number,
-                "curves": number * config.batch,
-                "seconds": round(seconds, 2),
-                "loss": float(np.mean(losses)),
-                "grad_norm": float(metrics["grad_norm"]),
-                "curves_per_second": (number - first)
-                * config.batch
-                / (time.perf_counter() - began),
-            }
-            losses.clear()
-            if number % config.save_every == 0 or last:
-                entry |= score(state.average)
+            journal.settle()
             # The line first: resuming cuts the log back to the checkpoint it finds.
-            journal.write(entry)
-            if number % config.save_every == 0 or last:
+            journal.write(config.batch, score(state.average) if saved else {})
+            if saved:
                 saver.save(number, tuple(state), force=last)
-            bar.set_postfix_str(
-                f"loss {entry['loss']:.4f}, {entry['curves_per_second']:.0f} curves/s"
-            )
-            bar.update()
-
-    # --- release
     saver.close()
-    release = out / "release"
     card = card_of(config, prior, journal.entries)
+    return release(out / "release", state.average, config, card)
+
+
+def release(path: Path, params: Any, config: TrainConfig, card: dict) -> Path:
+    """Writes the weights that others load; from one process if there are several."""
     if jax.process_count() == 1:
-        checkpoint.save(release, state.average, config.model, card)
+        checkpoint.save(path, params, config.model, card)
     else:
         if jax.process_index() == 0:
-            save_apart(release, state.average, config.model, card)
+            save_apart(path, params, config.model, card)
         multihost_utils.sync_global_devices("released")
-    log.info("released %s", release)
-    return release
+    log.info("released %s", path)
+    return path
 
 
 def card_of(config: TrainConfig, prior: Prior, entries: list[dict]) -> dict:

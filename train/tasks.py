@@ -171,12 +171,18 @@ def make_tasks(
     query = query_features(
         anchor, jnp.broadcast_to(horizon[:, None], last.shape), asked, jnp
     )
-    valid = (seen.last < seen.end[:, None]) * curves.weight[:, None]
+    counts = seen.last < seen.end[:, None]
+    truth = (wanted - anchor.level[..., None]) / anchor.scale[..., None]
+
+    def kept(x: jax.Array) -> jax.Array:
+        """Zero at padding, which may be 0/0: a weight of zero does not undo NaN."""
+        return jnp.where(counts.reshape(counts.shape + (1,) * (x.ndim - 2)), x, 0)
+
     return Tasks(
-        features=jnp.swapaxes(features, 0, 1),
-        query=query,
+        features=kept(jnp.swapaxes(features, 0, 1)),
+        query=kept(query),
         target=target,
-        truth=(wanted - anchor.level[..., None]) / anchor.scale[..., None],
-        log_scale=jnp.log(anchor.scale),
-        weight=valid.astype(y.dtype),
+        truth=kept(truth),
+        log_scale=kept(jnp.log(anchor.scale)),
+        weight=(counts * curves.weight[:, None]).astype(y.dtype),
     )

@@ -1,0 +1,148 @@
+"""The log of a run: a JSONL file, a progress bar, and TensorBoard if asked for."""
+
+import json
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+
+class NonFiniteLoss(RuntimeError):
+    """The loss became NaN or infinite; the last checkpoint before it is kept."""
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file at once or not at all."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_log(path: Path, step: int) -> list[dict]:
+    """Lines of a log up to `step`; a torn last line is dropped."""
+    lines = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            break
+        if entry["step"] <= step:
+            lines.append(entry)
+    return lines
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from tensorboardX import SummaryWriter
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "TensorBoard logs need tensorboardX: pip install 'lcpfn-jax[tensorboard]'"
+        ) from None
+    return SummaryWriter(str(folder))
+
+
+class Journal:
+    """Keeps account of the steps of a run; only the first process writes.
+
+    Attributes:
+        entries: the lines of the log, cut back to where the run resumes.
+    """
+
+    def __init__(
+        self, out: Path, first: int, steps: int, *, progress: bool, tensorboard: bool
+    ) -> None:
+        self.path = out / "log.jsonl"
+        self.lead = jax.process_index() == 0
+        self.entries = read_log(self.path, first)
+        if self.lead:
+            text = "".join(json.dumps(entry) + "\n" for entry in self.entries)
+            write_text(self.path, text)
+        self._board = None
+        if tensorboard and self.lead:
+            self._board = _tensorboard(out / "tensorboard")
+        self._first, self._number = first, first
+        self._before = self.entries[-1]["seconds"] if self.entries else 0.0
+        self._began = time.perf_counter()
+        self._losses: list[float] = []
+        self._pending: tuple[int, dict[str, jax.Array]] | None = None
+        self._bar = tqdm(
+            total=steps,
+            initial=first,
+            unit="step",
+            disable=not (progress and self.lead),
+        )
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+        if self._board is not None:
+            self._board.close()
+
+    def add(self, number: int, metrics: dict[str, jax.Array]) -> None:
+        """Notes a step that was started, and reads the figures of the one before.
+
+        Reading would wait for the step that runs; so it is always one behind.
+
+        Raises:
+            NonFiniteLoss: naming the step.
+        """
+        self.settle()
+        self._pending = (number, metrics)
+        self._bar.update()
+
+    def settle(self) -> None:
+        """Reads the figures of the newest step, waiting for it."""
+        if self._pending is None:
+            return
+        (self._number, metrics), self._pending = self._pending, None
+        loss, norm = float(metrics["loss"]), float(metrics["grad_norm"])
+        if not np.isfinite(loss + norm):
+            bad = f"gradient norm became {norm}"
+            what = bad if np.isfinite(loss) else f"loss became {loss}"
+            saved = [entry["step"] for entry in self.entries if "gap_10" in entry]
+            raise NonFiniteLoss(
+                f"the {what} at step {self._number}; last good checkpoint: step "
+                f"{saved[-1] if saved else 'none'} in {self.path.parent / 'state'}. "
+                "Lower the learning rate or check the prior"
+            )
+        self._losses.append(loss)
+        self._norm = norm
+
+    def write(self, batch: int, scores: dict[str, float]) -> None:
+        """Appends a line on the steps since the last one, all of them settled."""
+        seconds = time.perf_counter() - self._began
+        rate = (self._number - self._first) * batch / seconds
+        entry = {
+            "step": self._number,
+            "curves": self._number * batch,
+            "seconds": round(self._before + seconds, 2),
+            "loss": float(np.mean(self._losses)),
+            "grad_norm": self._norm,
+            "curves_per_second": rate,
+        } | scores
+        self._losses.clear()
+        self.entries.append(entry)
+        self._bar.set_postfix_str(f"loss {entry['loss']:.4f}, {rate:.0f} curves/s")
+        if not self.lead:
+            return
+        with self.path.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+        if self._board is not None:
+            for name, value in entry.items():
+                self._board.add_scalar(name, value, self._number)
+            self._board.flush()
