@@ -167,6 +167,11 @@ def _overrides(config: Any, pairs: Sequence[str]) -> Any:
 
 def pretrain(args: argparse.Namespace) -> int:
     """Pre-trains a network on a prior."""
+    if args.hosts:
+        import jax
+
+        coordinator, count, index = args.hosts
+        jax.distributed.initialize(coordinator, int(count), int(index))
     from lcpfn.train.fit import fit
     from lcpfn.train.presets import PRESETS
 
@@ -286,6 +291,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="change the preset, e.g. steps=100 model.layers=2",
     )
     sub.add_argument("--tensorboard", action="store_true")
+    sub.add_argument(
+        "--hosts",
+        nargs=3,
+        metavar=("ADDRESS:PORT", "COUNT", "INDEX"),
+        help="one of several hosts: the first one's address, how many, which one",
+    )
 
     sub = command(finetune, "history.csv --mode max --bounds 0 1 --out runs/mine")
     sub.add_argument("file", help="finished runs, CSV or JSON")

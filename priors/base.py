@@ -97,9 +97,9 @@ def observe(
 
 
 def _candidate(prior: Prior, key: jax.Array) -> tuple[jax.Array, ...]:
+    """One draw: y, noiseless curve, log-density of y, whether the rule accepts it."""
     sites = handlers.trace(handlers.seed(prior.model, key)).get_trace(prior.steps)
-    y = sites["y"]["value"]
-    fine = jnp.all(jnp.isfinite(y))
+    y, fine = sites["y"]["value"], jnp.array(True)
     for site in sites.values():
         if site["type"] == "sample" and isinstance(site["fn"], dist.Unit):
             fine &= jnp.all(site["fn"].log_factor > -jnp.inf)
@@ -110,8 +110,9 @@ def _candidate(prior: Prior, key: jax.Array) -> tuple[jax.Array, ...]:
 def draw(prior: Prior, key: jax.Array, n: int, oversample: int = 6) -> Draws:
     """Draws `n` accepted curves.
 
-    Every round draws `oversample * n` candidates and fills the free rows with the
-    accepted ones, until all rows are filled or `ROUNDS` rounds are over.
+    Every round runs the acceptance rule on `oversample * n` candidates and fills the
+    free rows with those it accepts, until all rows are filled or `ROUNDS` rounds are
+    over. Noise is made for accepted candidates alone: a candidate is its key.
 
     Args:
         prior: what to draw from.
@@ -123,31 +124,34 @@ def draw(prior: Prior, key: jax.Array, n: int, oversample: int = 6) -> Draws:
         Curves and the acceptance rate; rows never filled have `accepted` False.
     """
     size = oversample * n
-    sample = jax.vmap(lambda k: _candidate(prior, k))
+    accept = jax.vmap(lambda k: _candidate(prior, k)[-1])
+    sample = jax.vmap(lambda k: _candidate(prior, k)[:-1])
 
     def unfilled(state: tuple) -> jax.Array:
         filled, rounds, *_ = state
-        return (filled < n) & (rounds < ROUNDS)
+        return ~jnp.all(filled) & (rounds < ROUNDS)
 
     def fill(state: tuple) -> tuple:
         filled, rounds, hits, rows = state
-        *values, fine = sample(jax.random.split(jax.random.fold_in(key, rounds), size))
-        rank = filled + jnp.cumsum(fine) - 1
-        target = jnp.where(fine & (rank < n), rank, n)  # n: dropped
+        keys = jax.random.split(jax.random.fold_in(key, rounds), size)
+        fine = accept(keys)
+        count = jnp.sum(fine)
+        (chosen,) = jnp.nonzero(fine, size=n, fill_value=0)
+        rank = jnp.cumsum(~filled) - 1  # of a free row among the free ones
+        values = sample(keys[chosen[jnp.maximum(rank, 0)]])
+        new = ~filled & (rank < count) & jnp.all(jnp.isfinite(values[0]), axis=1)
         rows = tuple(
-            row.at[target].set(value, mode="drop")
+            jnp.where(new[:, None], value, row)
             for row, value in zip(rows, values, strict=True)
         )
-        accepted = jnp.sum(fine)
-        return jnp.minimum(filled + accepted, n), rounds + 1, hits + accepted, rows
+        return filled | new, rounds + 1, hits + count, rows
 
     shapes = jax.eval_shape(lambda k: _candidate(prior, k)[:-1], key)
     empty = tuple(jnp.zeros((n, *shape.shape), shape.dtype) for shape in shapes)
-    start = (jnp.int32(0), jnp.int32(0), jnp.int32(0), empty)
+    start = (jnp.zeros(n, bool), jnp.int32(0), jnp.int32(0), empty)
     filled, rounds, hits, rows = jax.lax.while_loop(unfilled, fill, start)
     y, curve, log_prob = rows
-    accepted = jnp.arange(n) < filled
-    return Draws(y, curve, log_prob, accepted, hits / (rounds * size))
+    return Draws(y, curve, log_prob, filled, hits / (rounds * size))
 
 
 def load_prior(name: str) -> Prior:
@@ -219,6 +223,7 @@ def check_prior(prior: Prior, key: jax.Array | None = None, n: int = 256) -> flo
     y, *_, fine = jax.jit(jax.vmap(lambda k: _candidate(prior, k)))(
         jax.random.split(key, n)
     )
+    fine &= jnp.all(jnp.isfinite(y), axis=1)
     rate = float(jnp.mean(fine))
     if not bool(jnp.any(jnp.all(jnp.isfinite(y), axis=1))):
         raise ValueError(f"prior {prior.name}: no curve of {n} was finite throughout")

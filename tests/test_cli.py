@@ -1,6 +1,7 @@
 """The command line and the files it reads, in this process and through its door."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -163,3 +164,19 @@ def test_pretrain_then_finetune_then_forecast(tmp_path, capsys):
     assert np.isfinite([report["log_prob_before"], report["log_prob_after"]]).all()
     card = checkpoint.read_card(Path(report["checkpoint"]))
     assert "10 runs" in card["training"]["origin"]
+
+
+@pytest.mark.slow
+def test_pretrain_on_two_hosts_of_this_machine(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "lcpfn", "pretrain", "tiny", "--out", str(out)]
+    small = ["--set", "steps=2", "save_every=2", "batch=4", "validation=16"]
+    hosts = [
+        subprocess.Popen([*command, *small, "--hosts", address, "2", str(index)])
+        for index in range(2)
+    ]
+    assert [host.wait(timeout=300) for host in hosts] == [0, 0]
+    assert checkpoint.read_card(out / "release")["figures"]["devices"] == 2

@@ -271,7 +271,7 @@ def test_tensorboard_writes_events(cheap, tmp_path):
 
 def test_tensorboard_names_the_package_it_needs(cheap, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tensorboardX", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install .*tensorboard"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install .*tensorboard"):
         fit(SMALL, tmp_path, progress=False, tensorboard=True)
 
 
