@@ -4,7 +4,6 @@ Batches are padded to a few sizes, so that nothing is recompiled from call to ca
 """
 
 import functools
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from lcpfn.forecast import Forecast
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
 from lcpfn.paths import simulate
+from lcpfn.startup import check_process
 from lcpfn.stream import Stream
 from lcpfn.tokens import Anchor, query_features
 
@@ -106,7 +106,6 @@ class Model:
         self.config, self.card, self.path = config, card, path
         self.device = device or jax.local_devices(backend="cpu")[0]
         self.params = jax.device_put(params, self.device)
-        self._process = os.getpid()
 
     def __repr__(self) -> str:
         size = network.parameter_count(self.params)
@@ -121,19 +120,6 @@ class Model:
         """Direction and bounds as this checkpoint treats them: hard, or as hints."""
         hard = self.card.get("metric", {}).get("hard_bounds", True)
         return Metric(mode, bounds, hard)
-
-    def check_process(self) -> None:
-        """Refuses to run in a forked child: XLA's threads do not survive a fork.
-
-        Raises:
-            RuntimeError: saying what to do instead.
-        """
-        if os.getpid() != self._process:
-            raise RuntimeError(
-                f"this model was loaded in process {self._process}, used in its fork "
-                f"{os.getpid()}, where JAX would hang; start workers with the "
-                '"spawn" or "forkserver" method and call lcpfn.load() in each of them'
-            )
 
     def extrapolate(
         self,
@@ -168,7 +154,7 @@ class Model:
         """
         metric = self.metric(mode, bounds)
         records, single = check_curves(curves, horizon, metric, steps, at)
-        self.check_process()
+        check_process()
         if not records:
             raise ValueError("there are no curves to extrapolate")
         # All parts are on their way before the first is waited for.
@@ -198,7 +184,7 @@ class Model:
             mode: "max" or "min": which way is better.
             bounds: lowest and highest possible value, either may be None.
         """
-        self.check_process()
+        check_process()
         return Stream(self, horizon, self.metric(mode, bounds))
 
     def forecast(
@@ -215,7 +201,7 @@ class Model:
         outer = Mixture(*(x[:, -1] for x in mixture))
 
         def paths(n: int, seed: int) -> np.ndarray:
-            self.check_process()
+            check_process()
             drawn = simulate(self.config, self.params, records, metric, n, seed)
             return drawn[:, 0] if single else drawn
 
@@ -314,6 +300,7 @@ def in_user_units(
 
 def load(name: str | Path | None = None, device: jax.Device | None = None) -> Model:
     """Reads a checkpoint; see `lcpfn.load`."""
+    check_process()
     path = checkpoint.find(name)
     params, config, card = checkpoint.restore(path)
     return Model(params, config, card, path, device)

@@ -206,7 +206,9 @@ def init(config: ModelConfig, key: jax.Array) -> Params:
 def empty_cache(config: ModelConfig, batch: int, tokens: int) -> Cache:
     """A cache with room for `tokens` tokens of each of `batch` curves."""
     shape = (batch, tokens, config.heads, config.width // config.heads)
-    return tuple((jnp.zeros(shape), jnp.zeros(shape)) for _ in range(config.layers))
+    # Whatever precision the process defaults to, the network computes in float32.
+    empty = lambda: jnp.zeros(shape, jnp.float32)
+    return tuple((empty(), empty()) for _ in range(config.layers))
 
 
 def encode(

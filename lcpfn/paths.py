@@ -62,7 +62,8 @@ def _roll(
             jnp.take_along_axis(x, pick, axis=-1)[..., 0]
             for x in (mixture.mean, mixture.log_std)
         )
-        z = mean + jnp.exp(log_std) * jax.random.normal(key_value, mean.shape)
+        noise = jax.random.normal(key_value, mean.shape, mean.dtype)
+        z = mean + jnp.exp(log_std) * noise
         y = anchor.level[:, None] + anchor.scale[:, None] * z
         # What lies outside the bounds keeps its rank, but is not fed back.
         last = y[:, -1]

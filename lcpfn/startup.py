@@ -7,6 +7,25 @@ reserve three quarters of the GPU's memory at its first operation.
 import os
 import sys
 
+_home: int | None = None  # the process in which this library first used JAX
+
+
+def check_process() -> None:
+    """Refuses to use JAX in a forked child: XLA's threads do not survive a fork.
+
+    Raises:
+        RuntimeError: saying what to do instead.
+    """
+    global _home
+    if _home is None:
+        _home = os.getpid()
+    elif _home != os.getpid():
+        raise RuntimeError(
+            f"lcpfn was used in process {_home} and is now used in its fork "
+            f"{os.getpid()}, where JAX would hang; start workers with the "
+            '"spawn" or "forkserver" method and call lcpfn.load() in each of them'
+        )
+
 
 def confine_jax() -> None:
     """Keeps JAX off the accelerators if nobody else in this process uses JAX.

@@ -19,6 +19,7 @@ from lcpfn.context import model_metric, pool
 from lcpfn.curves import Records, check_horizon, default_targets
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
+from lcpfn.startup import check_process
 from lcpfn.tokens import Anchor, empty_stats, observe, pool_factor
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Stream:
 
     def extend(self, values: Iterable[float], steps: Iterable[float]) -> None:
         """Takes several records without asking for a forecast."""
-        self.model.check_process()
+        check_process()
         for value, step in zip(values, steps, strict=True):
             self._add(*self.check(value, step))
 
@@ -116,7 +117,7 @@ class Stream:
             ValueError: a step not after the last one or beyond the horizon, a value
                 outside hard bounds. The stream is then as it was before.
         """
-        self.model.check_process()
+        check_process()
         self._add(*self.check(value, step))
         return self.forecast()
 
@@ -186,7 +187,7 @@ class Stream:
         Raises:
             ValueError: if there are none yet.
         """
-        self.model.check_process()
+        check_process()
         if not self.steps:
             raise ValueError("this stream has no records yet; update it first")
         records = self.records()

@@ -33,6 +33,7 @@ uses = {
     "forecast": lambda: stream.forecast(),
     "paths": lambda: forecast.paths(2),
     "stopper": lambda: stopper.update(0.6),
+    "load": lambda: lcpfn.load(sys.argv[1]),
 }
 read, write = os.pipe()
 if os.fork() == 0:
@@ -69,8 +70,9 @@ def saved(model, tmp_path_factory):
     return path
 
 
-def start(code, path):
+def start(code, path, **variables):
     environment = {k: v for k, v in os.environ.items() if k != "JAX_PLATFORMS"}
+    environment |= variables
     return subprocess.Popen(
         [sys.executable, "-c", code, str(path)],
         cwd=ROOT,
@@ -99,9 +101,10 @@ def test_a_fork_is_refused_by_name(saved):
         "forecast",
         "paths",
         "stopper",
+        "load",
     }
     for message in report.values():
-        assert message.startswith("RuntimeError: this model was loaded in process")
+        assert message.startswith("RuntimeError: lcpfn was used in process")
         assert "spawn" in message
         assert "lcpfn.load()" in message
 
@@ -112,6 +115,13 @@ def test_processes_agree_with_each_other(saved, model):
     assert one == two
     here = model.extrapolate([0.5, 0.6, 0.65], 8, mode="max", bounds=(0, 1)).mean()
     assert one == pytest.approx(here.tolist(), rel=1e-5)
+
+
+def test_a_process_in_double_precision_gets_the_same_forecast(saved, model):
+    code = FORECAST + "assert forecast.paths(2).shape == (2, 5)\n"
+    there = json.loads(output(start(code, saved, JAX_ENABLE_X64="1")))
+    here = model.extrapolate([0.5, 0.6, 0.65], 8, mode="max", bounds=(0, 1)).mean()
+    assert there == pytest.approx(here.tolist(), rel=1e-5)
 
 
 @pytest.mark.parametrize(
