@@ -15,11 +15,28 @@ from lcpfn.eval import bench, importance, prior_score
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 RESULTS = ROOT / "eval" / "results"
+
+
+def speed(results: dict) -> str:
+    """All figures of the benchmark but those of growth."""
+    rows = [row for row in results["rows"] if row["figure"] != "growth"]
+    return bench.to_markdown(results | {"rows": rows})
+
+
+def growth(results: dict) -> str:
+    """How time and memory grow with the length of a stream and the size of a batch."""
+    rows = [row for row in results["rows"] if row["figure"] == "growth"]
+    lines = ["| | measured |", "|---|---|"]
+    lines += [f"| {row['name']} | {row['value']:.4g} {row['unit']} |" for row in rows]
+    return "\n".join(lines)
+
+
 TABLES = {
     "domhan": ("domhan.json", prior_score.to_markdown),
     "history": ("domhan.json", prior_score.history_to_markdown),
     "exact": ("exact.json", importance.to_markdown),
-    "bench": ("bench.json", bench.to_markdown),
+    "bench": ("bench.json", speed),
+    "growth": ("bench.json", growth),
 }
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
