@@ -26,7 +26,7 @@ from lcpfn.priors import LCPFN_PRIOR, draw
 LOG_2PI = 1.8378770664093453
 RESOLVED = 200
 CUTOFFS = (5, 10, 20)
-KEPT = 4096  # heaviest curves of the bank that the predictive is summed over
+KEPT = 8192  # curves resampled from the bank, over which the predictive is summed
 # log sigma ~ N(-4, 1), on a grid over four standard deviations.
 LOG_SIGMA = np.linspace(-8.0, 0.0, 65)
 LOG_PI = -0.5 * (LOG_SIGMA + 4.0) ** 2
@@ -60,9 +60,12 @@ def exact_log_prob(
     log_sigma, log_pi = jnp.asarray(LOG_SIGMA), jnp.asarray(LOG_PI)
     grid = log_pi - cutoff * log_sigma - 0.5 * errors[:, None] * jnp.exp(-2 * log_sigma)
     log_weight = jax.nn.logsumexp(grid, axis=1)
-    _, index = jax.lax.top_k(log_weight, KEPT)
     share = jnp.exp(log_weight - jax.nn.logsumexp(log_weight))
-    joint = jax.nn.log_softmax(grid[index].ravel()).reshape(KEPT, -1)
+    # Systematic resampling: equal weights, unbiased, however many curves matter.
+    ladder = (jnp.arange(KEPT) + 0.5) / KEPT
+    index = jnp.searchsorted(jnp.cumsum(share) / jnp.sum(share), ladder)
+    index = jnp.minimum(index, len(bank) - 1)
+    joint = jax.nn.log_softmax(grid[index], axis=1) - jnp.log(KEPT)
     later = bank[index, cutoff:]  # (KEPT, targets)
 
     def target(mean: jax.Array, value: jax.Array) -> jax.Array:

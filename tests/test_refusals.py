@@ -96,12 +96,12 @@ def test_bounds(model, bounds, message):
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
-        ([1, 2], "one per value: 3 values, got steps of shape \\(2,\\)"),
+        ([1, 2], "one per value: 3 values, got shape \\(2,\\)"),
         ([1, 2, 3, 4], "one per value"),
         ([1, 1, 2], "strictly increasing"),
         ([3, 2, 1], "strictly increasing"),
         ([1, np.nan, 3], "finite"),
-        ([-1, 2, 3], "not negative"),
+        ([-1, 2, 3], ">= 0"),
         ("abc", "numbers"),
         (5, "one per value"),
         ([1, 2, 30], "after its last observed step 30"),

@@ -1,6 +1,10 @@
-"""A run for tests: does everything a real one does, in seconds.
+"""A run for tests: does everything a real one does.
 
 Command:    lcpfn pretrain tiny
+Hardware:   two CPU cores
+Wall time:  under a minute, most of it compilation
+Parameters: 27,688
+Score:      none; its loss falls, that is all
 """
 
 from lcpfn.model import ModelConfig
