@@ -33,8 +33,14 @@ class Mixture(NamedTuple):
     low: np.ndarray
     high: np.ndarray
 
+    def _free(self) -> bool:
+        """Whether there are no bounds, so that nothing is truncated."""
+        return bool(np.isneginf(self.low).all() and np.isposinf(self.high).all())
+
     def _center(self) -> np.ndarray:
         """Means of the components, none farther than `FARTHEST` outside the bounds."""
+        if self._free():
+            return self.mean
         reach = FARTHEST * self.std
         return np.clip(
             self.mean, self.low[..., None] - reach, self.high[..., None] + reach
@@ -52,6 +58,9 @@ class Mixture(NamedTuple):
 
     def _parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Standardised bounds, truncated component masses, their sum."""
+        if self._free():
+            ends = np.array([-np.inf, np.inf])
+            return ends[0], ends[1], self.weight, self.weight.sum(-1)
         a, b = self._standard(self.low), self._standard(self.high)
         parts = self.weight * self._mass(a, b)
         return a, b, parts, parts.sum(-1)
@@ -72,7 +81,8 @@ class Mixture(NamedTuple):
         """P(Y <= y); y broadcasts against `(...)`."""
         a, _, _, total = self._parts()
         z = np.maximum(self._standard(y), a)
-        below = (self.weight * self._mass(a, z)).sum(-1) / total
+        inside = ndtr(z) if self._free() else self._mass(a, z)
+        below = (self.weight * inside).sum(-1) / total
         below = np.where(y >= self.high, 1.0, np.clip(below, 0.0, 1.0))
         return np.where(y < self.low, 0.0, below)
 
