@@ -13,6 +13,7 @@ from lcpfn.context import read_tokens
 from lcpfn.curves import Run, check_curves
 from lcpfn.metric import Metric
 from lcpfn.priors import LCPFN_PRIOR, Prior, draw
+from lcpfn.tokens import Metric as Bounds
 from lcpfn.tokens import query_features
 from lcpfn.train.config import Augment
 from lcpfn.train.sources import (
@@ -22,7 +23,7 @@ from lcpfn.train.sources import (
     recorded_curves,
     recorded_source,
 )
-from lcpfn.train.tasks import Curves, draw_context, make_tasks
+from lcpfn.train.tasks import Curves, draw_context, hide_bounds, make_tasks
 
 KEY = jax.random.key(3)
 NONE = {"thinned": 0, "pooled": 0, "truncated": 0, "shortened": 0}
@@ -307,3 +308,22 @@ def test_padding_of_short_curves_is_finite():
         tasks = make_tasks(jax.random.key(seed), bank, 3, 16, augment)
         for name, values in tasks._asdict().items():
             assert np.isfinite(values).all(), name
+
+
+def test_hidden_bounds_are_not_told(curves):
+    odds = jnp.array([0.05, 0.12, 0.17, 0.5])
+    known = Bounds(jnp.full(4, 60.0), jnp.full(4, -1.0), jnp.zeros(4))
+    metric = hide_bounds(odds, known, 0.1)
+    np.testing.assert_array_equal(metric.low, [-np.inf, -np.inf, -1, -1])
+    np.testing.assert_array_equal(metric.high, [np.inf, 0, np.inf, 0])
+    low, high = jnp.full(BATCH, -1e6), jnp.full(BATCH, 1e6)
+    bounded = curves._replace(low=low, high=high)
+    told, untold = (
+        make_tasks(
+            jax.random.key(0), bounded, 2, TOKENS, Augment(**NONE | {"hidden": h})
+        )
+        for h in (0, 1)
+    )
+    never = make_tasks(jax.random.key(0), curves, 2, TOKENS, Augment(**NONE))
+    np.testing.assert_array_equal(untold.features, never.features)
+    assert not np.array_equal(told.features, untold.features)

@@ -120,6 +120,16 @@ def _pool(y: jax.Array, seen: Context) -> tuple[jax.Array, jax.Array]:
     return jnp.where(count > 1, sums / count, record), count
 
 
+def hide_bounds(odds: jax.Array, metric: Metric, hidden: float) -> Metric:
+    """Forgets both bounds where odds < hidden, then each one half as often."""
+    both = odds < hidden
+    low, high = odds < 1.5 * hidden, (odds >= 1.5 * hidden) & (odds < 2 * hidden)
+    return metric._replace(
+        low=jnp.where(both | low, -jnp.inf, metric.low),
+        high=jnp.where(both | high, jnp.inf, metric.high),
+    )
+
+
 def make_tasks(
     key: jax.Array, curves: Curves, targets: int, tokens: int, augment: Augment
 ) -> Tasks:
@@ -147,7 +157,8 @@ def make_tasks(
     step = jnp.take_along_axis(curves.steps, last, axis=1)
     start = jnp.take_along_axis(curves.steps, seen.first[:, None], axis=1)[:, 0]
     horizon = jnp.take_along_axis(curves.steps, seen.end[:, None], axis=1)[:, 0]
-    metric = Metric(horizon, curves.low, curves.high)
+    odds = jax.vmap(lambda k: jax.random.uniform(jax.random.fold_in(k, 1)))(keys[0])
+    metric = hide_bounds(odds, Metric(horizon, curves.low, curves.high), augment.hidden)
 
     def read(stats: Stats, token: tuple) -> tuple:
         at, mean, pooled = token

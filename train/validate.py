@@ -20,7 +20,7 @@ from lcpfn.train.tasks import make_tasks
 
 CUTOFFS = (10, 20, 40, 80)
 CHUNK = 16
-UNCHANGED = Augment(thinned=0, pooled=0, truncated=0, shortened=0)
+UNCHANGED = Augment(thinned=0, pooled=0, truncated=0, shortened=0, hidden=0)
 
 
 def validation(
