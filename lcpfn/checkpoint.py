@@ -60,6 +60,9 @@ def save(path: str | Path, params: Params, config: ModelConfig, card: dict) -> N
     part.mkdir(parents=True)
     try:
         ocp.save(part / "weights", jax.tree.map(np.asarray, params))
+        # Orbax notes the absolute path it wrote to, which is nobody else's business.
+        for mark in part.rglob("commit_success.txt"):
+            mark.write_text("committed\n")
         own = {"format": FORMAT, "model": asdict(config)}
         full = own | card | own  # the card may come from another checkpoint
         full["checksum"] = f"sha256:{checksum(part / 'weights')}"

@@ -169,3 +169,10 @@ def test_find_takes_paths_and_names_what_it_knows(saved):
 
 def test_refusals_are_value_errors():
     assert issubclass(CheckpointError, ValueError)
+
+
+def test_no_file_names_the_folder_it_was_written_in(model, tmp_path):
+    path = tmp_path / "small"
+    save(path, model.params, model.config, model.card)
+    for file in path.rglob("*"):
+        assert file.is_dir() or str(tmp_path).encode() not in file.read_bytes(), file
