@@ -21,9 +21,9 @@ import numpy as np
 from tqdm import tqdm
 
 from lcpfn.extrapolate import Model
+from lcpfn.mixture import LOG_2PI
 from lcpfn.priors import LCPFN_PRIOR, draw
 
-LOG_2PI = 1.8378770664093453
 RESOLVED = 200
 CUTOFFS = (5, 10, 20)
 KEPT = 8192  # curves resampled from the bank, over which the predictive is summed

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lcpfn.extrapolate import Model
-from lcpfn.priors import PRIORS, draw, load_prior
+from lcpfn.priors import draw, find_prior
 
 CUTOFFS = (10, 20, 40, 80)
 # Expected log-density of the oracle under LC-PFN's prior: E[log sigma] = -4.
@@ -48,8 +48,7 @@ def prior_score(model: Model, n: int = 4096, seed: int = 0) -> dict[str, Any]:
         JSON values: per cutoff the score, its standard error and the raw mean; the same
         for the oracle; what was measured.
     """
-    name = model.card["training"]["prior"]
-    prior = PRIORS[name] if name in PRIORS else load_prior(name)
+    prior = find_prior(model.card["training"]["prior"])
     key = jax.random.fold_in(jax.random.key(271828), seed)
     draws = jax.jit(lambda k: draw(prior, k, n))(key)
     y, oracle = (np.asarray(x, np.float64) for x in (draws.y, draws.log_prob))

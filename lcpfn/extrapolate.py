@@ -205,16 +205,11 @@ class Model:
             drawn = simulate(self.config, self.params, records, metric, n, seed)
             return drawn[:, 0] if single else drawn
 
-        if single and not widest:  # the curve has reached its horizon
-            return Forecast(
-                steps[0], lost[0], metric, Mixture(*(x[0] for x in inner)), None, None
-            )
         if single:
             lost, steps, ends = lost[0], steps[0], ends[0]
-            inner, outer = (
-                Mixture(*(x[0] for x in inner)),
-                Mixture(*(x[0] for x in outer)),
-            )
+            inner, outer = (Mixture(*(x[0] for x in part)) for part in (inner, outer))
+        if not widest:  # a stream has reached its horizon
+            return Forecast(steps, lost, metric, inner, None, None)
         final = Forecast(np.asarray(ends), lost, metric, outer, None, None)
         return Forecast(steps, lost, metric, inner, final, paths)
 

@@ -6,6 +6,12 @@ from lcpfn.priors.families import FAMILIES, Family
 
 PRIORS = {prior.name: prior for prior in (LCPFN_PRIOR,)}
 
+
+def find_prior(name: str) -> Prior:
+    """A prior by its key in `PRIORS`, or as `load_prior` finds it."""
+    return PRIORS[name] if name in PRIORS else load_prior(name)
+
+
 __all__ = [
     "FAMILIES",
     "LCPFN_PRIOR",
@@ -15,6 +21,7 @@ __all__ = [
     "Prior",
     "check_prior",
     "draw",
+    "find_prior",
     "load_prior",
     "observe",
 ]

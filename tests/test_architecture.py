@@ -131,12 +131,9 @@ def test_folders_are_linked_into_the_package(folder):
     assert link.resolve() == ROOT / folder
 
 
-def test_importing_the_package_loads_nothing():
-    heavy = ["jax", "flax", "numpyro", "orbax", "optax", "numpy", "scipy", "matplotlib"]
-    code = (
-        "import sys, lcpfn; dir(lcpfn); "
-        f"print([m for m in {heavy} if m in sys.modules])"
-    )
+def loaded(use, names):
+    """Which of the named modules a new interpreter has loaded after some code."""
+    code = f"import sys, lcpfn; {use}; print([m for m in {names} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
@@ -144,23 +141,18 @@ def test_importing_the_package_loads_nothing():
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == "[]"
+    return done.stdout.strip()
+
+
+def test_importing_the_package_loads_nothing():
+    heavy = ["jax", "flax", "numpyro", "orbax", "optax", "numpy", "scipy", "matplotlib"]
+    assert loaded("dir(lcpfn)", heavy) == "[]"
 
 
 def test_the_runtime_loads_no_training_library():
     # optax is not among them: flax itself imports it.
-    code = (
-        "import sys, lcpfn; lcpfn.Model; lcpfn.EarlyStopping; lcpfn.Forecast; "
-        "print([m for m in ['numpyro', 'orbax', 'tqdm'] if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == "[]"
+    use = "lcpfn.Model; lcpfn.EarlyStopping; lcpfn.Forecast"
+    assert loaded(use, ["numpyro", "orbax", "tqdm"]) == "[]"
 
 
 def test_the_front_door():

@@ -17,8 +17,9 @@ import numpy as np
 from lcpfn import checkpoint as store
 from lcpfn.curves import Run
 from lcpfn.model import ModelConfig
+from lcpfn.priors import find_prior
 from lcpfn.train.config import TrainConfig
-from lcpfn.train.fit import find_prior, fit
+from lcpfn.train.fit import fit
 from lcpfn.train.sources import (
     mixed_source,
     prior_source,

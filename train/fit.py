@@ -26,7 +26,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from orbax.checkpoint import v1 as ocp
 
 from lcpfn import checkpoint
-from lcpfn.priors import PRIORS, Prior, load_prior
+from lcpfn.priors import Prior, find_prior
 from lcpfn.train.config import TrainConfig
 from lcpfn.train.journal import Journal, NonFiniteLoss, write_text
 from lcpfn.train.release import save_apart
@@ -34,14 +34,9 @@ from lcpfn.train.sources import Source, prior_source
 from lcpfn.train.step import TrainState, init_state, train_step
 from lcpfn.train.validate import validation
 
-__all__ = ["NonFiniteLoss", "find_prior", "fit"]
+__all__ = ["NonFiniteLoss", "fit"]
 
 log = logging.getLogger(__name__)
-
-
-def find_prior(name: str) -> Prior:
-    """A prior by its key in `PRIORS`, or by `module:attribute`."""
-    return PRIORS[name] if name in PRIORS else load_prior(name)
 
 
 def batch_sharding(batch: int) -> tuple[NamedSharding, NamedSharding]:

@@ -18,11 +18,10 @@ import jax.numpy as jnp
 import optax
 
 from lcpfn import model as network
+from lcpfn.mixture import LOG_2PI
 from lcpfn.train.config import TrainConfig
 from lcpfn.train.sources import Source
 from lcpfn.train.tasks import Tasks, make_tasks
-
-LOG_2PI = 1.8378770664093453
 
 
 class TrainState(NamedTuple):
