@@ -9,12 +9,13 @@ Score:      mean log-density 1.772 / 2.145 / 2.422 / 2.545 at 10 / 20 / 40 / 80 
 """
 
 from lcpfn.model import ModelConfig
-from lcpfn.train.config import TrainConfig
+from lcpfn.train.config import Augment, TrainConfig
 
 DOMHAN = TrainConfig(
     prior="lcpfn",
     model=ModelConfig(layers=6),
-    steps=10_000,
+    augment=Augment(hidden=0.15),
+    steps=14_000,
     batch=32,
     learning_rate=2e-2,
     save_every=250,
