@@ -1,10 +1,11 @@
 """Generative models of learning curves. Imports nothing else of lcpfn."""
 
 from lcpfn.priors.base import Draws, Prior, check_prior, draw, load_prior, observe
+from lcpfn.priors.broad import BROAD_PRIOR, Effects, broad_prior
 from lcpfn.priors.domhan import LCPFN_PRIOR
 from lcpfn.priors.families import FAMILIES, Family
 
-PRIORS = {prior.name: prior for prior in (LCPFN_PRIOR,)}
+PRIORS = {prior.name: prior for prior in (BROAD_PRIOR, LCPFN_PRIOR)}
 
 
 def find_prior(name: str) -> Prior:
@@ -13,12 +14,15 @@ def find_prior(name: str) -> Prior:
 
 
 __all__ = [
+    "BROAD_PRIOR",
     "FAMILIES",
     "LCPFN_PRIOR",
     "PRIORS",
     "Draws",
+    "Effects",
     "Family",
     "Prior",
+    "broad_prior",
     "check_prior",
     "draw",
     "find_prior",

@@ -11,6 +11,9 @@ A prior is one function, used twice:
   is -inf, vectorised, with a bounded number of rounds and a reported acceptance rate.
 * With `observed` (NaN = not observed) the same function is the joint density that NUTS
   or an ensemble sampler conditions on. Use `observe` for the last line to get both.
+
+Optional deterministic sites: "curve" (noiseless values), "recorded" (what is kept of
+"y", for example rounded), "low" and "high" (bounds of this one curve).
 """
 
 import importlib
@@ -44,6 +47,8 @@ class Prior:
         hard_bounds: whether a curve can never leave them. When False (noise added on
             top of a bounded curve) they are hints, and nothing is refused or truncated.
         source: where the model comes from.
+        axis: draws the steps of a curve, `(key, length) -> (steps, count)`; behind the
+            first `count` steps the last one is repeated. Default: 1..length.
     """
 
     model: Callable[..., None]
@@ -53,6 +58,7 @@ class Prior:
     bounds: tuple[float | None, float | None] = (None, None)
     hard_bounds: bool = True
     source: str = ""
+    axis: Callable[[jax.Array, int], tuple[jax.Array, jax.Array]] | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in ("min", "max"):
@@ -70,9 +76,13 @@ class Draws(NamedTuple):
     """Curves drawn from a prior.
 
     Attributes:
-        y: noisy values `(n, length)`, in the prior's own units.
+        y: recorded values `(n, length)`, in the prior's own units.
         curve: noiseless values `(n, length)`; equals `y` if the model has no "curve".
-        log_prob: log-density of `y` given the latent curve `(n, length)`.
+        log_prob: log-density of `y` given the latent curve `(n, length)`; zero if what
+            is recorded is not what that density is of.
+        steps: `(n, length)`; behind the end of a curve its last step is repeated.
+        length: records of each curve `(n,)`.
+        low, high: bounds of each curve `(n,)`, infinite where there are none.
         accepted: whether each row is an accepted draw `(n,)`; False only where the
             rounds ran out.
         acceptance: share of candidates that were accepted, scalar.
@@ -81,6 +91,10 @@ class Draws(NamedTuple):
     y: jax.Array
     curve: jax.Array
     log_prob: jax.Array
+    steps: jax.Array
+    length: jax.Array
+    low: jax.Array
+    high: jax.Array
     accepted: jax.Array
     acceptance: jax.Array
 
@@ -97,14 +111,30 @@ def observe(
 
 
 def _candidate(prior: Prior, key: jax.Array) -> tuple[jax.Array, ...]:
-    """One draw: y, noiseless curve, log-density of y, whether the rule accepts it."""
-    sites = handlers.trace(handlers.seed(prior.model, key)).get_trace(prior.steps)
+    """One draw: the fields of `Draws` up to "high", and whether the rule accepts it."""
+    steps, count = prior.steps, jnp.array(prior.length)
+    if prior.axis is not None:
+        key, key_axis = jax.random.split(key)
+        steps, count = prior.axis(key_axis, prior.length)
+    sites = handlers.trace(handlers.seed(prior.model, key)).get_trace(steps)
     y, fine = sites["y"]["value"], jnp.array(True)
     for site in sites.values():
         if site["type"] == "sample" and isinstance(site["fn"], dist.Unit):
             fine &= jnp.all(site["fn"].log_factor > -jnp.inf)
-    curve = sites["curve"]["value"] if "curve" in sites else y
-    return y, curve, sites["y"]["fn"].log_prob(y), fine
+
+    def value(name: str, default: jax.Array) -> jax.Array:
+        return sites[name]["value"] if name in sites else default
+
+    log_prob = sites["y"]["fn"].log_prob(y)
+    if "recorded" in sites:
+        log_prob = jnp.zeros_like(y)
+    low, high = (
+        jnp.asarray(limit if bound is None else bound, y.dtype)
+        for bound, limit in zip(prior.bounds, (-jnp.inf, jnp.inf), strict=True)
+    )
+    recorded, curve = value("recorded", y), value("curve", y)
+    bounds = value("low", low), value("high", high)
+    return recorded, curve, log_prob, steps, count, *bounds, fine
 
 
 def draw(prior: Prior, key: jax.Array, n: int, oversample: int = 6) -> Draws:
@@ -141,7 +171,7 @@ def draw(prior: Prior, key: jax.Array, n: int, oversample: int = 6) -> Draws:
         values = sample(keys[chosen[jnp.maximum(rank, 0)]])
         new = ~filled & (rank < count) & jnp.all(jnp.isfinite(values[0]), axis=1)
         rows = tuple(
-            jnp.where(new[:, None], value, row)
+            jnp.where(new.reshape(n, *(1,) * (row.ndim - 1)), value, row)
             for row, value in zip(rows, values, strict=True)
         )
         return filled | new, rounds + 1, hits + count, rows
@@ -150,8 +180,7 @@ def draw(prior: Prior, key: jax.Array, n: int, oversample: int = 6) -> Draws:
     empty = tuple(jnp.zeros((n, *shape.shape), shape.dtype) for shape in shapes)
     start = (jnp.zeros(n, bool), jnp.int32(0), jnp.int32(0), empty)
     filled, rounds, hits, rows = jax.lax.while_loop(unfilled, fill, start)
-    y, curve, log_prob = rows
-    return Draws(y, curve, log_prob, filled, hits / (rounds * size))
+    return Draws._make((*rows, filled, hits / (rounds * size)))
 
 
 def load_prior(name: str) -> Prior:

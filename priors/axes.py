@@ -1,0 +1,31 @@
+"""Step axes: which steps a run was recorded at.
+
+A forecast sees steps relative to their horizon and gap, so what varies here is what
+still matters: how many records there are, whether the first one is step 0, and
+whether they are evenly spaced.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+def ragged(key: Array, records: int) -> tuple[Array, Array]:
+    """Between an eighth of `records` and all of them, evenly spaced or denser early.
+
+    Returns:
+        Steps `(records,)`, repeating the last one behind the end, and their number.
+    """
+    keys = jax.random.split(key, 5)
+    least = max(records // 8, 6)
+    low, high = jnp.log(float(least)), jnp.log(records + 1.0)
+    count = jnp.exp(jax.random.uniform(keys[0], minval=low, maxval=high))
+    count = jnp.clip(count.astype(int), least, records)
+    index = jnp.arange(1.0, records + 1)
+    # u -> u^power gathers records early, as logarithmic logging does.
+    power = 1 + jax.random.exponential(keys[1]) * 0.6
+    bent = count * (index / count) ** power
+    steps = jnp.where(jax.random.bernoulli(keys[2], 0.08), bent, index)
+    from_zero = jax.random.bernoulli(keys[3], 0.2)
+    steps = jnp.where(from_zero, steps - steps[0], steps)
+    return jnp.where(index <= count, steps, steps[count - 1]), count

@@ -1,0 +1,177 @@
+"""The prior of the default checkpoint: learning curves of all kinds of training.
+
+    s       = optimisation time left by a learning-rate schedule, warped
+    curve   = decay(s) + heat + overfit(s) + bump + collapse + explosion + transient
+    y       = curve + correlated noise, spikes + Gaussian noise of varying size
+    metric  = where 0, the bounds and the size of y lie
+
+Every effect is switched on at random, with its probability in `Effects`. The switches
+are discrete sites: conditioned on them (`member`) what is left is continuous, and exact
+inference applies. What recording does (smoothing, rounding, ...) comes after the
+observed site "y", as "recorded"; a member without it is observed as it is.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jax import Array
+from numpyro import handlers
+
+from lcpfn.priors import noise, shapes
+from lcpfn.priors.axes import ragged
+from lcpfn.priors.base import Prior, observe
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Probability that a curve shows an effect; 0 switches it off.
+
+    See the function of the same name in `lcpfn.priors.shapes` or `.noise`. `flat`:
+    nothing is learned; `rising`: it gets worse from the start; `untrained`: the first
+    record is from before training; `trend`: noise shrinks; `best_so_far`: what is
+    recorded is the running best; `known`: bounds are.
+    """
+
+    schedule: float = 0.55
+    warm_up: float = 0.15
+    heat: float = 0.6
+    untrained: float = 0.4
+    onset: float = 0.2
+    breaking: float = 0.15
+    overfit: float = 0.2
+    bump: float = 0.06
+    collapse: float = 0.06
+    explosion: float = 0.03
+    transient: float = 0.15
+    flat: float = 0.06
+    rising: float = 0.04
+    trend: float = 0.45
+    correlated: float = 0.2
+    wander: float = 0.15
+    skewed: float = 0.12
+    heavy: float = 0.25
+    spikes: float = 0.12
+    smoothed: float = 0.08
+    best_so_far: float = 0.04
+    rounded: float = 0.15
+    stuck: float = 0.03
+    known: float = 0.8
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"{name} must be in [0, 1], got {getattr(self, name)!r}"
+                )
+
+
+def broad_model(
+    steps: Array, observed: Array | None = None, effects: Effects = Effects()
+) -> None:
+    """NumPyro model of one curve, lower is better.
+
+    Args:
+        steps: increasing `(length,)`, the last one is the horizon; it may be repeated.
+        observed: values `(length,)`, NaN where not observed; None to sample.
+        effects: how often each effect is there.
+    """
+
+    def switch(name: str) -> Array:
+        return (
+            numpyro.sample(f"has_{name}", dist.Bernoulli(getattr(effects, name))) == 1
+        )
+
+    def maybe(name: str, changed: Callable[[], Array], plain: Array) -> Array:
+        """`changed()` where the effect is on; not even sampled where it never is."""
+        if getattr(effects, name) == 0:
+            return plain
+        return jnp.where(switch(name), changed(), plain)
+
+    u = steps / steps[-1]
+    index = jnp.arange(len(steps), dtype=steps.dtype)
+    zero, one = jnp.zeros_like(u), jnp.ones_like(u)
+    u = maybe("untrained", lambda: u - u[0], u)
+    rate = maybe("schedule", lambda: shapes.learning_rate(u), one)
+    rate = maybe("warm_up", lambda: rate * shapes.warm_up(u), rate)
+    s = jnp.cumsum(rate * jnp.diff(u, prepend=0.0))
+    s = maybe("onset", lambda: shapes.onset(s), s)
+    s = maybe("breaking", lambda: shapes.breaking(s), s)
+    progress = shapes.decay(s)
+    curve = progress + maybe("heat", lambda: shapes.heat(rate, progress), zero)
+    curve += maybe("overfit", lambda: shapes.overfit(s), zero)
+    curve += maybe("bump", lambda: shapes.bump(u), zero)
+    curve = maybe("rising", lambda: -curve, curve)
+    curve += maybe("collapse", lambda: shapes.collapse(u), zero)
+    curve += maybe("explosion", lambda: shapes.explosion(u), zero)
+    curve = maybe("flat", lambda: zero, curve)
+    sigma = noise.noise_level(rate, progress, maybe("trend", lambda: one, zero) > 0)
+    drift = maybe("correlated", lambda: noise.correlated(sigma), zero)
+    drift += maybe("wander", lambda: noise.wander(u), zero)
+    drift += maybe("skewed", lambda: noise.skewed(sigma), zero)
+    drift += maybe("spikes", lambda: noise.spikes(sigma), zero)
+    curve, size, low, high = place(curve)
+    # The first records of a transient say nothing of where the metric lies.
+    jump = maybe("transient", lambda: shapes.transient(index), zero)
+    curve += size * jnp.where(jnp.isinf(high), jump, 0)
+    numpyro.deterministic("curve", curve)
+    sigma = maybe("heavy", lambda: noise.heavy(sigma), sigma)
+    y = observe(dist.Normal(curve + size * drift, size * sigma), observed)
+    y = maybe("smoothed", lambda: noise.smoothed(y), y)
+    y = maybe("best_so_far", lambda: jnp.minimum.accumulate(y), y)
+    y = jnp.clip(y, low, high)
+    y = maybe("rounded", lambda: noise.rounded(y), y)
+    y = maybe("stuck", lambda: noise.stuck(u, y), y)
+    numpyro.deterministic("recorded", jnp.clip(y, low, high))
+    known = maybe("known", lambda: one[0], zero[0]) > 0
+    numpyro.deterministic("low", jnp.where(known, low, -jnp.inf))
+    numpyro.deterministic("high", jnp.where(known, high, jnp.inf))
+
+
+def place(curve: Array) -> tuple[Array, Array, Array, Array]:
+    """Puts a curve where a metric lies: an error or accuracy, a loss, anything.
+
+    Returns:
+        The curve, the factor it was stretched by, the lowest and highest value.
+    """
+    kind = numpyro.sample("metric", dist.Categorical(jnp.array([0.4, 0.35, 0.25])))
+    bottom = jnp.min(curve)
+    width = jnp.max(curve) - bottom
+    width = jnp.where(width > 1e-3, width, 1.0)
+    start = shapes.uniform("worst_error", 0.0, 1.0) ** 0.4
+    end = start * shapes.uniform("best_error", 0.0, 1.0) ** 1.4
+    size = jnp.where(kind == 0, (start - end) / width, 1.0)
+    # An accuracy is one minus an error: the same bounds, but another distance to 0.
+    shift = numpyro.sample("accuracy", dist.Bernoulli(0.5)) * 1.0
+    offset = 10.0 ** numpyro.sample("loss_offset", dist.Normal(-0.2, 0.8))
+    anywhere = 5 * numpyro.sample("any_offset", dist.Normal(0, 1))
+    base = jnp.stack([end - shift, offset * width, anywhere])[kind]
+    base = jnp.where(kind == 2, base, base - size * bottom)
+    low = jnp.stack([-shift, 0.0, -jnp.inf])[kind]
+    high = jnp.stack([1 - shift, jnp.inf, jnp.inf])[kind]
+    return base + size * curve, size, low, high
+
+
+def member(**sites: int) -> Callable[..., None]:
+    """The broad model given discrete sites, for example `has_overfit=0, schedule=1`."""
+    return handlers.condition(
+        broad_model, data={k: jnp.array(v) for k, v in sites.items()}
+    )
+
+
+def broad_prior(effects: Effects = Effects(), name: str = "broad") -> Prior:
+    """A prior over curves of `ragged` lengths that shows these effects."""
+    return Prior(
+        partial(broad_model, effects=effects),
+        name=name,
+        length=128,
+        mode="min",
+        axis=ragged,
+        source="lcpfn.priors.broad",
+    )
+
+
+BROAD_PRIOR = broad_prior()

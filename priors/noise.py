@@ -1,0 +1,99 @@
+"""Noise of recorded curves, and what recording does to them.
+
+    y_t ~ Normal(curve_t + drift_t + spikes_t, sigma_t)
+
+drift is what is correlated from record to record; all sizes are shares of the curve's
+range. What is recorded may then be smoothed, the best so far, rounded or stuck.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jax import Array
+
+from lcpfn.priors.shapes import ten_to, uniform
+
+
+def recursive(keep: Array, x: Array) -> Array:
+    """z_t = keep * z_(t-1) + x_t along the records."""
+
+    def step(z: Array, new: Array) -> tuple[Array, Array]:
+        z = keep * z + new
+        return z, z
+
+    return jax.lax.scan(step, jnp.zeros(()), x)[1]
+
+
+def normal_path(name: str, like: Array) -> Array:
+    """Independent standard normal innovations, one per record."""
+    return numpyro.sample(name, dist.Normal(0, 1).expand(like.shape).to_event(1))
+
+
+def noise_level(rate: Array, progress: Array, trend: Array) -> Array:
+    """Standard deviation of a record.
+
+    With `trend` it shrinks with the learning rate and with what is left to learn.
+    """
+    size = 10.0 ** numpyro.sample("noise", dist.Normal(-1.9, 0.8))
+    with_rate = rate ** uniform("noise_with_rate", 0.0, 1.5)
+    with_progress = (progress + 0.02) ** uniform("noise_with_progress", 0.0, 1.0)
+    return size * jnp.where(trend, with_rate * with_progress, 1.0) + 1e-6
+
+
+def heavy(sigma: Array) -> Array:
+    """Heavy tails: a log-normal mixture of scales."""
+    return sigma * jnp.exp(uniform("tail", 0.4, 1.3) * normal_path("scales", sigma))
+
+
+def correlated(sigma: Array) -> Array:
+    """AR(1) noise with standard deviation sigma."""
+    keep = 1 - ten_to("correlation", -1.7, -0.1)
+    steady = recursive(keep, jnp.sqrt(1 - keep**2) * normal_path("innovations", sigma))
+    return sigma * uniform("correlated_share", 0.2, 3.0) * steady
+
+
+def wander(u: Array) -> Array:
+    """A random walk: moves that are no noise, as of a policy in RL."""
+    path = jnp.cumsum(normal_path("moves", u) * jnp.sqrt(jnp.diff(u, prepend=0.0)))
+    return ten_to("wander", -2.5, -0.3) * path
+
+
+def skewed(sigma: Array) -> Array:
+    """Noise with a long tail towards worse values."""
+    skew = uniform("skew", 0.3, 1.5)
+    return sigma * jnp.expm1(skew * normal_path("skewed", sigma)) / skew
+
+
+def spikes(sigma: Array) -> Array:
+    """Rare jumps, mostly to the worse, that fade in a few records."""
+    often = ten_to("spike_rate", -2.3, -0.5)
+    hit = numpyro.sample("spike_hits", dist.Bernoulli(often).expand(sigma.shape))
+    vary = uniform("spike_variation", 0.0, 1.0)
+    height = numpyro.sample(
+        "spike_heights", dist.Exponential(1.0).expand(sigma.shape).to_event(1)
+    )
+    down = numpyro.sample("spikes_down", dist.Bernoulli(0.15))
+    size = jnp.where(down == 1, -1, 1) * ten_to("spike_size", 0.5, 2.0)
+    fade = jnp.maximum(uniform("spike_fade", -0.7, 0.8), 0.0)
+    return size * sigma * recursive(fade, hit * (1 - vary + vary * height))
+
+
+def smoothed(y: Array) -> Array:
+    """Exponential moving average, as dashboards show."""
+    keep = 1 - ten_to("smoothing", -1.3, -0.2)
+    first = jnp.zeros_like(y).at[0].set(y[0] * keep)
+    return recursive(keep, (1 - keep) * y + first)
+
+
+def rounded(y: Array) -> Array:
+    """Finite resolution: few digits, or a metric on few examples."""
+    grid = ten_to("resolution", -4.5, -1.3) * (jnp.max(y) - jnp.min(y)) + 1e-9
+    return jnp.round(y / grid) * grid
+
+
+def stuck(u: Array, y: Array) -> Array:
+    """From some record on the value does not change any more."""
+    start = ten_to("stuck_from", -2.0, 0.0)
+    first = jnp.argmax(u >= jnp.minimum(start, u[-1]))
+    return jnp.where(u >= start, y[first], y)
