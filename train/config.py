@@ -39,10 +39,13 @@ class TrainConfig:
 
     Attributes:
         prior: key of `lcpfn.priors.PRIORS`, `module:attribute` or `file.py:attribute`.
+        lengths: records that curves of the prior are drawn with, one of them per step;
+            name one twice to have it twice as often. Default: the prior's own length.
         model: size of the network.
         augment: how curves are thinned, pooled, truncated and shortened.
         steps: optimizer steps.
-        batch: curves per step.
+        batch: curves per step; where they have fewer tokens than `model.context`, as
+            many as make up the same number of tokens.
         chunk: curves per gradient pass; small ones stay in the cache of a CPU.
         targets: target steps asked of every cutoff, the horizon among them.
         learning_rate: peak of Muon, which moves the matrices.
@@ -50,6 +53,8 @@ class TrainConfig:
         warmup: steps of linear warm-up; cosine decay to zero follows.
         weight_decay: of the matrices.
         clip: largest global gradient norm.
+        tame: nats, in units of the anchor, from which on the loss of a target grows
+            only logarithmically, so that one explosion does not rule a step.
         average: horizon, in steps, of the running average of the weights.
         seed: of the initial weights and of all curves.
         log_every: steps between lines of the log.
@@ -60,6 +65,7 @@ class TrainConfig:
     """
 
     prior: str = "lcpfn"
+    lengths: tuple[int, ...] = ()
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: Augment = field(default_factory=Augment)
     steps: int = 10_000
@@ -71,6 +77,7 @@ class TrainConfig:
     warmup: int = 300
     weight_decay: float = 0.01
     clip: float = 1.0
+    tame: float | None = None
     average: int = 400
     seed: int = 0
     log_every: int = 50
@@ -85,6 +92,8 @@ class TrainConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
+        if any(length < 2 for length in self.lengths):
+            raise ValueError(f"lengths must be two or more, got {self.lengths}")
         if self.targets < 2:
             raise ValueError("targets must be at least 2: the horizon and another one")
         if self.batch % max(self.batch // self.chunk, 1):

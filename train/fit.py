@@ -30,7 +30,7 @@ from lcpfn.priors import Prior, find_prior
 from lcpfn.train.config import TrainConfig
 from lcpfn.train.journal import Journal, NonFiniteLoss, write_text
 from lcpfn.train.release import save_apart
-from lcpfn.train.sources import Source, prior_source
+from lcpfn.train.sources import Feed, Source, prior_feeds
 from lcpfn.train.step import TrainState, init_state, train_step
 from lcpfn.train.validate import validation
 
@@ -54,12 +54,17 @@ def batch_sharding(batch: int) -> tuple[NamedSharding, NamedSharding]:
     )
 
 
+def _as_json(config: TrainConfig) -> dict:
+    """The configuration as it comes back from a file."""
+    return json.loads(json.dumps(asdict(config)))
+
+
 def claim_directory(out: Path, config: TrainConfig) -> None:
     """Marks `out` as the place of this run, or refuses if another one lives there."""
-    path, wanted = out / "config.json", json.loads(json.dumps(asdict(config)))
+    path, wanted = out / "config.json", _as_json(config)
     if path.exists():
         # A run of an older version lacks newer fields: it had their defaults.
-        found = asdict(TrainConfig()) | json.loads(path.read_text())
+        found = _as_json(TrainConfig()) | json.loads(path.read_text())
         differ = sorted(k for k in wanted if found[k] != wanted[k])
         if differ:
             raise ValueError(
@@ -133,15 +138,18 @@ def fit(
     prior = find_prior(config.prior)
     sharded, replicated = batch_sharding(config.batch)
     claim_directory(out, config)
-    if source is None:
-        source = prior_source(
-            prior, lambda x: jax.lax.with_sharding_constraint(x, sharded)
+    feeds: tuple[Feed, ...]
+    if source is not None:
+        feeds = (Feed(source, config.batch),)
+    else:
+        feeds = prior_feeds(
+            config, prior, lambda x: jax.lax.with_sharding_constraint(x, sharded)
         )
     saver = open_saver(out, config)
     state = init_or_resume(config, saver, start, replicated)
     first = int(state.step)
     step = jax.jit(
-        partial(train_step, config, source),
+        partial(train_step, config, feeds),
         donate_argnums=0,
         out_shardings=(replicated, replicated),
     )
@@ -160,7 +168,7 @@ def fit(
                 continue
             journal.settle()
             # The line first: resuming cuts the log back to the checkpoint it finds.
-            journal.write(config.batch, score(state.average) if saved else {})
+            journal.write(score(state.average) if saved else {})
             if saved:
                 saver.save(number, tuple(state), force=last)
     saver.close()

@@ -68,8 +68,9 @@ class Journal:
         self._board = None
         if tensorboard and self.lead:
             self._board = _tensorboard(out / "tensorboard")
-        self._first, self._number = first, first
+        self._number = first
         self._before = self.entries[-1]["seconds"] if self.entries else 0.0
+        self._seen = self._start = self.entries[-1]["curves"] if self.entries else 0
         self._began = time.perf_counter()
         self._losses: list[float] = []
         self._pending: tuple[int, dict[str, jax.Array]] | None = None
@@ -122,14 +123,15 @@ class Journal:
             )
         self._losses.append(loss)
         self._norm = norm
+        self._seen += int(metrics["curves"])
 
-    def write(self, batch: int, scores: dict[str, float]) -> None:
+    def write(self, scores: dict[str, float]) -> None:
         """Appends a line on the steps since the last one, all of them settled."""
         seconds = time.perf_counter() - self._began
-        rate = (self._number - self._first) * batch / seconds
+        rate = (self._seen - self._start) / seconds
         entry = {
             "step": self._number,
-            "curves": self._number * batch,
+            "curves": self._seen,
             "seconds": round(self._before + seconds, 2),
             "loss": float(np.mean(self._losses)),
             "grad_norm": self._norm,

@@ -5,6 +5,8 @@ the batch can be sharded over devices and comes out the same on any number of th
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,22 +15,37 @@ import numpy as np
 from lcpfn.curves import Run
 from lcpfn.metric import Metric
 from lcpfn.priors import Draws, Prior, draw
+from lcpfn.train.config import TrainConfig
 from lcpfn.train.tasks import Curves
 
 Source = Callable[[jax.Array, int], Curves]
 Shard = Callable[[jax.Array], jax.Array]
 
 
+class Feed(NamedTuple):
+    """What one kind of step is trained on.
+
+    Attributes:
+        source: of its curves.
+        rows: curves per step.
+        odds: how often it is taken, relative to the other feeds.
+    """
+
+    source: Source
+    rows: int
+    odds: int = 1
+
+
 def from_draws(prior: Prior, draws: Draws) -> Curves:
     """Curves drawn from a prior, in model space."""
-    metric = Metric(prior.mode, prior.bounds)
-    batch = draws.y.shape[0]
+    sign = Metric(prior.mode, prior.bounds).sign
+    low, high = (draws.low, draws.high)[:: 1 if sign > 0 else -1]
     return Curves(
-        y=metric.sign * draws.y,
-        steps=jnp.broadcast_to(prior.steps, draws.y.shape),
-        length=jnp.full(batch, prior.length),
-        low=jnp.full(batch, metric.low),
-        high=jnp.full(batch, metric.high),
+        y=sign * draws.y,
+        steps=draws.steps,
+        length=draws.length,
+        low=sign * low,
+        high=sign * high,
         weight=draws.accepted.astype(draws.y.dtype),
     )
 
@@ -39,11 +56,24 @@ def prior_source(prior: Prior, shard: Shard = lambda x: x) -> Source:
     def sample(key: jax.Array, n: int) -> Curves:
         keys = shard(jax.random.split(key, n))
         draws = jax.vmap(lambda k: draw(prior, k, 1, oversample=8))(keys)
-        y, curve, log_prob, accepted = (rows[:, 0] for rows in draws[:4])
-        single = Draws(y, curve, log_prob, accepted, draws.acceptance)
-        return jax.tree.map(shard, from_draws(prior, single))
+        rows = jax.tree.map(lambda x: x[:, 0], draws._replace(acceptance=draws.y))
+        return jax.tree.map(shard, from_draws(prior, rows))
 
     return sample
+
+
+def prior_feeds(
+    config: TrainConfig, prior: Prior, shard: Shard = lambda x: x
+) -> tuple[Feed, ...]:
+    """One feed for each of `config.lengths`, all with as many tokens per step."""
+    if not config.lengths:
+        return (Feed(prior_source(prior, shard), config.batch),)
+    feeds = []
+    for length in sorted(set(config.lengths)):
+        share = config.model.context // min(length, config.model.context)
+        source = prior_source(replace(prior, length=length), shard)
+        feeds.append(Feed(source, config.batch * share, config.lengths.count(length)))
+    return tuple(feeds)
 
 
 def recorded_curves(runs: Sequence[Run]) -> Curves:

@@ -11,6 +11,8 @@ units of the anchor, y = level + scale * z, the density is q(z) / scale: log sca
 added so that the loss reads in the units of the curves.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +22,7 @@ import optax
 from lcpfn import model as network
 from lcpfn.mixture import LOG_2PI
 from lcpfn.train.config import TrainConfig
-from lcpfn.train.sources import Source
+from lcpfn.train.sources import Feed
 from lcpfn.train.tasks import Tasks, make_tasks
 
 
@@ -86,6 +88,11 @@ def log_probs(config: network.ModelConfig, params: Any, tasks: Tasks) -> jax.Arr
     return log_density(mixture, tasks.truth) - tasks.log_scale[..., None]
 
 
+def tamed(loss: jax.Array, limit: jax.Array) -> jax.Array:
+    """The loss up to a limit, and above it only its logarithm."""
+    return jnp.minimum(loss, limit) + jnp.log1p(jnp.maximum(loss - limit, 0))
+
+
 def gradients(config: TrainConfig, params: Any, tasks: Tasks) -> tuple[jax.Array, Any]:
     """Loss and gradient of a batch, accumulated over chunks of `config.chunk` curves.
 
@@ -100,8 +107,10 @@ def gradients(config: TrainConfig, params: Any, tasks: Tasks) -> tuple[jax.Array
     total = jnp.maximum(jnp.sum(tasks.weight), 1)
 
     def nll(params: Any, chunk: Tasks) -> jax.Array:
-        lost = -log_probs(config.model, params, chunk).mean(-1)
-        return jnp.sum(lost * chunk.weight) / total
+        lost = -log_probs(config.model, params, chunk)
+        if config.tame is not None:
+            lost = tamed(lost, config.tame + chunk.log_scale[..., None])
+        return jnp.sum(lost.mean(-1) * chunk.weight) / total
 
     def add(carry: Any, chunk: Tasks) -> tuple[Any, None]:
         step = jax.value_and_grad(nll)(params, chunk)
@@ -112,29 +121,39 @@ def gradients(config: TrainConfig, params: Any, tasks: Tasks) -> tuple[jax.Array
 
 
 def train_step(
-    config: TrainConfig, source: Source, state: TrainState, key: jax.Array
+    config: TrainConfig, feeds: Sequence[Feed], state: TrainState, key: jax.Array
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """One step on freshly drawn curves.
 
     Args:
         config: the run.
-        source: `(key, n) -> Curves`.
+        feeds: where curves come from; one of them is taken at random.
         state: before the step; its `step` is folded into the key.
         key: of the whole run.
 
     Returns:
-        The state after it, and scalars "loss" (nats per target) and "grad_norm".
+        The state after it, and scalars "loss" (nats per target), "grad_norm" and
+        "curves" (how many it saw).
     """
-    key_curves, key_tasks = jax.random.split(jax.random.fold_in(key, state.step))
-    curves = source(key_curves, config.batch)
-    tasks = make_tasks(
-        key_tasks, curves, config.targets, config.model.context, config.augment
-    )
-    loss, grads = gradients(config, state.params, tasks)
+    key = jax.random.fold_in(key, state.step)
+    key_curves, key_tasks = jax.random.split(key)
+
+    def learn(feed: Feed) -> tuple[jax.Array, Any]:
+        curves = feed.source(key_curves, feed.rows)
+        tasks = make_tasks(
+            key_tasks, curves, config.targets, config.model.context, config.augment
+        )
+        return gradients(config, state.params, tasks)
+
+    odds = jnp.array([float(feed.odds) for feed in feeds])
+    taken = jax.random.categorical(jax.random.fold_in(key, 1), jnp.log(odds))
+    loss, grads = jax.lax.switch(taken, [partial(learn, feed) for feed in feeds])
+    curves = jnp.array([feed.rows for feed in feeds])[taken]
     updates, opt = optimizer(config).update(grads, state.optimizer, state.params)
     params = optax.apply_updates(state.params, updates)
     # A young average forgets its start: its horizon is a tenth of its age at most.
     span = jnp.minimum(config.average, 1 + state.step / 10)
     average = optax.incremental_update(params, state.average, 1 / span)
-    metrics = {"loss": loss, "grad_norm": optax.global_norm(grads)}
+    norm = optax.global_norm(grads)
+    metrics = {"loss": loss, "grad_norm": norm, "curves": curves}
     return TrainState(state.step + 1, params, opt, average), metrics

@@ -1,0 +1,17 @@
+"""The weights in `checkpoints/default`: the broad prior."""
+
+from lcpfn.model import ModelConfig
+from lcpfn.train.config import Augment, TrainConfig
+
+DEFAULT = TrainConfig(
+    prior="broad",
+    lengths=(64, 64, 128, 128, 4096),
+    model=ModelConfig(layers=6),
+    augment=Augment(hidden=0.2),
+    steps=14_000,
+    batch=32,
+    learning_rate=2e-2,
+    tame=15.0,
+    save_every=250,
+    validation=1024,
+)
