@@ -6,7 +6,7 @@ they count as steps without a record; at the end of a curve they mean that the r
 lost (`Records.diverged`). In a 2-D array NaN at the end of a row is padding instead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,6 +27,9 @@ class Run:
         values: the metric at these steps `(n,)` float64, the user's units.
         mode: "max" or "min".
         bounds: of the metric, or None.
+        task: what was learned; runs of one task can be compared.
+        metric: what was measured.
+        config: hyperparameters of the run, where they are known.
     """
 
     name: str
@@ -34,6 +37,9 @@ class Run:
     values: np.ndarray
     mode: str
     bounds: Bounds | None = None
+    task: str = ""
+    metric: str = ""
+    config: Mapping[str, Any] | None = None
 
 
 class Records(NamedTuple):

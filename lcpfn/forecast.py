@@ -29,12 +29,14 @@ class Forecast:
         steps: steps predicted.
         diverged: whether each curve has diverged; a bool for one curve.
         metric: direction and bounds.
+        mixture: the predicted distribution of curves that have not diverged, in the
+            user's units, fields `(..., components)`.
     """
 
     steps: np.ndarray
     diverged: np.ndarray
     metric: Metric
-    _mixture: Mixture
+    mixture: Mixture
     _final: "Forecast | None"
     _simulate: Callable[[int, int], np.ndarray] | None
 
@@ -56,7 +58,7 @@ class Forecast:
             )
         index = operator.index(index)
         keep = ~np.isnan(self.steps[index])
-        parts = (part[index] for part in self._mixture)
+        parts = (part[index] for part in self.mixture)
         if np.ndim(keep):
             parts = (part[keep] if part.ndim else part for part in parts)
         simulate = self._simulate
@@ -94,11 +96,11 @@ class Forecast:
 
     def mean(self) -> np.ndarray:
         """Expected value."""
-        return self._result(self._mixture.moments()[0], self.worst)
+        return self._result(self.mixture.moments()[0], self.worst)
 
     def std(self) -> np.ndarray:
         """Standard deviation."""
-        return self._result(self._mixture.moments()[1], 0.0)
+        return self._result(self.mixture.moments()[1], 0.0)
 
     def median(self) -> np.ndarray:
         """Median."""
@@ -117,7 +119,7 @@ class Forecast:
             )
         spread = levels.reshape(levels.shape + (1,) * self.steps.ndim)
         shape = levels.shape + self.steps.shape
-        values = self._mixture.quantile(np.broadcast_to(spread, shape))
+        values = self.mixture.quantile(np.broadcast_to(spread, shape))
         return self._result(values, self.worst)
 
     def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
@@ -130,13 +132,13 @@ class Forecast:
     def cdf(self, y: float | np.ndarray) -> np.ndarray:
         """P(value <= y)."""
         y = np.asarray(y, float)
-        return self._result(self._mixture.cdf(y), (y >= self.worst) * 1.0)
+        return self._result(self.mixture.cdf(y), (y >= self.worst) * 1.0)
 
     def log_prob(self, y: float | np.ndarray) -> np.ndarray:
         """Log-density at y, per unit of the metric; -inf outside hard bounds."""
         y = np.asarray(y, float)
         lost = np.where(y == self.worst, np.inf, -np.inf)
-        return self._result(self._mixture.log_prob(y), lost)
+        return self._result(self.mixture.log_prob(y), lost)
 
     def prob_above(self, y: float | np.ndarray) -> np.ndarray:
         """P(value > y)."""
@@ -147,15 +149,15 @@ class Forecast:
         if self.metric.mode == "max":
             return self.prob_above(y)
         y = np.asarray(y, float)
-        return self._result(self._mixture.cdf(y), 0.0)
+        return self._result(self.mixture.cdf(y), 0.0)
 
     def expected_improvement(self, best: float | np.ndarray) -> np.ndarray:
         """E[max(improvement on `best`, 0)], in the metric's units, never negative."""
         best = np.asarray(best, float)
         if self.metric.mode == "max":
-            gain = self._mixture.mirrored().expected_shortfall(-best)
+            gain = self.mixture.mirrored().expected_shortfall(-best)
         else:
-            gain = self._mixture.expected_shortfall(best)
+            gain = self.mixture.expected_shortfall(best)
         return self._result(gain, 0.0)
 
     def paths(self, n: int, seed: int = 0) -> np.ndarray:
@@ -180,7 +182,7 @@ class Forecast:
         rng = np.random.default_rng(seed)
         jitter = rng.random(simulated.shape)
         rank = np.argsort(np.argsort(simulated, axis=0, kind="stable"), axis=0)
-        values = self._mixture.quantile((rank + jitter) / count)[:n]
+        values = self.mixture.quantile((rank + jitter) / count)[:n]
         return self._result(values, self.worst)
 
     def plot(self, ax: Any = None, **options: Any) -> Any:

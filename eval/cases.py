@@ -1,0 +1,110 @@
+"""From recorded runs to questions: given the first records, what is the final value?
+
+A case is asked of every method alike. Its stratum keeps apart what would drown a mean:
+
+    flat      nothing moves after the first record (within 1e-4 of its size)
+    diverged  it ends worse than it began, by more than it ever gained, or not finite
+    normal    all others
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lcpfn.curves import Run
+from lcpfn.eval.curveset import CurveSet
+from lcpfn.metric import Bounds, Metric
+
+PERCENTS = (10, 20, 40, 80)
+LEAST_RECORDS = 10
+
+
+class Case(NamedTuple):
+    """One question about one run.
+
+    Attributes:
+        suite, task: where the run is from; `task` includes the metric.
+        stratum: "normal", "flat" or "diverged".
+        percent: share of the records that is shown.
+        steps, values: the records shown `(n,)`, the user's units.
+        horizon: step of the last record.
+        truth: value of the last record.
+        mode, bounds: of the metric.
+        scale: typical gain of the task's runs, the unit of errors.
+    """
+
+    suite: str
+    task: str
+    stratum: str
+    percent: int
+    steps: np.ndarray
+    values: np.ndarray
+    horizon: float
+    truth: float
+    mode: str
+    bounds: Bounds | None
+    scale: float
+
+
+def stratum(run: Run) -> str:
+    """Which of the three kinds above a run is."""
+    y = Metric(run.mode).sign * run.values
+    finite = y[np.isfinite(y)]
+    if not np.isfinite(y[-1]) or not len(finite):
+        return "diverged"
+    later = finite[1:] if len(finite) > 1 else finite
+    if np.ptp(later) <= 1e-4 * np.median(np.abs(finite)):
+        return "flat"
+    first, best, last = finite[0], finite.min(), y[-1]
+    return "diverged" if last - first > first - best else "normal"
+
+
+def _scales(runs: Sequence[Run]) -> dict[str, float]:
+    """Median over the normal runs of a task of |last value - first value|."""
+    gains: dict[str, list[float]] = {}
+    for run in runs:
+        finite = run.values[np.isfinite(run.values)]
+        if len(finite) > 1 and stratum(run) == "normal":
+            gains.setdefault(_task(run), []).append(abs(finite[-1] - finite[0]))
+    return {task: float(np.median(gain)) for task, gain in gains.items()}
+
+
+def _task(run: Run) -> str:
+    return f"{run.task} {run.metric}".strip()
+
+
+def final_value_cases(
+    curves: CurveSet, percents: Iterable[int] = PERCENTS
+) -> list[Case]:
+    """Every run asked for its last record after some percent of its records.
+
+    Runs with fewer than `LEAST_RECORDS` records, whose last record is not finite, or
+    with nothing finite to show, are no cases; neither are tasks without a normal run.
+    """
+    scales = _scales(curves.runs)
+    cases = []
+    for run in curves.runs:
+        count, scale = len(run.values), scales.get(_task(run), 0.0)
+        if count < LEAST_RECORDS or not np.isfinite(run.values[-1]) or scale == 0:
+            continue
+        for percent in percents:
+            shown = slice(0, max(count * percent // 100, 1))
+            if not np.isfinite(run.values[shown]).any():
+                continue
+            cases.append(
+                Case(
+                    curves.name,
+                    _task(run),
+                    stratum(run),
+                    percent,
+                    run.steps[shown],
+                    run.values[shown],
+                    float(run.steps[-1]),
+                    float(run.values[-1]),
+                    run.mode,
+                    run.bounds,
+                    scale,
+                )
+            )
+    return cases
