@@ -26,12 +26,12 @@ from lcpfn.eval import reference_network as rival
 from lcpfn.eval.measure import interleaved
 from lcpfn.priors import LCPFN_PRIOR, PRIORS, draw
 from lcpfn.train.presets import PRESETS
-from lcpfn.train.sources import prior_feeds
+from lcpfn.train.feeds import make_feeds
 from lcpfn.train.step import init_state, train_step
 
 preset, (steps, batch, layers, repeats) = sys.argv[1], map(int, sys.argv[2:])
 config = PRESETS[preset]
-feeds = prior_feeds(config, PRIORS[config.prior])
+feeds = make_feeds(config, PRIORS[config.prior])
 step = jax.jit(partial(train_step, config, feeds), donate_argnums=0)
 state, key = init_state(config), jax.random.key(1)
 # The average starts as the same buffers, and a buffer is donated once.

@@ -41,6 +41,8 @@ class TrainConfig:
         prior: key of `lcpfn.priors.PRIORS`, `module:attribute` or `file.py:attribute`.
         lengths: records that curves of the prior are drawn with, one of them per step;
             name one twice to have it twice as often. Default: the prior's own length.
+        recorded: share of a batch that is drawn from recorded runs, if any are given.
+        blended: share of those that are averaged with another one.
         model: size of the network.
         augment: how curves are thinned, pooled, truncated and shortened.
         steps: optimizer steps.
@@ -66,6 +68,8 @@ class TrainConfig:
 
     prior: str = "lcpfn"
     lengths: tuple[int, ...] = ()
+    recorded: float = 0.0
+    blended: float = 0.0
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: Augment = field(default_factory=Augment)
     steps: int = 10_000
@@ -92,6 +96,11 @@ class TrainConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
+        for name in ("recorded", "blended"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"{name} must be in [0, 1], got {getattr(self, name)!r}"
+                )
         if any(length < 2 for length in self.lengths):
             raise ValueError(f"lengths must be two or more, got {self.lengths}")
         if self.targets < 2:

@@ -17,15 +17,9 @@ import numpy as np
 from lcpfn import checkpoint as store
 from lcpfn.curves import Run
 from lcpfn.model import ModelConfig
-from lcpfn.priors import find_prior
 from lcpfn.train.config import TrainConfig
 from lcpfn.train.fit import fit
-from lcpfn.train.sources import (
-    mixed_source,
-    prior_source,
-    recorded_curves,
-    recorded_source,
-)
+from lcpfn.train.sources import LEAST_RECORDS, finite_length, recorded_curves
 from lcpfn.train.step import log_probs
 from lcpfn.train.tasks import Curves, make_tasks
 from lcpfn.train.validate import UNCHANGED
@@ -74,17 +68,19 @@ def finetune(
     Raises:
         ValueError: with fewer than five usable runs.
     """
-    if len(runs) < HELD_OUT:
+    usable = [run for run in runs if finite_length(run) >= LEAST_RECORDS]
+    if len(usable) < HELD_OUT:
         raise ValueError(
-            f"finetuning needs at least {HELD_OUT} finished runs, got {len(runs)}"
+            f"finetuning needs at least {HELD_OUT} finished runs with "
+            f"{LEAST_RECORDS} finite values or more, got {len(usable)} of {len(runs)}"
         )
     params, model, card = store.restore(store.find(checkpoint))
-    bank = recorded_curves(runs)
-    rows = np.arange(bank.y.shape[0])
-    held = jax.tree.map(lambda x: x[rows % HELD_OUT == 0], bank)
-    seen = jax.tree.map(lambda x: x[rows % HELD_OUT != 0], bank)
+    held = recorded_curves(usable[::HELD_OUT])
+    seen = [run for i, run in enumerate(usable) if i % HELD_OUT]
     config = TrainConfig(
         prior=card["training"]["prior"],
+        lengths=tuple(card["training"].get("lengths", ())),
+        recorded=SHARE,
         model=model,
         steps=steps,
         learning_rate=2e-3,
@@ -95,9 +91,7 @@ def finetune(
         seed=card["training"]["seed"] + 1,
         origin=f"{card['checksum'][:23]} on {len(runs)} runs {fingerprint(runs)}",
     )
-    prior = find_prior(config.prior)
-    source = mixed_source(prior_source(prior), recorded_source(seen), SHARE)
-    release = fit(config, out, source=source, start=params, progress=progress)
+    release = fit(config, out, recorded=[seen], start=params, progress=progress)
     adapted, *_ = store.restore(release)
     return {
         "checkpoint": str(release),

@@ -14,6 +14,7 @@ hosts: start the same command on each after `jax.distributed.initialize()`.
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -26,11 +27,12 @@ from jax.sharding import NamedSharding, PartitionSpec
 from orbax.checkpoint import v1 as ocp
 
 from lcpfn import checkpoint
+from lcpfn.curves import Run
 from lcpfn.priors import Prior, find_prior
 from lcpfn.train.config import TrainConfig
+from lcpfn.train.feeds import make_feeds
 from lcpfn.train.journal import Journal, NonFiniteLoss, write_text
 from lcpfn.train.release import save_apart
-from lcpfn.train.sources import Feed, Source, prior_feeds
 from lcpfn.train.step import TrainState, init_state, train_step
 from lcpfn.train.validate import validation
 
@@ -112,7 +114,7 @@ def fit(
     config: TrainConfig,
     out: str | Path,
     *,
-    source: Source | None = None,
+    recorded: Sequence[Sequence[Run]] = (),
     start: Any = None,
     progress: bool = True,
     tensorboard: bool = False,
@@ -122,7 +124,8 @@ def fit(
     Args:
         config: the run.
         out: its directory.
-        source: curves to train on; default: those of `config.prior`.
+        recorded: runs of several sources that make up `config.recorded` of the curves;
+            the rest is drawn from `config.prior`.
         start: weights to begin with; default: random ones.
         progress: show a progress bar on standard error.
         tensorboard: also log to `out/tensorboard`.
@@ -138,13 +141,12 @@ def fit(
     prior = find_prior(config.prior)
     sharded, replicated = batch_sharding(config.batch)
     claim_directory(out, config)
-    feeds: tuple[Feed, ...]
-    if source is not None:
-        feeds = (Feed(source, config.batch),)
-    else:
-        feeds = prior_feeds(
-            config, prior, lambda x: jax.lax.with_sharding_constraint(x, sharded)
-        )
+    feeds = make_feeds(
+        config,
+        prior,
+        recorded,
+        lambda x: jax.lax.with_sharding_constraint(x, sharded),
+    )
     saver = open_saver(out, config)
     state = init_or_resume(config, saver, start, replicated)
     first = int(state.step)

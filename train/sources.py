@@ -5,8 +5,6 @@ the batch can be sharded over devices and comes out the same on any number of th
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,25 +13,12 @@ import numpy as np
 from lcpfn.curves import Run
 from lcpfn.metric import Metric
 from lcpfn.priors import Draws, Prior, draw
-from lcpfn.train.config import TrainConfig
 from lcpfn.train.tasks import Curves
 
 Source = Callable[[jax.Array, int], Curves]
 Shard = Callable[[jax.Array], jax.Array]
-
-
-class Feed(NamedTuple):
-    """What one kind of step is trained on.
-
-    Attributes:
-        source: of its curves.
-        rows: curves per step.
-        odds: how often it is taken, relative to the other feeds.
-    """
-
-    source: Source
-    rows: int
-    odds: int = 1
+# A run with fewer finite records teaches nothing.
+LEAST_RECORDS = 3
 
 
 def from_draws(prior: Prior, draws: Draws) -> Curves:
@@ -62,18 +47,10 @@ def prior_source(prior: Prior, shard: Shard = lambda x: x) -> Source:
     return sample
 
 
-def prior_feeds(
-    config: TrainConfig, prior: Prior, shard: Shard = lambda x: x
-) -> tuple[Feed, ...]:
-    """One feed for each of `config.lengths`, all with as many tokens per step."""
-    if not config.lengths:
-        return (Feed(prior_source(prior, shard), config.batch),)
-    feeds = []
-    for length in sorted(set(config.lengths)):
-        share = config.model.context // min(length, config.model.context)
-        source = prior_source(replace(prior, length=length), shard)
-        feeds.append(Feed(source, config.batch * share, config.lengths.count(length)))
-    return tuple(feeds)
+def finite_length(run: Run) -> int:
+    """Records before the first one that is not finite."""
+    finite = np.isfinite(run.values)
+    return len(finite) if finite.all() else int(finite.argmin())
 
 
 def recorded_curves(runs: Sequence[Run]) -> Curves:
@@ -87,9 +64,8 @@ def recorded_curves(runs: Sequence[Run]) -> Curves:
     """
     values, steps, bounds = [], [], []
     for run in runs:
-        finite = np.isfinite(run.values)
-        length = len(finite) if finite.all() else int(finite.argmin())
-        if length < 3:
+        length = finite_length(run)
+        if length < LEAST_RECORDS:
             continue
         metric = Metric(run.mode, run.bounds)
         size = float(np.median(np.abs(run.values[:length]))) or 1.0
@@ -118,14 +94,61 @@ def recorded_curves(runs: Sequence[Run]) -> Curves:
     )
 
 
-def recorded_source(bank: Curves, shard: Shard = lambda x: x) -> Source:
-    """Runs of a bank, drawn with replacement."""
+def recorded_source(
+    bank: Curves, odds: jax.Array | None = None, shard: Shard = lambda x: x
+) -> Source:
+    """Runs of a bank, drawn with replacement; `odds` are relative, one per run."""
+    count = bank.y.shape[0]
+    share = None if odds is None else odds / odds.sum()
 
     def sample(key: jax.Array, n: int) -> Curves:
-        rows = jax.random.randint(key, (n,), 0, bank.y.shape[0])
+        if share is None:
+            rows = jax.random.randint(key, (n,), 0, count)
+        else:
+            rows = jax.random.choice(key, count, (n,), p=share)
         return jax.tree.map(lambda x: shard(x[rows]), bank)
 
     return sample
+
+
+def blended_source(source: Source, share: float) -> Source:
+    """Some curves averaged with another one at the same shares of their records.
+
+    Each of the two is divided by its range first; the average has no bounds to tell.
+    Source: the mixup of learning curves of Lee et al. 2025 (2510.21379).
+    """
+
+    def sample(key: jax.Array, n: int) -> Curves:
+        keys = jax.random.split(key, 3)
+        one = source(keys[0], n)
+        other = jax.tree.map(lambda x: jnp.roll(x, 1, axis=0), one)
+        records = one.y.shape[1]
+        place = jnp.arange(records) / jnp.maximum(one.length - 1, 1)[:, None]
+        place = jnp.minimum(place, 1) * (other.length - 1)[:, None]
+        before = jnp.floor(place).astype(int)
+        after = jnp.minimum(before + 1, other.length[:, None] - 1)
+        left, right = (
+            jnp.take_along_axis(other.y, at, axis=1) for at in (before, after)
+        )
+        along = left + (place - before) * (right - left)
+        weight = jax.random.uniform(keys[1], (n, 1))
+        mixture = weight * one.y / _range(one) + (1 - weight) * along / _range(other)
+        pick = jax.random.bernoulli(keys[2], share, (n,))
+        return one._replace(
+            y=jnp.where(pick[:, None], mixture, one.y),
+            low=jnp.where(pick, -jnp.inf, one.low),
+            high=jnp.where(pick, jnp.inf, one.high),
+        )
+
+    return sample
+
+
+def _range(curves: Curves) -> jax.Array:
+    """Largest minus smallest value of each curve `(B, 1)`, one for a constant."""
+    inside = jnp.arange(curves.y.shape[1]) < curves.length[:, None]
+    high = jnp.max(jnp.where(inside, curves.y, -jnp.inf), axis=1)
+    spread = high - jnp.min(jnp.where(inside, curves.y, jnp.inf), axis=1)
+    return jnp.where(spread > 0, spread, 1)[:, None]
 
 
 def mixed_source(first: Source, second: Source, share: float) -> Source:

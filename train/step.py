@@ -22,7 +22,7 @@ import optax
 from lcpfn import model as network
 from lcpfn.mixture import LOG_2PI
 from lcpfn.train.config import TrainConfig
-from lcpfn.train.sources import Feed
+from lcpfn.train.feeds import Feed
 from lcpfn.train.tasks import Tasks, make_tasks
 
 
