@@ -172,6 +172,7 @@ def pretrain(args: argparse.Namespace) -> int:
 
         coordinator, count, index = args.hosts
         jax.distributed.initialize(coordinator, int(count), int(index))
+    from lcpfn.train.feeds import describe
     from lcpfn.train.fit import fit
     from lcpfn.train.presets import PRESETS
 
@@ -184,7 +185,12 @@ def pretrain(args: argparse.Namespace) -> int:
         config = replace(config, prior=args.prior)
     config = _overrides(config, args.set)
     out = args.out or Path("runs") / args.preset
-    print(fit(config, out, tensorboard=args.tensorboard))
+    suites = _read_suites(args.recorded, args.mode, args.bounds)
+    if suites:
+        origin = "; ".join(describe(suite.name, suite.runs) for suite in suites)
+        config = replace(config, origin=origin)
+    recorded = [suite.runs for suite in suites]
+    print(fit(config, out, recorded=recorded, tensorboard=args.tensorboard))
     return 0
 
 
@@ -199,17 +205,29 @@ def finetune(args: argparse.Namespace) -> int:
     return 0
 
 
-def evaluate(args: argparse.Namespace) -> int:
-    """Scores a checkpoint on fresh curves of its own prior."""
-    import lcpfn
-    from lcpfn.eval import importance, prior_score
+def _read_suites(paths: Sequence[str], mode: str | None, bounds: Any) -> list:
+    from lcpfn.eval.readers import read_curves
 
+    return [read_curves(path, mode=mode, bounds=bounds) for path in paths]
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Scores a checkpoint on recorded curves, or on fresh ones of its own prior."""
+    import lcpfn
+    from lcpfn.eval import importance, prior_score, suites
+
+    if args.suite:
+        curves = _read_suites(args.suite, args.mode, args.bounds)
+        model = lcpfn.load(args.checkpoint)
+        results = suites.evaluate_suites(model, curves, args.curves or 400)
+        _save(results, suites.to_markdown(results), args.out)
+        return 0
     model = lcpfn.load(args.checkpoint)
     if args.exact:
-        results = importance.compare_all(model, n=args.curves, seed=args.seed)
+        results = importance.compare_all(model, n=args.curves or 256, seed=args.seed)
         _save(results, importance.to_markdown(results), args.out)
         return 0
-    results = prior_score.prior_score(model, n=args.curves, seed=args.seed)
+    results = prior_score.prior_score(model, n=args.curves or 4096, seed=args.seed)
     _save(results, prior_score.to_markdown(results), args.out)
     return 0
 
@@ -290,6 +308,15 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FIELD=VALUE",
         help="change the preset, e.g. steps=100 model.layers=2",
     )
+    sub.add_argument(
+        "--recorded",
+        nargs="+",
+        default=[],
+        metavar="CURVES",
+        help="recorded runs that make up the share `recorded` of the preset",
+    )
+    sub.add_argument("--mode", choices=("max", "min"), help="if the files do not say")
+    sub.add_argument("--bounds", nargs=2, type=_bound, metavar=("LOW", "HIGH"))
     sub.add_argument("--tensorboard", action="store_true")
     sub.add_argument(
         "--hosts",
@@ -307,7 +334,12 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = command(evaluate, "domhan --curves 4096 --out results/domhan.json")
     sub.add_argument("checkpoint", nargs="?")
-    sub.add_argument("--curves", type=int, default=4096)
+    sub.add_argument(
+        "--suite", nargs="+", help="recorded curves, see lcpfn.eval.readers"
+    )
+    sub.add_argument("--mode", choices=("max", "min"), help="if the files do not say")
+    sub.add_argument("--bounds", nargs=2, type=_bound, metavar=("LOW", "HIGH"))
+    sub.add_argument("--curves", type=int, help="how many; runs per suite")
     sub.add_argument(
         "--exact",
         action="store_true",

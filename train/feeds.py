@@ -5,6 +5,7 @@ tokens per step, so that steps cost the same. Recorded runs go to the feed of th
 shortest length that holds them; longer ones to the longest.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -41,6 +42,19 @@ class Feed(NamedTuple):
     odds: int = 1
 
 
+def fingerprint(runs: Sequence[Run]) -> str:
+    """Short hash of recorded runs, so that a resumed run cannot change its data."""
+    digest = hashlib.sha256()
+    for run in runs:
+        digest.update(run.steps.tobytes() + run.values.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def describe(name: str, runs: Sequence[Run]) -> str:
+    """How a configuration and its card name recorded runs."""
+    return f"{len(runs)} runs of {name} {fingerprint(runs)}"
+
+
 def make_feeds(
     config: TrainConfig,
     prior: Prior,
@@ -55,7 +69,15 @@ def make_feeds(
         groups: recorded runs of several sources, each as likely as the others; they
             make up `config.recorded` of the curves.
         shard: places a batch on the devices.
+
+    Raises:
+        ValueError: if runs are given and not wanted, or the other way round.
     """
+    if bool(config.recorded) != any(map(len, groups)):
+        raise ValueError(
+            f"the share of recorded curves is {config.recorded:g} and "
+            f"{sum(map(len, groups))} recorded runs were given; set both or none"
+        )
     lengths = config.lengths or (prior.length,)
     distinct = sorted(set(lengths))
     feeds = []

@@ -5,7 +5,6 @@ that the network keeps what it knew. Every fifth run is held out and scored befo
 after.
 """
 
-import hashlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from lcpfn import checkpoint as store
 from lcpfn.curves import Run
 from lcpfn.model import ModelConfig
 from lcpfn.train.config import TrainConfig
+from lcpfn.train.feeds import describe
 from lcpfn.train.fit import fit
 from lcpfn.train.sources import LEAST_RECORDS, finite_length, recorded_curves
 from lcpfn.train.step import log_probs
@@ -26,14 +26,6 @@ from lcpfn.train.validate import UNCHANGED
 
 HELD_OUT = 5
 SHARE = 0.5
-
-
-def fingerprint(runs: Sequence[Run]) -> str:
-    """Short hash of recorded runs, so that a resumed run cannot change its data."""
-    digest = hashlib.sha256()
-    for run in runs:
-        digest.update(run.steps.tobytes() + run.values.tobytes())
-    return digest.hexdigest()[:16]
 
 
 def score(config: ModelConfig, params: Any, curves: Curves) -> float:
@@ -89,7 +81,7 @@ def finetune(
         average=max(steps // 10, 1),
         save_every=max(steps // 2, 1),
         seed=card["training"]["seed"] + 1,
-        origin=f"{card['checksum'][:23]} on {len(runs)} runs {fingerprint(runs)}",
+        origin=f"{card['checksum'][:23]} on {describe('history', runs)}",
     )
     release = fit(config, out, recorded=[seen], start=params, progress=progress)
     adapted, *_ = store.restore(release)
