@@ -190,15 +190,16 @@ class Model:
     def forecast(
         self, records: list[Records], mixture: Mixture, metric: Metric, single: bool
     ) -> Forecast:
-        """Wraps mixtures of `(batch, targets + 1)`, the horizon last, for the user."""
+        """Wraps the mixtures of `answer` for the user."""
         lost = np.array([r.diverged for r in records])
         widest = max(len(r.targets) for r in records)
         steps = np.full((len(records), widest), np.nan)
         for row, r in zip(steps, records, strict=True):
             row[: len(r.targets)] = r.targets
         ends = np.array([r.horizon for r in records])
-        inner = Mixture(*(x[:, :-1] for x in mixture))
+        inner = Mixture(*(x[:, self.config.best : -1] for x in mixture))
         outer = Mixture(*(x[:, -1] for x in mixture))
+        peak = Mixture(*(x[:, 0] for x in mixture)) if self.config.best else None
 
         def paths(n: int, seed: int) -> np.ndarray:
             check_process()
@@ -208,10 +209,12 @@ class Model:
         if single:
             lost, steps, ends = lost[0], steps[0], ends[0]
             inner, outer = (Mixture(*(x[0] for x in part)) for part in (inner, outer))
+            peak = peak and Mixture(*(x[0] for x in peak))
         if not widest:  # a stream has reached its horizon
-            return Forecast(steps, lost, metric, inner, None, None)
-        final = Forecast(np.asarray(ends), lost, metric, outer, None, None)
-        return Forecast(steps, lost, metric, inner, final, paths)
+            return Forecast(steps, lost, metric, inner)
+        final = Forecast(np.asarray(ends), lost, metric, outer)
+        best = peak and Forecast(np.asarray(ends), lost, metric, peak)
+        return Forecast(steps, lost, metric, inner, final, best, paths)
 
     def _ask(self, records: list[Records], metric: Metric) -> Callable[[], Mixture]:
         """Starts on some curves; see `answer` for what comes of it."""
@@ -245,17 +248,23 @@ class Model:
 
         Returns:
             A function that waits for the mixture `(batch, widest + 1, K)`, in the
-            user's units; the horizon is last.
+            user's units; the horizon is last. If the network can be asked for the best
+            value up to the horizon, that comes first: `(batch, 1 + widest + 1, K)`.
         """
         count, rows = len(records), state.shape[0]
         widest = max(len(r.targets) for r in records)
         sizes = QUESTIONS if rows < MANY_ROWS else CLOSE_QUESTIONS
         horizon = np.array([r.horizon for r in records])
-        targets = np.empty((count, bucket(widest + 1, sizes)))
+        ahead = int(self.config.best)
+        asked = ahead + widest + 1
+        targets = np.empty((count, bucket(asked, sizes)))
         targets[:] = horizon[:, None]
         for row, r in zip(targets, records, strict=True):
-            row[: len(r.targets)] = r.targets
+            row[ahead : ahead + len(r.targets)] = r.targets
         query = query_features(anchor, horizon, targets, np).astype(np.float32)
+        if ahead:
+            flag = np.broadcast_to(np.arange(targets.shape[1]) == 0, targets.shape)
+            query = np.concatenate([query, flag[..., None]], axis=-1, dtype=np.float32)
         with jax.default_device(self.device):
             mixture = _answers(self.config, self.params, state, pad_to(query, rows))
 
@@ -263,7 +272,7 @@ class Model:
             # The horizon is asked for in the padding, directly behind the targets of
             # the curve that has most; shorter ones repeat it.
             log_weight, mean, log_std = (
-                np.asarray(x)[:count, : widest + 1].astype(np.float64) for x in mixture
+                np.asarray(x)[:count, :asked].astype(np.float64) for x in mixture
             )
             return in_user_units(log_weight, mean, log_std, anchor, metric)
 

@@ -37,8 +37,9 @@ class Forecast:
     diverged: np.ndarray
     metric: Metric
     mixture: Mixture
-    _final: "Forecast | None"
-    _simulate: Callable[[int, int], np.ndarray] | None
+    _final: "Forecast | None" = None
+    _best: "Forecast | None" = None
+    _simulate: Callable[[int, int], np.ndarray] | None = None
 
     def __repr__(self) -> str:
         if not self.steps.size:
@@ -68,6 +69,7 @@ class Forecast:
             self.metric,
             Mixture(*parts),
             None if self._final is None else self._final[index],
+            None if self._best is None else self._best[index],
             None
             if simulate is None
             else lambda n, seed: simulate(n, seed)[:, index][:, keep],
@@ -81,6 +83,24 @@ class Forecast:
                 "there is no forecast at the horizon: no steps remain, or this is it"
             )
         return self._final
+
+    @property
+    def best(self) -> "Forecast":
+        """The forecast of the best value still to come, up to the horizon.
+
+        A joint question: `best.prob_better(y)` is the probability that the run ever
+        beats y in what remains, `best.mean()` what its best will be.
+
+        Raises:
+            ValueError: at the horizon, or if the checkpoint was not trained for it.
+        """
+        if self._best is None:
+            raise ValueError(
+                "there is no forecast of the best value: no steps remain, this is one "
+                'at a single step, or the checkpoint was not trained for it ("best" in '
+                "its card); paths() answers joint questions with any checkpoint"
+            )
+        return self._best
 
     @property
     def worst(self) -> float:

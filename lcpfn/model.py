@@ -2,7 +2,8 @@
 
     context   record i attends to records 1..i, so its state sums up the curve to i
     query     (cutoff i, target step j) reads the state of i alone and gives a mixture
-              of Gaussians for (y_j - level_i) / scale_i
+              of Gaussians for (y_j - level_i) / scale_i; with `best`, also for the
+              best value between i and j in place of y_j
 
 One pass over a curve therefore holds the forecasts from every cutoff. The same
 causality makes streaming exact: `encode` with a cache appends tokens to the keys and
@@ -37,6 +38,7 @@ class ModelConfig:
         head_hidden: of the gated block in the head, which runs once per question.
         components: Gaussians in the predicted mixture.
         context: most tokens of one curve; longer curves are pooled onto them.
+        best: whether the network also answers for the best value up to the horizon.
     """
 
     width: int = 128
@@ -46,11 +48,12 @@ class ModelConfig:
     head_hidden: int = 128
     components: int = 16
     context: int = 128
+    best: bool = False
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
             size = getattr(self, name)
-            if not isinstance(size, int) or size < 1:
+            if name != "best" and (not isinstance(size, int) or size < 1):
                 raise ValueError(f"{name} must be a positive integer, got {size!r}")
         if self.width % self.heads:
             raise ValueError(
@@ -156,7 +159,8 @@ class _Network(nnx.Module):
         self.embed2 = nnx.Linear(width, width, rngs=rngs)
         self.blocks = nnx.List([_Block(config, rngs) for _ in range(config.layers)])
         self.norm = nnx.RMSNorm(width, rngs=rngs)
-        self.ask1 = nnx.Linear(QUERY_FEATURES, width // 2, rngs=rngs)
+        self.asked = QUERY_FEATURES + config.best
+        self.ask1 = nnx.Linear(self.asked, width // 2, rngs=rngs)
         self.ask2 = nnx.Linear(width // 2, 2 * width, rngs=rngs)
         self.head_norm = nnx.RMSNorm(width, rngs=rngs)
         self.head = _Gated(config, config.head_hidden, rngs)
@@ -179,6 +183,9 @@ class _Network(nnx.Module):
         return self.norm(x), tuple(memories)
 
     def answer(self, state: jax.Array, query: jax.Array) -> Mixture:
+        # A question without the flag of `best` is one for a value.
+        lacking = self.asked - query.shape[-1]
+        query = jnp.pad(query, [(0, 0)] * (query.ndim - 1) + [(0, lacking)])
         asked = self.ask2(jax.nn.silu(self.ask1(query)))
         scale, shift = jnp.split(asked, 2, axis=-1)
         x = state[..., None, :] * (1 + scale) + shift
@@ -245,7 +252,8 @@ def answer(
         config: size of the network.
         params: from `init`.
         state: of the cutoffs `(..., D)`.
-        query: `(..., Q, QUERY_FEATURES)`, see `lcpfn.tokens.query_features`.
+        query: `(..., Q, QUERY_FEATURES)`, see `lcpfn.tokens.query_features`; with one
+            more column of 0 and 1 to ask for values and for best values.
 
     Returns:
         Mixture with fields `(..., Q, K)`.

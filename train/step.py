@@ -141,7 +141,12 @@ def train_step(
     def learn(feed: Feed) -> tuple[jax.Array, Any]:
         curves = feed.source(key_curves, feed.rows)
         tasks = make_tasks(
-            key_tasks, curves, config.targets, config.model.context, config.augment
+            key_tasks,
+            curves,
+            config.targets,
+            config.model.context,
+            config.augment,
+            config.model.best,
         )
         return gradients(config, state.params, tasks)
 

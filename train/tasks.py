@@ -38,7 +38,8 @@ class Tasks(NamedTuple):
 
     Attributes:
         features: of the tokens `(B, N, TOKEN_FEATURES)`.
-        query: of the questions `(B, N, Q, QUERY_FEATURES)`.
+        query: of the questions `(B, N, Q, QUERY_FEATURES)`; one more of each if best
+            values are asked for.
         target: index of the record asked for `(B, N, Q)`.
         truth: `(y_target - level) / scale` `(B, N, Q)`.
         log_scale: log of the anchor's scale `(B, N)`.
@@ -130,8 +131,20 @@ def hide_bounds(odds: jax.Array, metric: Metric, hidden: float) -> Metric:
     )
 
 
+def best_ahead(y: jax.Array, last: jax.Array, end: jax.Array) -> jax.Array:
+    """Lowest value after record `last` `(B, N)` up to record `end` `(B,)`, `(B, N)`."""
+    inside = jnp.arange(y.shape[1]) <= end[:, None]
+    later = jax.lax.cummin(jnp.where(inside, y, jnp.inf), axis=1, reverse=True)
+    return jnp.take_along_axis(later, jnp.minimum(last + 1, end[:, None]), axis=1)
+
+
 def make_tasks(
-    key: jax.Array, curves: Curves, targets: int, tokens: int, augment: Augment
+    key: jax.Array,
+    curves: Curves,
+    targets: int,
+    tokens: int,
+    augment: Augment,
+    best: bool = False,
 ) -> Tasks:
     """Turns curves into tasks.
 
@@ -141,6 +154,7 @@ def make_tasks(
         targets: questions per cutoff.
         tokens: most tokens per curve.
         augment: how curves are changed.
+        best: ask for the best value up to the horizon too, as one more question.
 
     Returns:
         Tasks with `min(T, tokens)` cutoffs per curve.
@@ -182,6 +196,15 @@ def make_tasks(
     query = query_features(
         anchor, jnp.broadcast_to(horizon[:, None], last.shape), asked, jnp
     )
+    if best:
+        # The first question is the one at the horizon.
+        target = jnp.concatenate([target, target[..., :1]], axis=-1)
+        peak = best_ahead(y, last, seen.end)
+        wanted = jnp.concatenate([wanted, peak[..., None]], axis=-1)
+        query = jnp.concatenate([query, query[..., :1, :]], axis=-2)
+        flag = jnp.arange(targets + 1) == targets
+        flag = jnp.broadcast_to(flag, target.shape)[..., None].astype(query.dtype)
+        query = jnp.concatenate([query, flag], axis=-1)
     counts = seen.last < seen.end[:, None]
     truth = (wanted - anchor.level[..., None]) / anchor.scale[..., None]
 

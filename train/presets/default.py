@@ -6,7 +6,7 @@ from lcpfn.train.config import Augment, TrainConfig
 DEFAULT = TrainConfig(
     prior="broad",
     lengths=(64, 64, 128, 128, 4096),
-    model=ModelConfig(layers=6),
+    model=ModelConfig(layers=6, best=True),
     augment=Augment(hidden=0.2),
     steps=14_000,
     batch=32,
