@@ -121,17 +121,15 @@ def least_squares_fit(
     """Prediction and its standard error at `target`, in the units of y."""
     rng = np.random.default_rng(len(y))
     count = len(curve.starts)
-    best = None
-    for _ in range(STARTS):
-        start = curve.starts + 0.5 * rng.normal(size=count)
-        found = least_squares(
-            lambda p: np.clip(curve.value(t, p) - y, -1e6, 1e6),
-            start,
-            method="lm",
-            max_nfev=200,
-        )
-        if best is None or found.cost < best.cost:
-            best = found
+
+    def residuals(p: np.ndarray) -> np.ndarray:
+        return np.clip(curve.value(t, p) - y, -1e6, 1e6)
+
+    fits = [
+        least_squares(residuals, start, method="lm", max_nfev=200)
+        for start in curve.starts + 0.5 * rng.normal(size=(STARTS, count))
+    ]
+    best = min(fits, key=lambda fit: fit.cost)
     at = np.array([target])
     shift = 1e-5 * np.maximum(np.abs(best.x), 1e-3)
     slope = [
@@ -161,9 +159,9 @@ def fitted(name: str, progress: bool = True) -> Method:
             low = values.min()
             mean, std = least_squares_fit(curve, t, (values - low) / reach, target)
             rows.append((low + reach * np.clip(mean, -1e3, 1e3), reach * std))
-        mean, std = (np.array(column)[:, None] for column in zip(*rows, strict=True))
+        means, stds = (np.array(column)[:, None] for column in zip(*rows, strict=True))
         floor = 1e-6 * np.array([[case.scale] for case in cases])
-        return gaussians(cases, mean, np.maximum(std, floor))
+        return gaussians(cases, means, np.maximum(stds, floor))
 
     return predict
 

@@ -5,7 +5,7 @@ python -m lcpfn.eval.gallery --suite curves.npz --out compare.png
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ def effect_rows(n: int = PER_ROW) -> dict[str, list[Run]]:
     return rows
 
 
-def montage(rows: dict[str, Sequence[Run]], title: str) -> Any:
+def montage(rows: Mapping[str, Sequence[Run]], title: str) -> Any:
     """One line of small plots per entry; y upside down where more is better."""
     plt = pyplot()
     widest = max(map(len, rows.values()))
@@ -102,8 +102,8 @@ def main() -> None:
     if args.suite:
         from lcpfn.eval.readers import read_curves
 
-        rows = compare_rows([read_curves(path) for path in args.suite])
-        figure = montage(rows, "Curves of the broad prior and recorded ones")
+        compared = compare_rows([read_curves(path) for path in args.suite])
+        figure = montage(compared, "Curves of the broad prior and recorded ones")
     else:
         figure = montage(effect_rows(), "Effects of the broad prior, one by one")
     figure.savefig(args.out, dpi=110)

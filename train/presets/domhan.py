@@ -2,9 +2,9 @@
 
 Command:    lcpfn pretrain domhan
 Hardware:   two CPU cores, shared with other work
-Wall time:  91 minutes for 320,000 curves, each seen at all of its cutoffs
+Wall time:  105 minutes for 448,000 curves, each seen at all of its cutoffs
 Parameters: 1,077,360
-Score:      mean log-density 1.772 / 2.145 / 2.422 / 2.545 at 10 / 20 / 40 / 80 %
+Score:      mean log-density 1.774 / 2.147 / 2.423 / 2.545 at 10 / 20 / 40 / 80 %
             (`eval/results/domhan.json`; LC-PFN's best: 1.758 / 2.133 / 2.403 / 2.519)
 """
 

@@ -1,0 +1,46 @@
+"""`lcpfn evaluate`: scores, on recorded curves or on a prior."""
+
+import argparse
+from pathlib import Path
+
+from lcpfn.commands.options import add_hints, read_suites, report
+
+EXAMPLE = "domhan --curves 4096 --out results/domhan.json"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `lcpfn evaluate`."""
+    parser.add_argument("checkpoint", nargs="?")
+    parser.add_argument(
+        "--suite", nargs="+", help="recorded curves, see lcpfn.eval.readers"
+    )
+    add_hints(parser)
+    parser.add_argument("--curves", type=int, help="how many; runs per suite")
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="against exact inference by importance sampling (LC-PFN's prior)",
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="results file (JSON)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Scores a checkpoint on recorded curves, or on fresh ones of its own prior."""
+    import lcpfn
+    from lcpfn.eval import importance, prior_score, suites
+
+    if args.suite:
+        curves = read_suites(args.suite, args.mode, args.bounds)
+        model = lcpfn.load(args.checkpoint)
+        results = suites.evaluate_suites(model, curves, args.curves or 400)
+        report(results, suites.to_markdown(results), args.out)
+        return 0
+    model = lcpfn.load(args.checkpoint)
+    if args.exact:
+        results = importance.compare_all(model, n=args.curves or 256, seed=args.seed)
+        report(results, importance.to_markdown(results), args.out)
+        return 0
+    results = prior_score.prior_score(model, n=args.curves or 4096, seed=args.seed)
+    report(results, prior_score.to_markdown(results), args.out)
+    return 0

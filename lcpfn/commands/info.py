@@ -1,0 +1,27 @@
+"""`lcpfn info`: the card of a checkpoint, and which ones there are."""
+
+import argparse
+import json
+
+EXAMPLE = "domhan"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `lcpfn info`."""
+    parser.add_argument("checkpoint", nargs="?")
+    parser.add_argument("--json", action="store_true")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the card of a checkpoint, and which ones are bundled."""
+    import lcpfn
+    from lcpfn import checkpoint
+
+    path = checkpoint.find(args.checkpoint)
+    bundled = sorted(p.parent.name for p in checkpoint.BUNDLED.glob("*/card.json"))
+    card = checkpoint.read_card(path)
+    if not args.json:
+        print(f"lcpfn {lcpfn.__version__}; bundled: {', '.join(bundled) or 'none'}")
+        print(f"{path.name}: {path}")
+    print(json.dumps(card if args.json else card | {"checksum": "..."}, indent=2))
+    return 0

@@ -1,0 +1,56 @@
+"""Options and habits that several commands share."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lcpfn.eval.curveset import CurveSet
+
+
+def bound(text: str) -> float | None:
+    """One end of a range; none where there is no bound."""
+    return None if text.lower() in ("none", "-", "inf", "-inf") else float(text)
+
+
+def add_metric(parser: argparse.ArgumentParser) -> None:
+    """What must be known of a metric in a file that does not say."""
+    parser.add_argument("--mode", required=True, choices=("max", "min"))
+    parser.add_argument(
+        "--bounds",
+        nargs=2,
+        type=bound,
+        metavar=("LOW", "HIGH"),
+        help="range of the metric; none where there is no bound",
+    )
+    parser.add_argument("--column", help="header of the values, where not evident")
+
+
+def add_hints(parser: argparse.ArgumentParser) -> None:
+    """What may have to be said of recorded curves, by the format of their files."""
+    hint = "if the files do not say"
+    parser.add_argument("--mode", choices=("max", "min"), help=hint)
+    parser.add_argument(
+        "--bounds", nargs=2, type=bound, metavar=("LOW", "HIGH"), help=hint
+    )
+
+
+def read_suites(
+    paths: Sequence[str], mode: str | None, bounds: Any
+) -> "list[CurveSet]":
+    """Recorded curves, one set per file or directory."""
+    from lcpfn.eval.readers import read_curves
+
+    return [read_curves(path, mode=mode, bounds=bounds) for path in paths]
+
+
+def report(results: dict, table: str, out: Path | None) -> None:
+    """Prints a table, and writes what it is made of."""
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(results, indent=1) + "\n")
+        print(f"wrote {out}", file=sys.stderr)
+    print(table)
