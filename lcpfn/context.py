@@ -27,6 +27,8 @@ class Tokens(NamedTuple):
 
     Attributes:
         features: `(B, N, TOKEN_FEATURES)` float32.
+        values: means of their records, model space `(B, N)`.
+        anchors: of every token, fields `(B, N)`.
         length: tokens of each curve `(B,)`.
         stats: after the last token, fields `(B,)`.
         anchor: of the last token, fields `(B,)`.
@@ -34,6 +36,8 @@ class Tokens(NamedTuple):
     """
 
     features: np.ndarray
+    values: np.ndarray
+    anchors: Anchor
     length: np.ndarray
     stats: Stats
     anchor: Anchor
@@ -87,6 +91,7 @@ def read_tokens(records: Sequence[Records], metric: UserMetric, context: int) ->
     stats = empty_stats(batch, np, np.float64)
     anchor = Anchor(*np.zeros((4, batch)))
     features = np.zeros((batch, int(count.max()), TOKEN_FEATURES), np.float32)
+    anchors = np.zeros((4, batch, int(count.max())))
     for i in range(int(count.max())):
         step, value, pooled_count = padded[:, :, i]
         # Behind the end of a curve steps stand still: 0 / 0, never to be seen.
@@ -97,4 +102,7 @@ def read_tokens(records: Sequence[Records], metric: UserMetric, context: int) ->
         live = i < count
         features[:, i] = np.where(live[:, None], token, 0)
         stats, anchor = select(live, new_stats, stats), select(live, new_anchor, anchor)
-    return Tokens(features, count, stats, anchor, state_metric)
+        anchors[:, :, i] = anchor
+    return Tokens(
+        features, padded[1], Anchor(*anchors), count, stats, anchor, state_metric
+    )

@@ -22,6 +22,7 @@ from lcpfn.mixture import Mixture
 from lcpfn.paths import simulate
 from lcpfn.startup import check_process
 from lcpfn.stream import Stream
+from lcpfn.surprise import surprise
 from lcpfn.tokens import Anchor, query_features
 
 ROWS = (1, 8, 64, 256)
@@ -206,6 +207,11 @@ class Model:
             drawn = simulate(self.config, self.params, records, metric, n, seed)
             return drawn[:, 0] if single else drawn
 
+        def surprised() -> np.ndarray:
+            check_process()
+            found = surprise(self.config, self.params, records, metric)
+            return found[0] if single else found
+
         if single:
             lost, steps, ends = lost[0], steps[0], ends[0]
             inner, outer = (Mixture(*(x[0] for x in part)) for part in (inner, outer))
@@ -214,7 +220,7 @@ class Model:
             return Forecast(steps, lost, metric, inner)
         final = Forecast(np.asarray(ends), lost, metric, outer)
         best = peak and Forecast(np.asarray(ends), lost, metric, peak)
-        return Forecast(steps, lost, metric, inner, final, best, paths)
+        return Forecast(steps, lost, metric, inner, final, best, paths, surprised)
 
     def _ask(self, records: list[Records], metric: Metric) -> Callable[[], Mixture]:
         """Starts on some curves; see `answer` for what comes of it."""

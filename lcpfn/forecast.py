@@ -1,5 +1,6 @@
 """A forecast: what one asks of the predicted distribution, in the user's units."""
 
+import functools
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class Forecast:
     _final: "Forecast | None" = None
     _best: "Forecast | None" = None
     _simulate: Callable[[int, int], np.ndarray] | None = None
+    _surprise: Callable[[], np.ndarray] | None = None
 
     def __repr__(self) -> str:
         if not self.steps.size:
@@ -62,7 +64,7 @@ class Forecast:
         parts = (part[index] for part in self.mixture)
         if np.ndim(keep):
             parts = (part[keep] if part.ndim else part for part in parts)
-        simulate = self._simulate
+        simulate, surprise = self._simulate, self._surprise
         return Forecast(
             self.steps[index][keep] if np.ndim(keep) else self.steps[index],
             self.diverged[index],
@@ -73,6 +75,7 @@ class Forecast:
             None
             if simulate is None
             else lambda n, seed: simulate(n, seed)[:, index][:, keep],
+            None if surprise is None else lambda: surprise()[index],
         )
 
     @property
@@ -101,6 +104,20 @@ class Forecast:
                 "its card); paths() answers joint questions with any checkpoint"
             )
         return self._best
+
+    @functools.cached_property
+    def surprise(self) -> Any:
+        """How badly the model forecast the newest records one step ahead.
+
+        1 on average where it is calibrated; 3 and more: it has just mispredicted this
+        curve, so do not rely on it. NaN with fewer than two finite records. A float
+        for one curve, `(batch,)` for several; see `lcpfn.surprise`. Computed when
+        asked for, with one more pass over the curve.
+        """
+        if self._surprise is None:
+            raise ValueError("surprise is known of the forecast over all steps alone")
+        value = self._surprise()
+        return value if np.ndim(value) else float(value)
 
     @property
     def worst(self) -> float:

@@ -1,0 +1,98 @@
+"""Does the model understand this curve? Its one-step-ahead forecasts, checked.
+
+In a causal stream every record was forecast from the ones before it. With u the
+probability that the forecast gave to values below the record that came,
+
+    surprise = average over the newest records of -log(2 min(u, 1 - u))
+
+is 1 on average for a calibrated forecast (then it is exponential with mean 1), and
+large where records came that the model all but excluded. The newest record weighs
+`WEIGHT`, earlier ones less and less.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lcpfn import model as network
+from lcpfn.context import read_tokens
+from lcpfn.curves import Records
+from lcpfn.metric import Metric
+from lcpfn.mixture import Mixture
+from lcpfn.tokens import Anchor, query_features
+
+WEIGHT = 0.25
+# Below this tail probability a surprise counts as no larger.
+SMALLEST = 1e-6
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _next(
+    config: network.ModelConfig, params: Any, features: jax.Array, query: jax.Array
+) -> network.Mixture:
+    states, _ = network.encode(config, params, features)
+    return network.answer(config, params, states, query)
+
+
+def surprise(
+    config: network.ModelConfig, params: Any, records: list[Records], metric: Metric
+) -> np.ndarray:
+    """Surprise of every curve `(batch,)`; NaN with fewer than two finite records."""
+    result = np.full(len(records), np.nan)
+    rows = [i for i, r in enumerate(records) if len(r.values) > 1]
+    if not rows:
+        return result
+    tokens = read_tokens([records[i] for i in rows], metric, config.context)
+    size = max(8, 1 << (tokens.features.shape[1] - 1).bit_length())
+    count = tokens.features.shape[1]
+
+    def padded(x: np.ndarray) -> np.ndarray:
+        return np.pad(x, [(0, 0), (0, size - count)] + [(0, 0)] * (x.ndim - 2), "edge")
+
+    anchor = Anchor(*(padded(x) for x in tokens.anchors))
+    # The last token of a curve asks about itself, which is not looked at.
+    step = np.concatenate([anchor.step[:, 1:], anchor.step[:, -1:]], axis=1)
+    horizon = np.broadcast_to(tokens.metric.horizon[:, None], anchor.step.shape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        query = query_features(anchor, horizon, step[..., None], np)
+    device = jax.tree.leaves(params)[0].device
+    with jax.default_device(device):
+        mixture = _next(
+            config,
+            params,
+            padded(tokens.features),
+            jnp.asarray(np.nan_to_num(query), jnp.float32),
+        )
+    log_weight, mean, log_std = (
+        np.asarray(x, np.float64)[:, :count, 0] for x in mixture
+    )
+    low, high = (
+        np.broadcast_to(x[:, None], mean.shape[:-1])
+        if metric.hard
+        else np.full(mean.shape[:-1], fallback)
+        for x, fallback in (
+            (tokens.metric.low, -np.inf),
+            (tokens.metric.high, np.inf),
+        )
+    )
+    weight = np.exp(log_weight)
+    level, scale = (x[..., None] for x in (tokens.anchors.level, tokens.anchors.scale))
+    forecast = Mixture(
+        weight / weight.sum(-1, keepdims=True),
+        level + scale * mean,
+        scale * np.exp(log_std),
+        low,
+        high,
+    )
+    value = np.concatenate([tokens.values[:, 1:], tokens.values[:, -1:]], axis=1)
+    below = forecast.cdf(value)
+    tail = np.clip(np.minimum(below, 1 - below), SMALLEST, 0.5)
+    each = -np.log(2 * tail)
+    # Forecast k is checked by token k + 1.
+    age = tokens.length[:, None] - 2 - np.arange(count)
+    weights = np.where(age >= 0, (1 - WEIGHT) ** np.maximum(age, 0), 0)
+    result[rows] = (weights * each).sum(1) / weights.sum(1)
+    return result
