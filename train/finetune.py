@@ -16,7 +16,7 @@ import numpy as np
 from lcpfn import checkpoint as store
 from lcpfn.curves import Run
 from lcpfn.model import ModelConfig
-from lcpfn.train.config import TrainConfig
+from lcpfn.train.config import Augment, TrainConfig
 from lcpfn.train.feeds import describe
 from lcpfn.train.fit import fit
 from lcpfn.train.sources import LEAST_RECORDS, finite_length, recorded_curves
@@ -69,9 +69,12 @@ def finetune(
     params, model, card = store.restore(store.find(checkpoint))
     held = recorded_curves(usable[::HELD_OUT])
     seen = [run for i, run in enumerate(usable) if i % HELD_OUT]
+    before = card["training"]
     config = TrainConfig(
-        prior=card["training"]["prior"],
-        lengths=tuple(card["training"].get("lengths", ())),
+        prior=before["prior"],
+        lengths=tuple(before.get("lengths", ())),
+        augment=Augment(**before["augment"]),
+        tame=before.get("tame"),
         recorded=SHARE,
         model=model,
         steps=steps,
@@ -80,7 +83,7 @@ def finetune(
         warmup=min(50, steps // 4),
         average=max(steps // 10, 1),
         save_every=max(steps // 2, 1),
-        seed=card["training"]["seed"] + 1,
+        seed=before["seed"] + 1,
         origin=f"{card['checksum'][:23]} on {describe('history', runs)}",
     )
     release = fit(config, out, recorded=[seen], start=params, progress=progress)
