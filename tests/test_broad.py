@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import fields, replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -224,4 +223,3 @@ def test_partial_curves_can_be_conditioned_on():
     sites = handlers.trace(handlers.seed(broad_model, KEY)).get_trace(steps, observed)
     assert sites["y"]["is_observed"]
     assert np.isfinite(sites["y"]["fn"].log_prob(sites["y"]["value"])).all()
-    assert partial(broad_model, effects=NONE) is not None

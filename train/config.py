@@ -1,8 +1,16 @@
 """What one pre-training run is: a frozen dataclass, checked when it is made."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lcpfn.model import ModelConfig
+
+
+def _check_shares(config: object, names: Iterable[str]) -> None:
+    for name in names:
+        share = getattr(config, name)
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} must be in [0, 1], got {share!r}")
 
 
 @dataclass(frozen=True)
@@ -26,11 +34,7 @@ class Augment:
     hidden: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
-                    f"{name} must be in [0, 1], got {getattr(self, name)!r}"
-                )
+        _check_shares(self, self.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
@@ -96,11 +100,7 @@ class TrainConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
-        for name in ("recorded", "blended"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
-                    f"{name} must be in [0, 1], got {getattr(self, name)!r}"
-                )
+        _check_shares(self, ("recorded", "blended"))
         if any(length < 2 for length in self.lengths):
             raise ValueError(f"lengths must be two or more, got {self.lengths}")
         if self.targets < 2:
