@@ -10,17 +10,16 @@ import jax.numpy as jnp
 from jax import Array
 
 
-def ragged(key: Array, records: int) -> tuple[Array, Array]:
-    """Between an eighth of `records` and all of them, evenly spaced or denser early.
+def ragged(key: Array, shortest: int, records: int) -> tuple[Array, Array]:
+    """Between `shortest` and `records` of them, evenly spaced or denser early.
 
     Returns:
         Steps `(records,)`, repeating the last one behind the end, and their number.
     """
     keys = jax.random.split(key, 5)
-    least = max(records // 8, 6)
-    low, high = jnp.log(float(least)), jnp.log(records + 1.0)
+    low, high = jnp.log(float(shortest)), jnp.log(records + 1.0)
     count = jnp.exp(jax.random.uniform(keys[0], minval=low, maxval=high))
-    count = jnp.clip(count.astype(int), least, records)
+    count = jnp.clip(count.astype(int), shortest, records)
     index = jnp.arange(1.0, records + 1)
     # u -> u^power gathers records early, as logarithmic logging does.
     power = 1 + jax.random.exponential(keys[1]) * 0.6

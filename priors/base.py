@@ -47,8 +47,9 @@ class Prior:
         hard_bounds: whether a curve can never leave them. When False (noise added on
             top of a bounded curve) they are hints, and nothing is refused or truncated.
         source: where the model comes from.
-        axis: draws the steps of a curve, `(key, length) -> (steps, count)`; behind the
-            first `count` steps the last one is repeated. Default: 1..length.
+        axis: draws the steps of a curve, `(key, shortest, length) -> (steps, count)`;
+            behind the first `count` steps the last one is repeated. Default: 1..length.
+        shortest: fewest records that `axis` draws.
     """
 
     model: Callable[..., None]
@@ -58,13 +59,19 @@ class Prior:
     bounds: tuple[float | None, float | None] = (None, None)
     hard_bounds: bool = True
     source: str = ""
-    axis: Callable[[jax.Array, int], tuple[jax.Array, jax.Array]] | None = None
+    axis: Callable[[jax.Array, int, int], tuple[jax.Array, jax.Array]] | None = None
+    shortest: int = 6
 
     def __post_init__(self) -> None:
         if self.mode not in ("min", "max"):
             raise ValueError(f'mode must be "min" or "max", got {self.mode!r}')
         if self.length < 2:
             raise ValueError(f"length must be at least 2 steps, got {self.length}")
+        if self.axis is not None and not 2 <= self.shortest <= self.length:
+            raise ValueError(
+                f"shortest must lie between 2 and length, got {self.shortest} for "
+                f"{self.length}"
+            )
 
     @property
     def steps(self) -> jax.Array:
@@ -115,7 +122,7 @@ def _candidate(prior: Prior, key: jax.Array) -> tuple[jax.Array, ...]:
     steps, count = prior.steps, jnp.array(prior.length)
     if prior.axis is not None:
         key, key_axis = jax.random.split(key)
-        steps, count = prior.axis(key_axis, prior.length)
+        steps, count = prior.axis(key_axis, prior.shortest, prior.length)
     sites = handlers.trace(handlers.seed(prior.model, key)).get_trace(steps)
     y, fine = sites["y"]["value"], jnp.array(True)
     for site in sites.values():

@@ -13,6 +13,8 @@ from numpyro.infer.util import log_density
 from lcpfn.priors import BROAD_PRIOR, Effects, broad_prior, draw, noise, shapes
 from lcpfn.priors.axes import ragged
 from lcpfn.priors.broad import broad_model, member
+from lcpfn.train.config import TrainConfig
+from lcpfn.train.feeds import make_feeds
 
 KEY = jax.random.key(3)
 U = jnp.linspace(0.0, 1.0, 101)
@@ -49,7 +51,7 @@ def test_curves_have_all_kinds_of_bounds_and_lengths(drawn):
 
 def test_steps_increase_and_stand_still_behind_the_end():
     for seed in range(40):
-        steps, count = ragged(jax.random.key(seed), 64)
+        steps, count = ragged(jax.random.key(seed), 8, 64)
         gaps = np.diff(steps)
         assert (gaps[: count - 1] > 0).all()
         assert (gaps[count - 1 :] == 0).all()
@@ -223,3 +225,20 @@ def test_partial_curves_can_be_conditioned_on():
     sites = handlers.trace(handlers.seed(broad_model, KEY)).get_trace(steps, observed)
     assert sites["y"]["is_observed"]
     assert np.isfinite(sites["y"]["fn"].log_prob(sites["y"]["value"])).all()
+
+
+def test_feeds_share_the_lengths_without_overlap():
+    config = TrainConfig(prior="broad", lengths=(16, 32), batch=4)
+    short, long = make_feeds(config, broad_prior(NONE))
+    assert short.rows * 16 == long.rows * 32
+    of_short = short.source(KEY, short.rows).length
+    of_long = long.source(KEY, 64).length
+    assert 6 <= of_short.min()
+    assert of_short.max() <= 16
+    assert 17 <= of_long.min()
+    assert of_long.max() <= 32
+
+
+def test_a_prior_refuses_curves_shorter_than_the_shortest():
+    with pytest.raises(ValueError, match="shortest must lie between 2 and length"):
+        replace(broad_prior(NONE), length=4)

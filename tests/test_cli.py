@@ -154,6 +154,11 @@ def test_pretrain_then_finetune_then_forecast(tmp_path, capsys):
     out = tmp_path / "run"
     assert main(["pretrain", "tiny", "--out", str(out), "--set", *small]) == 0
     release = capsys.readouterr().out.strip()
+    onward = ["pretrain", "tiny", "--out", str(tmp_path / "on"), "--start", release]
+    assert main([*onward, "--set", *small, "adam_learning_rate=1e-9"]) == 0
+    further = checkpoint.read_card(Path(capsys.readouterr().out.strip()))
+    checksum = checkpoint.read_card(Path(release))["checksum"]
+    assert checksum[:23] in further["training"]["origin"]
     rng = np.random.default_rng(0)
     runs = [list(1 / np.arange(1, 31) + 0.02 * rng.random(30)) for _ in range(10)]
     history = write(tmp_path, json.dumps(runs), "history.json")

@@ -82,7 +82,9 @@ def make_feeds(
     distinct = sorted(set(lengths))
     feeds = []
     for above, length in zip([0, *distinct], distinct, strict=False):
-        source = prior_source(replace(prior, length=length), shard)
+        # Shorter curves have a feed of their own: here they would be padding.
+        shortest = max(above + 1, min(prior.shortest, length))
+        source = prior_source(replace(prior, length=length, shortest=shortest), shard)
         most = length if length < distinct[-1] else np.inf
         parts = [[r for r in runs if above < len(r.values) <= most] for runs in groups]
         if config.recorded and any(parts):

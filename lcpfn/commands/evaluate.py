@@ -21,6 +21,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="against exact inference by importance sampling (LC-PFN's prior)",
     )
+    parser.add_argument(
+        "--no-fits",
+        dest="fits",
+        action="store_false",
+        help="leave out the least-squares baselines, which take minutes",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="results file (JSON)")
 
@@ -33,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if args.suite:
         curves = read_suites(args.suite, args.mode, args.bounds)
         model = lcpfn.load(args.checkpoint)
-        results = suites.evaluate_suites(model, curves, args.curves or 400)
+        results = suites.evaluate_suites(model, curves, args.curves or 400, args.fits)
         report(results, suites.to_markdown(results), args.out)
         return 0
     model = lcpfn.load(args.checkpoint)

@@ -31,6 +31,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="CURVES",
         help="recorded runs that make up the share `recorded` of the preset",
     )
+    parser.add_argument(
+        "--start", metavar="CHECKPOINT", help="weights to begin with: name or path"
+    )
     add_hints(parser)
     parser.add_argument("--tensorboard", action="store_true")
     parser.add_argument(
@@ -81,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
         coordinator, count, index = args.hosts
         jax.distributed.initialize(coordinator, int(count), int(index))
+    from lcpfn import checkpoint
     from lcpfn.train.feeds import describe
     from lcpfn.train.fit import fit
     from lcpfn.train.presets import PRESETS
@@ -95,9 +99,16 @@ def run(args: argparse.Namespace) -> int:
     config = _overrides(config, args.set)
     out = args.out or Path("runs") / args.preset
     suites = read_suites(args.recorded, args.mode, args.bounds)
-    if suites:
-        origin = "; ".join(describe(suite.name, suite.runs) for suite in suites)
-        config = replace(config, origin=origin)
+    origins = [describe(suite.name, suite.runs) for suite in suites]
+    start = None
+    if args.start:
+        start, model, card = checkpoint.restore(checkpoint.find(args.start))
+        config = replace(config, model=model)
+        origins.insert(0, f"from {card['checksum'][:23]}")
+    if origins:
+        config = replace(config, origin="; ".join(origins))
     recorded = [suite.runs for suite in suites]
-    print(fit(config, out, recorded=recorded, tensorboard=args.tensorboard))
+    print(
+        fit(config, out, recorded=recorded, start=start, tensorboard=args.tensorboard)
+    )
     return 0
