@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test frameworks lint bench clean
 
 demo: $(READY)
 	mkdir -p demo
@@ -12,6 +12,14 @@ demo: $(READY)
 test: $(READY) lint
 	$(BIN)/python -m pytest -q
 	$(BIN)/python -m pytest -q -m slow
+
+# The heavy frameworks; torch first and by version, for a wheel without CUDA.
+frameworks: $(READY)
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet "lightning>=2.4" "transformers>=4.45" \
+	  "accelerate>=1.0" "catboost>=1.2.7"
+	$(BIN)/python -m pytest -q -m "slow or not slow" tests/test_integrations.py \
+	  -k "lightning or transformers or catboost"
 
 lint: $(READY)
 	$(BIN)/ruff check .

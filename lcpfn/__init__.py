@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     import jax
 
     from lcpfn.checkpoint import CheckpointError
+    from lcpfn.decision import Decision
     from lcpfn.extrapolate import Model
     from lcpfn.forecast import Forecast
-    from lcpfn.stopping import Decision, EarlyStopping
+    from lcpfn.stopping import EarlyStopping
 
 try:
     __version__ = version("lcpfn-jax")
@@ -35,7 +36,7 @@ if not (Path(__file__).parent / "priors").is_dir():
 
 _HOME = {
     "CheckpointError": "lcpfn.checkpoint",
-    "Decision": "lcpfn.stopping",
+    "Decision": "lcpfn.decision",
     "EarlyStopping": "lcpfn.stopping",
     "Forecast": "lcpfn.forecast",
     "Model": "lcpfn.extrapolate",

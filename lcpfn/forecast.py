@@ -88,6 +88,11 @@ class Forecast:
         return self._final
 
     @property
+    def has_best(self) -> bool:
+        """Whether `best` is known."""
+        return self._best is not None
+
+    @property
     def best(self) -> "Forecast":
         """The forecast of the best value still to come, up to the horizon.
 

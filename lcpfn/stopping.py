@@ -1,148 +1,36 @@
-"""Early stopping: the rule that turns a forecast into a decision, and its state.
+"""Early stopping: one run watched record by record, and the state of that.
 
-The rule of Domhan et al. 2015 and Adriaensen et al. 2023 (Sec. 4.3): stop a run when at
-no remaining step it beats the bar with probability above 1 - confidence. The bar is the
-value to beat, or the run's own best where that is better: a run is worth continuing
-only for what it has not reached yet.
+The rule is in `lcpfn.rule`, how it decides in `lcpfn.decision`.
 """
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lcpfn.curves import check_horizon
-from lcpfn.forecast import Forecast
-from lcpfn.metric import Bounds, Metric
+from lcpfn.decision import KINDS, Decision, judge
+from lcpfn.metric import Bounds
+from lcpfn.rule import Rule, Schedule, bar_of, bar_of_population, in_top_k
 
 if TYPE_CHECKING:
     from lcpfn.extrapolate import Model
     from lcpfn.stream import Stream
 
-STATE_FORMAT = 1
+__all__ = [
+    "KINDS",
+    "Decision",
+    "EarlyStopping",
+    "Rule",
+    "bar_of",
+    "bar_of_population",
+    "in_top_k",
+    "judge",
+]
 
-
-@dataclass(frozen=True)
-class Decision:
-    """What to do with a run, and why.
-
-    Attributes:
-        stop: whether to stop it now.
-        reason: one sentence for people, with the probability.
-        prob_better: highest probability, over the remaining steps, of beating the bar.
-        expected_final: expected value at the horizon, the user's units.
-        forecast: the forecast behind it.
-        bar: the value to beat; NaN while there is none.
-    """
-
-    stop: bool
-    reason: str
-    prob_better: float
-    expected_final: float
-    forecast: Forecast
-    bar: float
-
-
-@dataclass(frozen=True)
-class Rule:
-    """When to stop.
-
-    Attributes:
-        horizon: last step of a full run.
-        mode: "max" or "min".
-        bounds: of the metric, or None.
-        beat: value to beat, or None: then the run's own best is the bar, and the run
-            stops when it has nothing left to gain.
-        confidence: stop when beating the bar has probability at most 1 - confidence.
-        patience: consecutive decisions that must agree before the run is stopped.
-        min_steps: records before which a run is never stopped.
-    """
-
-    horizon: float
-    mode: str
-    bounds: Bounds | None = None
-    beat: float | None = None
-    confidence: float = 0.95
-    patience: int = 1
-    min_steps: int = 2
-
-    def __post_init__(self) -> None:
-        check_horizon(self.horizon)
-        metric = Metric(self.mode, self.bounds)
-        if self.beat is not None:
-            if not isinstance(self.beat, int | float | np.number) or np.isnan(
-                self.beat
-            ):
-                raise ValueError(f"beat must be a number or None, got {self.beat!r}")
-            metric.check(np.array([float(self.beat)]), "beat")
-        if not 0.5 <= self.confidence < 1:
-            raise ValueError(
-                f"confidence must lie in [0.5, 1), for instance 0.95, got "
-                f"{self.confidence!r}"
-            )
-        for name in ("patience", "min_steps"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, got {value!r}")
-
-
-def bar_of(rule: Rule, values: list[float]) -> float:
-    """The value to beat: `beat`, or the best finite value so far if that is better."""
-    seen = list(filter(math.isfinite, values))
-    known = seen if rule.beat is None else [*seen, float(rule.beat)]
-    if not known:
-        return float("nan")
-    return max(known) if rule.mode == "max" else min(known)
-
-
-def judge(
-    rule: Rule, values: list[float], forecast: Forecast, streak: int
-) -> tuple[Decision, int]:
-    """Decides on one run; pure.
-
-    Args:
-        rule: when to stop.
-        values: the run so far, the user's units.
-        forecast: from its newest record.
-        streak: consecutive earlier decisions that found it hopeless.
-
-    Returns:
-        The decision, and the streak after it.
-    """
-    bar = bar_of(rule, values)
-    if not forecast.steps.size:
-        done = f"The run has reached its horizon of {rule.horizon:g} steps."
-        beaten = rule.beat is not None and not np.isnan(bar) and bar != rule.beat
-        return Decision(False, done, float(beaten), values[-1], forecast, bar), 0
-
-    expected = float(forecast.final.mean())
-    chance = 0.0 if np.isnan(bar) else float(np.max(forecast.prob_better(bar)))
-    diverged = bool(forecast.diverged)
-    hopeless = diverged or chance <= 1 - rule.confidence
-    streak = streak + 1 if hopeless else 0
-    if diverged:
-        why = f"The run diverged: its last value is {values[-1]:g}"
-    else:
-        own = rule.beat is None or bar != rule.beat
-        what = f"its own best, {bar:g}," if own else f"{bar:g}"
-        verb = "at most" if hopeless else "up to"
-        why = (
-            f"The run beats {what} by step {rule.horizon:g} with probability {verb} "
-            f"{chance:.1%} at any one step (expected final value {expected:.4g})"
-        )
-    stop = False
-    if not hopeless:
-        reason = f"{why}; going on."
-    elif len(values) < rule.min_steps:
-        reason = f"{why}; too early to stop, {len(values)} of {rule.min_steps} records."
-    elif streak < rule.patience:
-        reason = f"{why}; {streak} of {rule.patience} agreeing decisions."
-    else:
-        stop, reason = True, f"{why}; stopped at confidence {rule.confidence:g}."
-    return Decision(stop, reason, chance, expected, forecast, bar), streak
+STATE_FORMAT = 2
 
 
 def _plain(x: Any) -> Any:
@@ -152,6 +40,22 @@ def _plain(x: Any) -> Any:
     if isinstance(x, list | tuple):
         return [_plain(part) for part in x]
     return str(x) if isinstance(x, float) and not math.isfinite(x) else x
+
+
+def _rule_of(state: dict[str, Any]) -> Rule:
+    """The rule in a state of this format or the first one, which knew one method."""
+    known = {1: {"method": "marginal"}, STATE_FORMAT: {}}
+    if state["format"] not in known:
+        raise ValueError(f"format {state['format']!r}, expected {STATE_FORMAT}")
+    rule = {**state["rule"], **known[state["format"]]}
+    if rule["bounds"] is not None:
+        low, high = (None if end is None else float(end) for end in rule["bounds"])
+        rule["bounds"] = (low, high)
+    if isinstance(rule["beat"], str):
+        rule["beat"] = float(rule["beat"])
+    if isinstance(rule["confidence"], list):
+        rule["confidence"] = tuple(tuple(pair) for pair in rule["confidence"])
+    return Rule(**rule)
 
 
 class EarlyStopping:
@@ -164,8 +68,10 @@ class EarlyStopping:
                 print(decision.reason)
                 break
 
-    Args are those of `Rule`; `model` is a loaded model, a checkpoint name, or None for
-    the default. The model is loaded at the first update, not before.
+    Args are the fields of `Rule`; `model` is a loaded model, a checkpoint name, or None
+    for the default. The model is loaded at the first update, not before.
+
+    `beat` may be set between updates, as the best of the other runs moves.
     """
 
     def __init__(
@@ -174,16 +80,25 @@ class EarlyStopping:
         mode: str,
         bounds: Bounds | None = None,
         beat: float | None = None,
-        confidence: float = 0.95,
-        patience: int = 1,
-        min_steps: int = 2,
+        confidence: float | Schedule = Rule.confidence,
+        *,
         model: "Model | str | Path | None" = None,
+        **options: Any,
     ) -> None:
-        self.rule = Rule(horizon, mode, bounds, beat, confidence, patience, min_steps)
+        self.rule = Rule(horizon, mode, bounds, beat, confidence, **options)
         self._model = model
         self._stream: Stream | None = None
         self._streak = 0
         self._past: tuple[list[float], list[float]] = ([], [])
+
+    @property
+    def beat(self) -> float | None:
+        """The value to beat; set it when the best of the other runs moves."""
+        return self.rule.beat
+
+    @beat.setter
+    def beat(self, value: float | None) -> None:
+        self.rule = replace(self.rule, beat=value)
 
     def _open(self) -> "Stream":
         if self._stream is None:
@@ -198,32 +113,48 @@ class EarlyStopping:
             self._stream = stream
         return self._stream
 
-    def update(self, value: float, step: float | None = None) -> Decision:
+    def update(
+        self, value: float, step: float | None = None, protected: bool = False
+    ) -> Decision:
         """Takes the newest value and decides.
 
         Args:
             value: the metric, in the user's units; NaN or infinity: the run diverged.
             step: its step; default: the last one plus 1.
+            protected: whether the run is among those not to be stopped now, for
+                instance by `in_top_k`. A diverged run is not protected.
 
         Raises:
             ValueError: a step not after the last one or beyond the horizon, or a value
                 outside the bounds. The state is then as it was before.
         """
         stream = self._open()
-        forecast = stream.update(value, step)
-        decision, self._streak = judge(self.rule, stream.values, forecast, self._streak)
-        return decision
+        stream.extend([value], [stream.next_step() if step is None else step])
+        return self._decide(protected)
 
-    def replay(self, values: Iterable[float], steps: Iterable[float]) -> Decision:
+    def replay(
+        self,
+        values: Iterable[float],
+        steps: Iterable[float],
+        protected: bool = False,
+    ) -> Decision:
         """Takes a run's records at once and decides at the newest one.
 
         The same as `update` record by record, but for `patience`: decisions in between
         are not made.
         """
+        self._open().extend(values, steps)
+        return self._decide(protected)
+
+    def _decide(self, protected: bool) -> Decision:
         stream = self._open()
-        stream.extend(values, steps)
         decision, self._streak = judge(
-            self.rule, stream.values, stream.forecast(), self._streak
+            self.rule,
+            stream.values,
+            stream.forecast(),
+            self._streak,
+            stream.steps[-1],
+            protected,
         )
         return decision
 
@@ -247,15 +178,7 @@ class EarlyStopping:
             ValueError: if it is not such a state.
         """
         try:
-            if state["format"] != STATE_FORMAT:
-                raise ValueError(f"format {state['format']!r}, expected {STATE_FORMAT}")
-            rule = dict(state["rule"])
-            if rule["bounds"] is not None:
-                ends = (None if end is None else float(end) for end in rule["bounds"])
-                rule["bounds"] = tuple(ends)
-            if isinstance(rule["beat"], str):
-                rule["beat"] = float(rule["beat"])
-            restored = Rule(**rule)
+            restored = _rule_of(state)
             past = ([float(v) for v in state["values"]], [*map(float, state["steps"])])
             if len(past[0]) != len(past[1]):
                 raise ValueError("as many values as steps expected")

@@ -34,3 +34,13 @@ def test_front_page_names_the_default_checkpoint():
     model = lcpfn.load()
     assert Path(model.path).name == model.name
     assert "prior" in model.card
+
+
+DOCS = sorted((README.parent / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_snippets_of_the_documentation_run(page, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    for code in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
+        exec(code, {})

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 import lcpfn
-from lcpfn.stopping import EarlyStopping, Rule, bar_of, judge
+from lcpfn import decision as decision_module
+from lcpfn.decision import chance_of
+from lcpfn.stopping import (
+    KINDS,
+    EarlyStopping,
+    Rule,
+    bar_of,
+    bar_of_population,
+    in_top_k,
+    judge,
+)
 
 CURVE = [0.52, 0.61, 0.58, 0.66, 0.69]
 
@@ -23,13 +33,23 @@ def forecast(chances, final=0.7, diverged=False, asked=None):
     return SimpleNamespace(
         steps=np.arange(len(chances)) + 3.0,
         diverged=diverged,
-        final=SimpleNamespace(mean=lambda: final),
+        final=SimpleNamespace(mean=lambda: final, std=lambda: 0.02),
         prob_better=prob_better,
+        has_best=False,
     )
 
 
+def joint(ever, each=(0.01,), surprise=1.0):
+    """A forecast that knows the probability of ever beating the bar."""
+    made = forecast(each)
+    made.has_best, made.surprise = True, surprise
+    made.best = SimpleNamespace(prob_better=lambda y: ever)
+    return made
+
+
 def decide(chances, streak=0, values=(0.5, 0.6), **options):
-    rule = Rule(**({"horizon": 10, "mode": "max", "beat": 0.8} | options))
+    plain = {"horizon": 10, "mode": "max", "beat": 0.8, "method": "marginal"}
+    rule = Rule(**(plain | options))
     return judge(rule, list(values), forecast(chances), streak)
 
 
@@ -91,7 +111,7 @@ def test_too_few_records_are_never_stopped():
     ],
 )
 def test_the_bar_counts_the_runs_own_best_in(mode, beat, values, bar):
-    rule = Rule(horizon=10, mode=mode, beat=beat)
+    rule = Rule(horizon=10, mode=mode, beat=beat, method="marginal")
     assert bar_of(rule, values) == bar
     asked = []
     decision, _ = judge(rule, values, forecast([0.5], asked=asked), 0)
@@ -140,6 +160,12 @@ def test_at_the_horizon_there_is_nothing_to_stop(beat, chance):
         ({"patience": 0}, "patience must be a positive integer, got 0"),
         ({"patience": 1.5}, "patience must be a positive integer"),
         ({"min_steps": 0}, "min_steps must be a positive integer, got 0"),
+        ({"method": "always"}, 'method must be "ever" or "marginal", got .always'),
+        ({"max_surprise": -1}, "max_surprise must be a number >= 0 or None, got -1"),
+        ({"min_delta": "1"}, "min_delta must be a number >= 0 or None"),
+        ({"confidence": ((0.5, 0.9), (0.2, 0.95))}, "increasing shares"),
+        ({"confidence": ((0.0, 0.2),)}, "confidence must lie"),
+        ({"confidence": [0.9, 0.95]}, "confidence must be a number such as 0.95"),
     ],
 )
 def test_impossible_rules_are_refused(wrong, message):
@@ -148,7 +174,13 @@ def test_impossible_rules_are_refused(wrong, message):
 
 
 def stopper(model, **options):
-    rule = {"horizon": 20, "mode": "max", "bounds": (0.0, 1.0), "patience": 2}
+    rule = {
+        "horizon": 20,
+        "mode": "max",
+        "bounds": (0.0, 1.0),
+        "patience": 2,
+        "method": "marginal",
+    }
     return EarlyStopping(**(rule | options), model=model)
 
 
@@ -197,6 +229,7 @@ def test_refused_values_leave_the_state_as_it_was(model):
         {"beat": -np.inf, "bounds": (0, np.inf)},
         {"bounds": (np.float32(0), None), "min_steps": np.int32(3)},
         {"bounds": None},
+        {"confidence": ((0.0, 0.99), (0.5, 0.9)), "min_delta": 0.01},
     ],
 )
 def test_state_survives_json(model, options):
@@ -261,3 +294,138 @@ def test_foreign_states_are_refused(model, damage):
         watch.load_state_dict(damage(watch.state_dict()))
     assert watch.state_dict() == before
     watch.update(0.6)
+
+
+def test_ever_asks_for_the_best_value_still_to_come():
+    rule = Rule(horizon=10, mode="max", beat=0.8)
+    hopeless, _ = judge(rule, [0.5, 0.6], joint(0.04, each=[0.9]), 0)
+    assert hopeless.stop
+    assert hopeless.prob_better == 0.04
+    assert hopeless.kind == "hopeless"
+    # Many records with a small chance each are a large one together.
+    fine, _ = judge(rule, [0.5, 0.6], joint(0.4, each=[0.01] * 40), 0)
+    assert not fine.stop
+    assert fine.kind == "promising"
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_ever_without_such_a_checkpoint_counts_joint_paths(mode):
+    sign = 1 if mode == "max" else -1
+    made = forecast([0.03, 0.03])
+    rng = np.random.default_rng(0)
+    drawn = {}
+
+    def paths(n):
+        drawn["n"] = n
+        # Never both at once: together they beat it twice as often.
+        beats = np.zeros((n, 2))
+        lucky = rng.random(n)
+        beats[lucky < 0.03, 0] = beats[lucky > 0.97, 1] = 1
+        return sign * beats
+
+    made.paths = paths
+    rule = Rule(horizon=10, mode=mode, beat=sign * 0.8)
+    chance = chance_of(rule, made, sign * 0.8, 0.05)
+    assert chance == pytest.approx(0.06, abs=0.02)
+    assert drawn["n"] >= 64
+    # Not simulated where it cannot matter.
+    drawn.clear()
+    assert chance_of(rule, made, sign * 0.8, 0.02) == 0.03
+    assert chance_of(rule, made, sign * 0.8, 0.2) == pytest.approx(0.06)
+    assert not drawn
+
+
+def test_a_surprised_model_stops_nothing():
+    rule = Rule(horizon=10, mode="max", beat=0.8, max_surprise=3)
+    lost, streak = judge(rule, [0.5, 0.6], joint(0.0, surprise=4.2), 2)
+    assert not lost.stop
+    assert (lost.kind, streak) == ("surprised", 0)
+    assert "surprise 4.2" in lost.reason
+    for surprise in (2.0, np.nan):
+        assert judge(rule, [0.5, 0.6], joint(0.0, surprise=surprise), 0)[0].stop
+
+
+def test_a_protected_run_is_not_stopped_unless_it_diverged():
+    rule = Rule(horizon=10, mode="max", beat=0.8)
+    decision, streak = judge(rule, [0.5, 0.6], joint(0.0), 1, protected=True)
+    assert not decision.stop
+    assert (decision.kind, streak) == ("protected", 0)
+    gone = forecast([0.0], diverged=True)
+    assert judge(rule, [0.5, np.nan], gone, 0, protected=True)[0].kind == "diverged"
+
+
+def test_confidence_may_follow_a_schedule():
+    rule = Rule(10, "max", beat=0.8, confidence=((0.0, 0.99), (0.5, 0.9)))
+    early, _ = judge(rule, [0.5, 0.6], joint(0.05), 0, step=4)
+    late, _ = judge(rule, [0.5, 0.6], joint(0.05), 0, step=5)
+    assert (early.stop, late.stop) == (False, True)
+    assert rule.confidence_at(0) == 0.99
+    assert Rule(10, "max", confidence=((0.3, 0.8),)).confidence_at(1) == 0.8
+
+
+def test_without_others_a_run_stops_on_its_plateau():
+    asked = []
+    rule = Rule(10, "min", method="marginal", min_delta=0.1)
+    decision, _ = judge(rule, [0.9, 0.5], forecast([0.01], asked=asked), 0)
+    assert asked == [0.4]
+    assert decision.kind == "plateau"
+    assert "its own best, 0.5, by 0.1" in decision.reason
+
+
+def test_every_decision_has_a_documented_kind():
+    told = decision_module.__doc__
+    assert all(f"\n{kind} " in told for kind in KINDS)
+    assert decide([0.0], values=(0.5, 0.6), min_steps=3)[0].kind == "too early"
+    assert decide([0.01], 0, patience=3)[0].kind == "patience"
+    assert decide([])[0].kind == "finished"
+    assert decide([0.0])[0].final_std == 0.02
+
+
+@pytest.mark.parametrize(
+    ("values", "mode", "top_k", "bar"),
+    [
+        ([0.2, 0.9, 0.5], "max", 1, 0.9),
+        ([0.2, 0.9, 0.5], "max", 2, 0.5),
+        ([0.2, 0.9, 0.5], "min", 2, 0.5),
+        ([0.2, 0.9, 0.5], "min", 9, 0.9),
+        ([np.nan, 0.9, np.inf], "max", 1, 0.9),
+    ],
+)
+def test_the_bar_of_a_population(values, mode, top_k, bar):
+    assert bar_of_population(values, mode, top_k) == bar
+
+
+def test_a_population_without_runs_sets_no_bar():
+    assert np.isnan(bar_of_population([np.nan], "max"))
+    with pytest.raises(ValueError, match="top_k must be a positive integer, got 0"):
+        bar_of_population([1.0], "max", 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "top_k", "inside"),
+    [(0.6, 1, False), (0.9, 1, True), (0.5, 2, True), (0.1, 9, True), (np.nan, 9, 0)],
+)
+def test_who_is_among_the_best(value, top_k, inside):
+    assert in_top_k(value, [0.2, 0.9, 0.5], "max", top_k) == inside
+
+
+def test_the_bar_may_move_while_a_run_goes_on(model):
+    watch = stopper(model, patience=1)
+    watch.update(0.5)
+    watch.beat = 1.0
+    assert watch.update(0.6).bar == 1.0
+    with pytest.raises(ValueError, match="beat must lie within bounds"):
+        watch.beat = 2.0
+    assert watch.beat == 1.0
+
+
+def test_a_state_of_the_first_format_keeps_its_rule(model):
+    watch = stopper(model, beat=0.8)
+    watch.update(0.5)
+    state = watch.state_dict() | {"format": 1}
+    new = ("method", "max_surprise", "min_delta")
+    state["rule"] = {k: v for k, v in state["rule"].items() if k not in new}
+    other = EarlyStopping(horizon=5, mode="min", model=model)
+    other.load_state_dict(state)
+    assert other.rule == watch.rule
+    assert other.rule.method == "marginal"

@@ -1,0 +1,65 @@
+"""LightGBM: a callback that ends boosting when too little is left to gain."""
+
+from typing import Any
+
+from lightgbm.callback import CallbackEnv, EarlyStopException
+
+from lcpfn.guard import Guard
+
+
+class LCEarlyStopping:
+    """Stops boosting when the metric will hardly beat `beat` or its own best.
+
+        lightgbm.train(params, train, 200, valid_sets=[valid],
+                       callbacks=[LCEarlyStopping(metric="binary_logloss")])
+
+    Which way is better, and the number of rounds, are LightGBM's to say.
+
+    Args:
+        metric: name of the metric; default: the first one evaluated.
+        data: name of the data set; default: the first one that has the metric.
+        horizon: rounds of a full run; default: those asked for.
+        dry_run: stop nothing; log what would have been stopped.
+        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`, `model`;
+            `start_from`.
+
+    Attributes:
+        guard: its decisions, reason and predicted final value.
+    """
+
+    order, before_iteration = 30, False
+
+    def __init__(
+        self,
+        metric: str | None = None,
+        *,
+        data: str | None = None,
+        horizon: float | None = None,
+        dry_run: bool = False,
+        **rule: Any,
+    ) -> None:
+        self.metric, self.data = metric, data
+        self.horizon, self.options = horizon, {"dry_run": dry_run, **rule}
+        self.guard = Guard("min", horizon, **self.options)
+
+    def __call__(self, env: CallbackEnv) -> None:
+        """Takes the newest value; raises LightGBM's own exception to stop."""
+        results = [tuple(entry)[:4] for entry in env.evaluation_result_list or []]
+        newest = {f"{data} {metric}": value for data, metric, value, _ in results}
+        chosen = [
+            entry
+            for entry in results
+            if self.metric in (None, entry[1]) and self.data in (None, entry[0])
+        ]
+        key = f"{self.data or 'a data set'} {self.metric or 'metric'}"
+        if chosen:
+            key = f"{chosen[0][0]} {chosen[0][1]}"
+            if (
+                env.iteration == env.begin_iteration == 0
+                or not self.guard.reports.curve
+            ):
+                mode = "max" if chosen[0][3] else "min"
+                self.guard = Guard(mode, self.horizon, **self.options)
+        self.guard.open(env.end_iteration)
+        if self.guard.take(newest, key, env.iteration + 1):
+            raise EarlyStopException(env.iteration, results)

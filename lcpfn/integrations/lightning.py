@@ -1,0 +1,96 @@
+"""PyTorch Lightning: a callback that ends a fit which has too little left to gain."""
+
+import sys
+from typing import Any
+
+from lcpfn.guard import Guard
+
+if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
+    from pytorch_lightning.callbacks import Callback
+else:
+    try:
+        from lightning.pytorch.callbacks import Callback
+    except ModuleNotFoundError:
+        from pytorch_lightning.callbacks import Callback
+
+
+class LCEarlyStopping(Callback):
+    """Stops training when the monitored metric will hardly beat `beat` or its own best.
+
+        Trainer(max_epochs=50, callbacks=[LCEarlyStopping("val_loss", mode="min")])
+
+    Steps are epochs, or parts of them if validation is more frequent; they are
+    optimizer steps where the trainer has `max_steps` alone. Checkpoints carry the
+    curve. With several devices the fit ends as soon as one of them says so.
+
+    Args:
+        monitor: name of a logged metric.
+        mode: "max" or "min".
+        horizon: last step of a full run; default: the trainer's `max_epochs`.
+        start_from: no stop before this step.
+        check_on_train_epoch_end: decide after the training epoch instead of after
+            validation.
+        dry_run: stop nothing; log what would have been stopped.
+        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`, `model`.
+
+    Attributes:
+        guard: its decisions, reason and predicted final value.
+        stopped_epoch: epoch at which it stopped training; 0 if it did not.
+        stopping_reason_message: why; None if it did not.
+    """
+
+    def __init__(
+        self,
+        monitor: str,
+        *,
+        mode: str,
+        horizon: float | None = None,
+        start_from: float = 0,
+        check_on_train_epoch_end: bool = False,
+        dry_run: bool = False,
+        **rule: Any,
+    ) -> None:
+        self.monitor, self.mode = monitor, mode
+        self.guard = Guard(
+            mode, horizon, start_from=start_from, dry_run=dry_run, **rule
+        )
+        self.check_on_train_epoch_end = check_on_train_epoch_end
+        self.stopped_epoch = 0
+        self.stopping_reason_message: str | None = None
+
+    @property
+    def state_key(self) -> str:
+        """Apart from those of other metrics."""
+        return self._generate_state_key(monitor=self.monitor, mode=self.mode)
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Decides here if asked to."""
+        if self.check_on_train_epoch_end:
+            self._check(trainer)
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Decides here, but for the sanity check before training."""
+        fitting = str(trainer.state.fn).endswith("fit") and not trainer.sanity_checking
+        if fitting and not self.check_on_train_epoch_end:
+            self._check(trainer)
+
+    def _check(self, trainer: Any) -> None:
+        batches, epochs = trainer.num_training_batches, trainer.max_epochs
+        step, horizon = trainer.global_step, trainer.max_steps
+        if epochs is not None and epochs > 0 and batches != float("inf"):
+            done = (trainer.fit_loop.batch_idx + 1) / batches
+            step, horizon = trainer.current_epoch + done, epochs
+        self.guard.open(horizon)
+        stop = self.guard.take(trainer.callback_metrics, self.monitor, step)
+        if trainer.strategy.reduce_boolean_decision(stop, all=False):
+            trainer.should_stop = True
+            self.stopped_epoch = trainer.current_epoch
+            self.stopping_reason_message = self.guard.reason
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the trainer's checkpoint."""
+        return self.guard.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the trainer's checkpoint."""
+        self.guard.load_state_dict(state_dict)

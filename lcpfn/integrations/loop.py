@@ -1,0 +1,44 @@
+"""A loop of one's own: Flax, plain JAX, PyTorch, scikit-learn's `partial_fit`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lcpfn.guard import Guard
+
+
+class Epochs(Guard):
+    """A guard that counts the epochs as well.
+
+        epochs = Epochs(100, "max", bounds=(0, 1), beat=0.93)
+        for epoch in epochs:
+            train_one_epoch()
+            epochs.report(accuracy())     # ends the loop when it is hopeless
+        print(epochs.reason)
+
+    After `load_state_dict` the loop begins behind the last epoch reported.
+
+    Args:
+        horizon: epochs of a full run, counted from 1.
+        mode: "max" or "min".
+        **options: further ones of `lcpfn.guard.Guard` and `lcpfn.EarlyStopping`.
+
+    Attributes:
+        should_stop: whether the loop is to end.
+    """
+
+    def __init__(self, horizon: int, mode: str, **options: Any) -> None:
+        self.should_stop, self.epoch = False, 0
+        super().__init__(mode, horizon, **options)
+
+    def __iter__(self) -> Iterator[int]:
+        self.should_stop = False
+        self.epoch = int(self.reports.last or 0)
+        while self.epoch < int(self.horizon or 0) and not self.should_stop:
+            self.epoch += 1
+            yield self.epoch
+
+    def report(self, value: Any, step: Any = None, *, decide: bool = True) -> bool:
+        """Takes the value of this epoch; True: the loop ends."""
+        step = self.epoch or None if step is None else step
+        self.should_stop = super().report(value, step, decide=decide)
+        return self.should_stop

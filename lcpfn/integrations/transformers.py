@@ -1,0 +1,96 @@
+"""Hugging Face Transformers: a callback that ends training with too little to gain."""
+
+from typing import Any
+
+from transformers import TrainerCallback, TrainingArguments
+from transformers.trainer_callback import (
+    ExportableState,
+    TrainerControl,
+    TrainerState,
+)
+
+from lcpfn.guard import Guard
+
+
+class LCEarlyStoppingCallback(TrainerCallback, ExportableState):
+    """Stops training when the metric will hardly beat `beat` or its own best.
+
+        Trainer(..., args=TrainingArguments(eval_strategy="steps", ...),
+                callbacks=[LCEarlyStoppingCallback("eval_loss", mode="min")])
+
+    Steps are the trainer's global steps; it decides whenever the trainer evaluates. A
+    resumed run finds its curve in the checkpoint.
+
+    Args:
+        monitor: the metric; default: the arguments' `metric_for_best_model`.
+        mode: "max" or "min"; default: the arguments' `greater_is_better`.
+        horizon: last step of a full run; default: the trainer's `max_steps`.
+        start_from: no stop before this step.
+        dry_run: stop nothing; log what would have been stopped.
+        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`, `model`.
+
+    Attributes:
+        guard: its decisions, reason and predicted final value.
+    """
+
+    def __init__(
+        self,
+        monitor: str | None = None,
+        *,
+        mode: str | None = None,
+        horizon: float | None = None,
+        start_from: float = 0,
+        dry_run: bool = False,
+        **rule: Any,
+    ) -> None:
+        self.monitor, self.mode, self.horizon = monitor, mode, horizon
+        self.options = {"start_from": start_from, "dry_run": dry_run, **rule}
+        self.saved: dict[str, Any] | None = None
+        self.guard = Guard(mode or "min", horizon, **self.options)
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """Takes from the host what it knows, and the curve of a resumed run."""
+        if self.mode is None:
+            if args.greater_is_better is None:
+                raise ValueError('which way is better? Give mode="max" or mode="min"')
+            self.mode = "max" if args.greater_is_better else "min"
+        name = self.monitor or args.metric_for_best_model or "loss"
+        self.monitor = name if name.startswith("eval_") else f"eval_{name}"
+        self.guard = Guard(self.mode, self.horizon, **self.options)
+        self.guard.open(state.max_steps)
+        if self.saved is not None:
+            self.guard.load_state_dict(self.saved)
+            self.saved = None
+            return
+        for entry in state.log_history:
+            if self.monitor in entry:
+                self.guard.report(entry[self.monitor], entry["step"], decide=False)
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """Takes the newest value and decides."""
+        metrics = kwargs.get("metrics")
+        if self.guard.take(metrics, str(self.monitor), state.global_step):
+            control.should_training_stop = True
+
+    def state(self) -> dict[str, Any]:
+        """For the trainer's checkpoint, in JSON."""
+        model = self.options.get("model")
+        model = getattr(model, "path", model)
+        options = self.options | {"model": None if model is None else str(model)}
+        names = ("monitor", "mode", "horizon")
+        return {
+            "args": {name: getattr(self, name) for name in names} | options,
+            "attributes": {"saved": self.guard.state_dict()},
+        }

@@ -1,0 +1,62 @@
+"""XGBoost: a callback that ends boosting when too little is left to gain."""
+
+from typing import Any
+
+import xgboost
+
+from lcpfn.guard import Guard
+
+
+class LCEarlyStopping(xgboost.callback.TrainingCallback):
+    """Stops boosting when the metric will hardly beat `beat` or its own best.
+
+        callback = LCEarlyStopping(200, data_name="valid", metric_name="logloss")
+        xgboost.train(params, train, 200, evals=[(valid, "valid")],
+                      callbacks=[callback])
+
+    Steps are the boosted rounds, those of a continued model included. In `xgboost.cv`
+    the mean over the folds counts.
+
+    Args:
+        horizon: rounds of a full run.
+        metric_name, data_name: which of the evaluations; default: the last one.
+        maximize: whether more is better.
+        dry_run: stop nothing; log what would have been stopped.
+        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`, `model`;
+            `start_from`.
+
+    Attributes:
+        guard: its decisions, reason and predicted final value.
+    """
+
+    def __init__(
+        self,
+        horizon: float,
+        *,
+        metric_name: str | None = None,
+        data_name: str | None = None,
+        maximize: bool = False,
+        dry_run: bool = False,
+        **rule: Any,
+    ) -> None:
+        super().__init__()
+        self.metric_name, self.data_name = metric_name, data_name
+        mode = "max" if maximize else "min"
+        self.guard = Guard(mode, horizon, dry_run=dry_run, **rule)
+
+    def before_training(self, model: Any) -> Any:
+        """Begins a new curve, or goes on with that of the model."""
+        if model.num_boosted_rounds() == 0:
+            self.guard.reset()
+        return model
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: dict) -> bool:
+        """Takes the newest value; True stops boosting."""
+        data = self.data_name or next(reversed(evals_log), "")
+        scores = evals_log.get(data, {})
+        metric = self.metric_name or next(reversed(scores), "")
+        newest = {f"{data} {m}": values[-1] for m, values in scores.items()}
+        for name, value in newest.items():
+            if isinstance(value, tuple):  # cv: mean and standard deviation
+                newest[name] = value[0]
+        return self.guard.take(newest, f"{data} {metric}", model.num_boosted_rounds())
