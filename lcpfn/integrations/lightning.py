@@ -70,7 +70,7 @@ class LCEarlyStopping(Callback):
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Decides here, but for the sanity check before training."""
-        fitting = str(trainer.state.fn).endswith("fit") and not trainer.sanity_checking
+        fitting = trainer.state.fn == "fit" and not trainer.sanity_checking
         if fitting and not self.check_on_train_epoch_end:
             self._check(trainer)
 
