@@ -89,7 +89,8 @@ def to_markdown(results: dict[str, Any]) -> str:
         cells = [f"{row['error_ratio']:.2f} / {row['crps_ratio']:.2f}" for row in rows]
         lines.append(f"| {name} | {' | '.join(cells)} | {rows[-1]['covered_90']:.0%} |")
     own = results["methods"][results["checkpoint"]]
-    lines += ["", lines[0].replace("error of", f"{results['checkpoint']}: error of")]
+    title = f"{results['checkpoint']}: error of"
+    lines += ["", lines[0].replace("error of", title, 1)]
     lines[-1] = lines[-1].replace(" all |", "")
     lines.append("|---|" + "---|" * (len(cutoffs) + 1))
     for suite, by_cutoff in own["suites"].items():
