@@ -62,4 +62,4 @@ class LCEarlyStopping:
                 self.guard = Guard(mode, self.horizon, **self.options)
         self.guard.open(env.end_iteration)
         if self.guard.take(newest, key, env.iteration + 1):
-            raise EarlyStopException(env.iteration, results)
+            raise EarlyStopException(env.iteration, env.evaluation_result_list or [])
