@@ -49,7 +49,7 @@ class Effects:
     transient: float = 0.15
     flat: float = 0.06
     rising: float = 0.04
-    trend: float = 0.45
+    trend: float = 0.6
     correlated: float = 0.2
     wander: float = 0.15
     skewed: float = 0.12

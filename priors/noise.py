@@ -35,7 +35,7 @@ def noise_level(rate: Array, progress: Array, trend: Array) -> Array:
 
     With `trend` it shrinks with the learning rate and with what is left to learn.
     """
-    size = 10.0 ** numpyro.sample("noise", dist.Normal(-1.9, 0.8))
+    size = 10.0 ** numpyro.sample("noise", dist.Normal(-2.2, 0.9))
     with_rate = rate ** uniform("noise_with_rate", 0.0, 1.5)
     with_progress = (progress + 0.02) ** uniform("noise_with_progress", 0.0, 1.0)
     return size * jnp.where(trend, with_rate * with_progress, 1.0) + 1e-6
