@@ -5,7 +5,10 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("forecast", "pretrain", "finetune", "evaluate", "bench", "info")
+COMMANDS = (
+    *("forecast", "replay", "pretrain", "finetune"),
+    *("evaluate", "bench", "info"),
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -30,11 +30,22 @@ SMALLEST = 1e-6
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _next(
+def ask_everywhere(
     config: network.ModelConfig, params: Any, features: jax.Array, query: jax.Array
 ) -> network.Mixture:
+    """Answers to questions from every token; query `(batch, tokens, Q, features)`."""
     states, _ = network.encode(config, params, features)
     return network.answer(config, params, states, query)
+
+
+def surprise_of(forecast: Mixture, values: np.ndarray) -> np.ndarray:
+    """Surprise of one-step forecasts by the values that came; both `(batch, tokens)`.
+
+    The last one of a row was asked about its own value and means nothing.
+    """
+    below = forecast.cdf(np.concatenate([values[:, 1:], values[:, -1:]], axis=1))
+    tail = np.clip(np.minimum(below, 1 - below), SMALLEST, 0.5)
+    return -np.log(2 * tail)
 
 
 def surprise(
@@ -60,7 +71,7 @@ def surprise(
         query = query_features(anchor, horizon, step[..., None], np)
     device = jax.tree.leaves(params)[0].device
     with jax.default_device(device):
-        mixture = _next(
+        mixture = ask_everywhere(
             config,
             params,
             padded(tokens.features),
@@ -87,10 +98,7 @@ def surprise(
         low,
         high,
     )
-    value = np.concatenate([tokens.values[:, 1:], tokens.values[:, -1:]], axis=1)
-    below = forecast.cdf(value)
-    tail = np.clip(np.minimum(below, 1 - below), SMALLEST, 0.5)
-    each = -np.log(2 * tail)
+    each = surprise_of(forecast, tokens.values)
     # Forecast k is checked by token k + 1.
     age = tokens.length[:, None] - 2 - np.arange(count)
     weights = np.where(age >= 0, (1 - WEIGHT) ** np.maximum(age, 0), 0)

@@ -1,5 +1,6 @@
 """A small network with random weights, and what tests compare forecasts with."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis
@@ -44,6 +45,18 @@ def model(params):
 @pytest.fixture(scope="session")
 def soft_model(params):
     return Model(params, CONFIG, {"metric": {"hard_bounds": False}})
+
+
+@pytest.fixture(scope="session")
+def asking(model):
+    """A model that answers for the best value to come, as rough as `model`."""
+    config = replace(model.config, best=True)
+    params = jax.jit(init, static_argnums=0)(config, jax.random.key(5))
+    rng = np.random.default_rng(2)
+    params = jax.tree.map(
+        lambda x: np.asarray(x) + 0.1 * rng.normal(size=x.shape).astype(x.dtype), params
+    )
+    return Model(params, config, {"metric": {"hard_bounds": True}})
 
 
 @pytest.fixture

@@ -1,32 +1,16 @@
 """The question for the best value still to come."""
 
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from lcpfn.curves import Run
-from lcpfn.extrapolate import Model
-from lcpfn.model import init
 from lcpfn.train.config import Augment
 from lcpfn.train.sources import recorded_curves, recorded_source
 from lcpfn.train.tasks import best_ahead, make_tasks
 
 CURVES = [[0.9, 0.7, 0.6, 0.65], [0.5, 0.4], [0.9, 0.8, 0.7, 0.6, 0.5, 0.45, 0.44]]
-
-
-@pytest.fixture(scope="module")
-def asking(model):
-    """A model that was trained for it, with weights that make it matter."""
-    config = replace(model.config, best=True)
-    params = jax.jit(init, static_argnums=0)(config, jax.random.key(5))
-    rng = np.random.default_rng(2)
-    params = jax.tree.map(
-        lambda x: np.asarray(x) + 0.1 * rng.normal(size=x.shape).astype(x.dtype), params
-    )
-    return Model(params, config, {"metric": {"hard_bounds": True}})
 
 
 def test_best_ahead_is_the_minimum_of_what_comes():

@@ -101,7 +101,7 @@ def read_curves(
         OSError: if it cannot be read.
         ModuleNotFoundError: if an optional package is missing, saying which.
     """
-    path = Path(path)
+    path, bounds = Path(path), None if bounds is None else (bounds[0], bounds[1])
     if mode is not None:
         Metric(mode, bounds)
     if format not in (None, *FORMATS):

@@ -1,0 +1,110 @@
+"""The stopping benchmark: rules and baselines on every pool of recorded runs."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tqdm import tqdm
+
+from lcpfn.eval import policies
+from lcpfn.eval.curveset import CurveSet
+from lcpfn.eval.race import Policy, Pool, groups, measure, summarise
+from lcpfn.extrapolate import Model
+from lcpfn.hindsight import replay
+from lcpfn.rule import Rule
+
+# Horizon and direction are those of each run.
+PLAIN = Rule(horizon=1, mode="min")
+RULES = {
+    "LC-PFN's rule, 0.95": replace(PLAIN, method="marginal"),
+    "ever, 0.95": PLAIN,
+    "ever, 0.99": replace(PLAIN, confidence=0.99),
+    "ever, 0.99, patience 3": replace(PLAIN, confidence=0.99, patience=3),
+    "ever, 0.95, surprise 3": replace(PLAIN, max_surprise=3.0),
+}
+
+
+def make_pools(model: Model, suites: Sequence[CurveSet], most: int = 150) -> list[Pool]:
+    """Pools of every task and metric with enough runs, with their forecasts."""
+    found = [
+        (f"{suite.name}/{name}", suite.name, runs)
+        for suite in suites
+        for name, runs in groups(suite, most).items()
+    ]
+    return [
+        Pool(name, source, tuple(replay(model, runs)))
+        for name, source, runs in tqdm(found, desc="forecasts", disable=None)
+    ]
+
+
+def baselines(pools: Iterable[Pool], source: str) -> dict[str, Policy]:
+    """What a rule has to beat on the pools of one source."""
+    others = [pool for pool in pools if pool.source != source]
+    return {
+        "no stop": policies.no_stop(),
+        "oracle": policies.oracle(),
+        **{f"patience {k}": policies.patience(k) for k in (0, 1, 5, 10, 20, 50)},
+        "1-epoch": policies.i_epoch(1),
+        "10 %-epoch": policies.i_epoch(0.1),
+        "median rule": policies.median(),
+        "ASHA": policies.asha(),
+        "successive halving": policies.successive_halving(),
+        "last value, 0.95": policies.last_value(others),
+    }
+
+
+def evaluate_stopping(
+    model: Model,
+    suites: Sequence[CurveSet],
+    rules: dict[str, Rule] | None = None,
+    orders: int = 40,
+    most: int = 150,
+) -> dict[str, Any]:
+    """Every rule and baseline on every pool; see `lcpfn.eval.race`.
+
+    Returns:
+        JSON values: "overall" and "sources" -> source -> policy -> means over pools;
+        "pools" -> pool -> policy -> figures.
+    """
+    pools = make_pools(model, suites, most)
+    if not pools:
+        raise ValueError("no task has 20 runs of 10 records or more: nothing to race")
+    known = RULES if rules is None else rules
+    figures: dict[str, dict[str, Any]] = {}
+    by_source = {
+        source: baselines(pools, source) for source in {p.source for p in pools}
+    }
+    for pool in tqdm(pools, desc="races", disable=None):
+        ours = {name: policies.by_rule(rule) for name, rule in known.items()}
+        figures[pool.name] = measure(pool, by_source[pool.source] | ours, orders)
+    sources = {
+        source: summarise([figures[p.name] for p in pools if p.source == source])
+        for source in sorted(by_source)
+    }
+    return {
+        "checkpoint": model.name,
+        "checksum": model.card.get("checksum"),
+        "orders": orders,
+        "runs_per_pool": most,
+        "overall": summarise(list(figures.values())),
+        "sources": sources,
+        "pools": figures,
+    }
+
+
+def to_markdown(results: dict[str, Any]) -> str:
+    """One line a policy: speed-up overall and by source, and what it costs."""
+    sources = list(results["sources"])
+    lines = [
+        "| policy | speed-up | slowest pool | pools slower than no stop "
+        "| winner lost | top 3 stopped early | " + " | ".join(sources) + " |",
+        "|---|---|---|---|---|---|" + "---|" * len(sources),
+    ]
+    for name, row in results["overall"].items():
+        cells = [f"{results['sources'][s][name]['speed_up']:.2f}" for s in sources]
+        lines.append(
+            f"| {name} | {row['speed_up']:.2f} | {row['slowest']:.2f} "
+            f"| {row['slower']} of {row['pools']} | {row['lost']:.1%} "
+            f"| {row['top_lost']:.0%} | {' | '.join(cells)} |"
+        )
+    return "\n".join(lines)
