@@ -73,6 +73,28 @@ Memory = tuple[jax.Array, jax.Array]  # keys and values of one layer, (B, C, H, 
 Cache = tuple[Memory, ...]  # of all layers
 
 
+def _attend(q: jax.Array, k: jax.Array, v: jax.Array, index: jax.Array) -> jax.Array:
+    """Each query attends to the tokens up to its own `index` `(B, N)`."""
+    seen = jnp.arange(k.shape[1])[None, None] <= index[..., None]  # (B, N, C)
+    logits = jnp.einsum("bnhd,bmhd->bhnm", q, k) * q.shape[-1] ** -0.5
+    weights = jax.nn.softmax(jnp.where(seen[:, None], logits, -1e30))
+    return jnp.einsum("bhnm,bmhd->bnhd", weights, v)
+
+
+def _attend_one(
+    q: jax.Array, k: jax.Array, v: jax.Array, index: jax.Array
+) -> jax.Array:
+    """The same for one query per curve, where a matrix product has but one row.
+
+    Sums of products read keys and values once, in the order they lie in: on a CPU that
+    takes half the time.
+    """
+    seen = jnp.arange(k.shape[1])[None] <= index  # (B, C)
+    logits = jnp.sum(q * k, axis=-1) * q.shape[-1] ** -0.5  # (B, C, H)
+    weights = jax.nn.softmax(jnp.where(seen[..., None], logits, -1e30), axis=1)
+    return jnp.sum(weights[..., None] * v, axis=1, keepdims=True)
+
+
 class _Attention(nnx.Module):
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         small = nnx.initializers.variance_scaling(
@@ -99,10 +121,7 @@ class _Attention(nnx.Module):
             rows = jnp.arange(batch)[:, None]
             k = past[0].at[rows, index].set(k)
             v = past[1].at[rows, index].set(v)
-        seen = jnp.arange(k.shape[1])[None, None] <= index[..., None]  # (B, N, C)
-        logits = jnp.einsum("bnhd,bmhd->bhnm", q, k) * (width // self.heads) ** -0.5
-        weights = jax.nn.softmax(jnp.where(seen[:, None], logits, -1e30))
-        mixed = jnp.einsum("bhnm,bmhd->bnhd", weights, v)
+        mixed = _attend_one(q, k, v, index) if tokens == 1 else _attend(q, k, v, index)
         return self.out(mixed.reshape(batch, tokens, width)), (k, v)
 
 

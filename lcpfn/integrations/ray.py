@@ -1,0 +1,154 @@
+"""Ray Tune: a stopper, and a scheduler that pauses runs for more promising ones."""
+
+from typing import Any
+
+from ray.tune import Stopper
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from lcpfn.population import Population
+
+TIME = "training_iteration"
+
+
+class LCStopper(Stopper):
+    """Stops a trial that will hardly beat the best finished ones.
+
+        stop = LCStopper("accuracy", "max", horizon=50, bounds=(0, 1))
+        tune.Tuner(train, run_config=tune.RunConfig(stop=stop))
+
+    Args:
+        metric: name of the result to watch.
+        mode: "max" or "min".
+        horizon: last step of a full trial, in units of `time_attr`.
+        time_attr: name of the result that counts steps.
+        n_startup: finished trials before anything is stopped.
+        **rule: `bounds`, `confidence`, `top_k`, `dry_run`, ... of
+            `lcpfn.EarlyStopping` and `lcpfn.population.Population`; `model`.
+    """
+
+    def __init__(
+        self,
+        metric: str,
+        mode: str,
+        horizon: float,
+        *,
+        time_attr: str = TIME,
+        n_startup: int = 1,
+        **rule: Any,
+    ) -> None:
+        self.metric, self.time_attr = metric, time_attr
+        self.runs = Population(mode, horizon, n_startup=n_startup, **rule)
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Takes a result; True: stop this trial."""
+        step = result.get(self.time_attr)
+        stop = self.runs.take(trial_id, result, self.metric, step)
+        if result.get("done") and not stop:
+            self.runs.finish(trial_id)
+        return stop
+
+    def stop_all(self) -> bool:
+        """Never stops the whole experiment."""
+        return False
+
+
+class LCScheduler(FIFOScheduler):
+    """Stops hopeless trials and, with `turn`, pauses some for more promising ones.
+
+        scheduler = LCScheduler("accuracy", "max", horizon=50, bounds=(0, 1), turn=5)
+        tune.Tuner(train, tune_config=tune.TuneConfig(scheduler=scheduler))
+
+    A paused trial goes on from its checkpoint, so with `turn` a trainable has to save
+    one with its results and to start from `tune.get_checkpoint()`.
+
+    Args:
+        metric, mode: as of `LCStopper`; default: those of `TuneConfig`.
+        horizon: last step of a full trial, in units of `time_attr`.
+        time_attr: name of the result that counts steps.
+        n_startup: finished trials before anything is stopped.
+        turn: results after which a trial makes room if another one that waits is more
+            likely to beat the best; a trial that has not begun is always more likely.
+            None: nothing is paused.
+        **rule: as of `LCStopper`.
+    """
+
+    def __init__(
+        self,
+        metric: str | None = None,
+        mode: str | None = None,
+        *,
+        horizon: float,
+        time_attr: str = TIME,
+        n_startup: int = 1,
+        turn: int | None = None,
+        **rule: Any,
+    ) -> None:
+        super().__init__()
+        if turn is not None and turn < 1:
+            raise ValueError(f"turn must be a positive integer or None, got {turn!r}")
+        self._metric, self._mode, self.time_attr = metric, mode, time_attr
+        self.turn, self._since = turn, dict[str, int]()
+        self._options = {"horizon": horizon, "n_startup": n_startup, **rule}
+        # Refuses impossible options here and now.
+        self.runs = Population(mode or "max", **self._options)
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, **spec: Any
+    ) -> bool:
+        """Takes metric and mode of the experiment; False: they contradict ours."""
+        if (self._metric and metric) or (self._mode and mode):
+            return False
+        self._metric, self._mode = self._metric or metric, self._mode or mode
+        if self._metric and self._mode:
+            self.runs = Population(self._mode, **self._options)
+        return True
+
+    def on_trial_result(
+        self, tune_controller: Any, trial: Trial, result: dict[str, Any]
+    ) -> str:
+        """Stop, pause or continue."""
+        if self._metric is None or self._mode is None:
+            raise ValueError("LCScheduler needs metric and mode, here or in TuneConfig")
+        name = trial.trial_id
+        step = result.get(self.time_attr)
+        if self.runs.take(name, result, self._metric, step):
+            return str(TrialScheduler.STOP)
+        self._since[name] = self._since.get(name, 0) + 1
+        if self.turn is not None and self._since[name] >= self.turn:
+            self._since[name] = 0
+            others = [t.trial_id for t in _waiting(tune_controller)]
+            first = self.runs.most_promising(others)
+            if first is not None and self.runs.chance(first) > self.runs.chance(name):
+                return str(TrialScheduler.PAUSE)
+        return str(TrialScheduler.CONTINUE)
+
+    def on_trial_complete(
+        self, tune_controller: Any, trial: Trial, result: dict[str, Any]
+    ) -> None:
+        """A trial that was not stopped by us counts for the bar."""
+        guard = self.runs.runs.get(trial.trial_id)
+        if guard is None or guard.stopped_at is None or guard.dry_run:
+            self.runs.finish(trial.trial_id)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """A failed trial counts for nothing."""
+        self.runs.drop(trial.trial_id)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The most promising of those that wait."""
+        waiting = {trial.trial_id: trial for trial in _waiting(tune_controller)}
+        first = self.runs.most_promising(waiting)
+        return None if first is None else waiting[first]
+
+    def debug_string(self) -> str:
+        """One line for Ray's log."""
+        return f"LCScheduler: {len(self.runs.runs)} trials, bar {self.runs.bar()}"
+
+
+def _waiting(tune_controller: Any) -> list[Trial]:
+    return [
+        trial
+        for trial in tune_controller.get_trials()
+        if trial.status in (Trial.PENDING, Trial.PAUSED)
+    ]

@@ -1,0 +1,153 @@
+"""Ray Tune, for real: a local cluster with two workers."""
+
+import os
+
+import pytest
+
+pytest.importorskip("ray.tune", reason="needs ray[tune]")
+pytestmark = pytest.mark.slow
+
+HORIZON = 15
+TOPS = [0.9, 0.6, 0.5, 0.7, 0.4, 0.95]
+
+
+@pytest.fixture(scope="module")
+def ray():
+    import ray
+
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
+    yield ray
+    ray.shutdown()
+
+
+def trainable(horizon):
+    """A function that Ray sends to its workers by value, so it imports what it uses."""
+
+    def train(config):
+        """An accuracy that rises to a level of its own; goes on from its checkpoint."""
+        import json
+        import os
+        import tempfile
+        from pathlib import Path
+
+        from ray import tune
+
+        begin = 0
+        before = tune.get_checkpoint()
+        if before is not None:
+            with before.as_directory() as folder:
+                begin = json.loads((Path(folder) / "step.json").read_text())
+        for step in range(begin + 1, horizon + 1):
+            if config["dies"] == config["top"] and step == 4 and begin == 0:
+                os._exit(1)
+            value = config["top"] * (1 - 0.5 / (1 + step))
+            with tempfile.TemporaryDirectory() as folder:
+                (Path(folder) / "step.json").write_text(json.dumps(step))
+                tune.report(
+                    {"accuracy": value},
+                    checkpoint=tune.Checkpoint.from_directory(folder),
+                )
+
+    return train
+
+
+def search(tmp_path, stop=None, scheduler=None, metric="accuracy", dies=None, **run):
+    from ray import tune
+
+    tuner = tune.Tuner(
+        tune.with_resources(trainable(HORIZON), {"cpu": 1}),
+        param_space={"top": tune.grid_search(TOPS), "dies": dies},
+        tune_config=tune.TuneConfig(
+            scheduler=scheduler,
+            metric=metric,
+            mode=None if metric is None else "max",
+            max_concurrent_trials=2,
+        ),
+        run_config=tune.RunConfig(
+            stop=stop, storage_path=str(tmp_path), verbose=0, name="s", **run
+        ),
+    )
+    return tuner.fit()
+
+
+def lengths(results):
+    return {
+        result.config["top"]: result.metrics["training_iteration"] for result in results
+    }
+
+
+def test_stopper(ray, tmp_path):
+    from lcpfn.integrations.ray import LCStopper
+
+    stopper = LCStopper("accuracy", "max", HORIZON, bounds=(0, 1))
+    found = lengths(search(tmp_path, stop=stopper, metric=None))
+    assert found[0.9] == found[0.95] == HORIZON
+    assert min(found[top] for top in (0.5, 0.7, 0.4)) < HORIZON
+
+
+def test_scheduler_stops(ray, tmp_path):
+    from lcpfn.integrations.ray import LCScheduler
+
+    scheduler = LCScheduler(horizon=HORIZON, bounds=(0, 1))
+    found = lengths(search(tmp_path, scheduler=scheduler))
+    assert found[0.9] == found[0.95] == HORIZON
+    assert min(found[top] for top in (0.5, 0.7, 0.4)) < HORIZON
+    assert "LCScheduler" in scheduler.debug_string()
+
+
+def test_scheduler_pauses_and_goes_on_from_checkpoints(ray, tmp_path):
+    from lcpfn.integrations.ray import LCScheduler
+
+    paused = []
+
+    class Watched(LCScheduler):
+        def on_trial_result(self, tune_controller, trial, result):
+            answer = super().on_trial_result(tune_controller, trial, result)
+            if answer == self.PAUSE:
+                paused.append(trial.trial_id)
+            return answer
+
+    scheduler = Watched(horizon=HORIZON, bounds=(0, 1), turn=3)
+    results = search(tmp_path, scheduler=scheduler)
+    assert not results.errors
+    found = lengths(results)
+    assert paused
+    assert found[0.95] == HORIZON
+    # A trial that was paused went on where it was: no step was reported twice.
+    for result in results:
+        steps = list(result.metrics_dataframe["training_iteration"])
+        assert steps == sorted(set(steps))
+
+
+def test_dry_run_stops_nothing(ray, tmp_path):
+    from lcpfn.integrations.ray import LCScheduler
+
+    scheduler = LCScheduler(horizon=HORIZON, bounds=(0, 1), dry_run=True)
+    found = lengths(search(tmp_path, scheduler=scheduler))
+    assert set(found.values()) == {HORIZON}
+
+
+def test_a_killed_worker_is_tried_again_and_the_curve_goes_on(ray, tmp_path):
+    from ray import tune
+
+    from lcpfn.integrations.ray import LCScheduler
+
+    scheduler = LCScheduler(horizon=HORIZON, bounds=(0, 1))
+    again = tune.FailureConfig(max_failures=1)
+    results = search(tmp_path, scheduler=scheduler, dies=0.95, failure_config=again)
+    assert not results.errors
+    found = lengths(results)
+    assert found[0.95] == HORIZON
+    assert min(found[top] for top in (0.5, 0.7, 0.4)) < HORIZON
+
+
+def test_wrong_options_are_refused_at_once():
+    from lcpfn.integrations.ray import LCScheduler, LCStopper
+
+    with pytest.raises(ValueError, match="mode"):
+        LCStopper("accuracy", "best", HORIZON)
+    with pytest.raises(ValueError, match="turn"):
+        LCScheduler(horizon=HORIZON, turn=0)
+    scheduler = LCScheduler("accuracy", "max", horizon=HORIZON)
+    assert not scheduler.set_search_properties("loss", None)
