@@ -78,7 +78,8 @@ def summarise(cases: Sequence[Case], columns: dict[str, np.ndarray]) -> dict[str
 
     Returns:
         JSON values: "suites" -> suite -> cutoff -> figures; "overall" -> the same,
-        geometric means of ratios and means of the rest; "worst_error_ratio".
+        geometric means of ratios and means of the rest; "worst_error_ratio". A suite
+        or cutoff with fewer than two cases is left out.
     """
     suite = np.array([case.suite for case in cases])
     percent = np.array([case.percent for case in cases])
@@ -107,16 +108,16 @@ def summarise(cases: Sequence[Case], columns: dict[str, np.ndarray]) -> dict[str
                 if key.startswith("covered")
             }
     rows_of = [row for by_cutoff in suites.values() for row in by_cutoff.values()]
+    groups = {
+        str(cutoff): [s[str(cutoff)] for s in suites.values() if str(cutoff) in s]
+        for cutoff in PERCENTS
+    } | {"all": rows_of}
     return {
         "suites": suites,
         "overall": {
-            str(cutoff): mean_over_suites(
-                [s[str(cutoff)] for s in suites.values() if str(cutoff) in s]
-            )
-            for cutoff in PERCENTS
-        }
-        | {"all": mean_over_suites(rows_of)},
-        "worst_error_ratio": max(row["error_ratio"] for row in rows_of),
+            key: mean_over_suites(rows) for key, rows in groups.items() if rows
+        },
+        "worst_error_ratio": max((row["error_ratio"] for row in rows_of), default=None),
     }
 
 

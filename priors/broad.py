@@ -40,7 +40,7 @@ class Effects:
     warm_up: float = 0.15
     heat: float = 0.6
     untrained: float = 0.4
-    onset: float = 0.2
+    onset: float = 0.15
     breaking: float = 0.15
     overfit: float = 0.2
     bump: float = 0.06
@@ -146,7 +146,7 @@ def place(curve: Array) -> tuple[Array, Array, Array, Array]:
     size = jnp.where(kind == 0, (start - end) / width, 1.0)
     # An accuracy is one minus an error: the same bounds, but another distance to 0.
     shift = numpyro.sample("accuracy", dist.Bernoulli(0.5)) * 1.0
-    offset = 10.0 ** numpyro.sample("loss_offset", dist.Normal(-0.2, 0.8))
+    offset = 10.0 ** numpyro.sample("loss_offset", dist.Normal(0.4, 1.0))
     anywhere = 5 * numpyro.sample("any_offset", dist.Normal(0, 1))
     base = jnp.stack([end - shift, offset * width, anywhere])[kind]
     base = jnp.where(kind == 2, base, base - size * bottom)

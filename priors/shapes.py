@@ -40,14 +40,14 @@ def decay(s: Array) -> Array:
     phase) and a logarithm. Domhan et al. 2015 (pow3, janoschek, mmf, ilog2) and the
     sums of them in LC-PFN (arXiv 2310.20447), all from 1 at s = 0.
     """
-    common = jnp.array([1.0, 1.0, 0.5, -0.5, -0.8])
+    common = jnp.array([1.0, 1.0, 0.5, -1.2, -1.5])
     score = numpyro.sample("share", dist.Normal(common, 2.0).to_event(1))
     share = jax.nn.softmax(score)
     rate = numpyro.sample("power", dist.LogNormal(-0.4, 0.6))
     stretch = numpyro.sample("stretch", dist.LogNormal(0.0, 0.35))
     bend = numpyro.sample("bend", dist.LogNormal(0.7, 0.6).expand([2]).to_event(1))
-    scales = ten_to("power_scale", -3.0, 0.5), ten_to("exponential_scale", -2.5, 0.3)
-    middle = ten_to("hill_scale", -2.0, 0.0), ten_to("late_hill_scale", -0.8, 0.2)
+    scales = ten_to("power_scale", -3.5, 0.0), ten_to("exponential_scale", -3.0, 0.0)
+    middle = ten_to("hill_scale", -2.7, -0.2), ten_to("late_hill_scale", -0.8, 0.2)
     knee = ten_to("log_scale", -3.0, 0.0)
     parts = (
         (1 + s / scales[0]) ** -rate,
@@ -101,7 +101,7 @@ def heat(rate: Array, progress: Array) -> Array:
 
     It makes the late gain of cosine and linear schedules, and the drop after a step.
     """
-    size = ten_to("heat", -2.0, 0.0)
+    size = ten_to("heat", -2.5, -0.2)
     return size * rate ** uniform("heat_power", 0.5, 1.5) * (1 - progress)
 
 

@@ -15,7 +15,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--suite", nargs="+", help="recorded curves, see lcpfn.eval.readers"
     )
     add_hints(parser)
-    parser.add_argument("--curves", type=int, help="how many; runs per suite")
+    parser.add_argument(
+        "--curves", type=int, help="how many; runs per suite, or per pool"
+    )
     parser.add_argument(
         "--exact",
         action="store_true",
@@ -27,6 +29,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="leave out the least-squares baselines, which take minutes",
     )
+    parser.add_argument(
+        "--stopping",
+        action="store_true",
+        help="race stopping rules and baselines on the runs of the suites",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="results file (JSON)")
 
@@ -34,8 +41,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Scores a checkpoint on recorded curves, or on fresh ones of its own prior."""
     import lcpfn
-    from lcpfn.eval import importance, prior_score, suites
+    from lcpfn.eval import importance, prior_score, stopping, suites
 
+    if args.stopping:
+        if not args.suite:
+            raise ValueError("--stopping needs recorded curves: give --suite")
+        curves = read_suites(args.suite, args.mode, args.bounds)
+        model = lcpfn.load(args.checkpoint)
+        results = stopping.evaluate_stopping(model, curves, most=args.curves or 150)
+        report(results, stopping.to_markdown(results), args.out)
+        return 0
     if args.suite:
         curves = read_suites(args.suite, args.mode, args.bounds)
         model = lcpfn.load(args.checkpoint)

@@ -1,7 +1,8 @@
 """Runs that ship or that tests use, by name. A preset is a claim: see its docstring."""
 
 from lcpfn.train.presets.broad import BROAD
+from lcpfn.train.presets.default import DEFAULT
 from lcpfn.train.presets.domhan import DOMHAN
 from lcpfn.train.presets.tiny import TINY
 
-PRESETS = {"broad": BROAD, "domhan": DOMHAN, "tiny": TINY}
+PRESETS = {"broad": BROAD, "default": DEFAULT, "domhan": DOMHAN, "tiny": TINY}
