@@ -1,0 +1,112 @@
+"""Ax: an early-stopping strategy that extrapolates learning curves."""
+
+from typing import Any
+
+from ax.core.experiment import Experiment
+from ax.core.trial_status import TrialStatus
+from ax.early_stopping.strategies import ModelBasedEarlyStoppingStrategy
+
+from lcpfn.population import Population, best_of
+from lcpfn.reports import Once
+
+Curves = dict[int, dict[float, float]]
+
+
+class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
+    """Stops trials that will hardly beat the best completed ones.
+
+        client.set_early_stopping_strategy(LCEarlyStoppingStrategy(50, bounds=(0, 1)))
+
+    Which way is better is the objective's to say. Progressions are the steps.
+
+    Args:
+        horizon: last progression of a full trial.
+        min_curves: completed trials before anything is stopped.
+        metric_signatures, min_progression, max_progression, interval, check_safe: as
+            of Ax's own strategies; with `check_safe` nothing is stopped while the best
+            completed trial would have been.
+        **rule: `bounds`, `confidence`, `patience`, `top_k`, ... of
+            `lcpfn.EarlyStopping` and `lcpfn.population.Population`; `model`.
+    """
+
+    def __init__(
+        self,
+        horizon: float,
+        *,
+        min_curves: int = 5,
+        metric_signatures: list[str] | None = None,
+        min_progression: float | None = None,
+        max_progression: float | None = None,
+        interval: float | None = None,
+        check_safe: bool = False,
+        **rule: Any,
+    ) -> None:
+        super().__init__(
+            metric_signatures=metric_signatures,
+            min_progression=min_progression,
+            max_progression=max_progression,
+            min_curves=min_curves,
+            interval=interval,
+            check_safe=check_safe,
+        )
+        self.options = {
+            "horizon": horizon,
+            "n_startup": max(min_curves, 1),
+            "once": Once(),
+            **rule,
+        }
+        Population("max", **self.options)  # refuses impossible options here and now
+
+    def _curves(self, experiment: Experiment) -> tuple[Curves, Population, str, Any]:
+        """Curves by trial, the rule, the metric, and the data as Ax keeps them."""
+        signature, minimize = self._default_objective_and_direction(experiment)
+        runs = Population("min" if minimize else "max", **self.options)
+        data = self._lookup_and_validate_data(experiment, [signature])
+        if data is None:
+            return {}, runs, signature, None
+        frame = data.full_df
+        frame = frame[frame["metric_signature"] == signature]
+        curves: Curves = {}
+        for index, step, mean in zip(
+            frame["trial_index"], frame["step"], frame["mean"], strict=True
+        ):
+            if step == step:  # a trial without progressions has no curve
+                curves.setdefault(int(index), {})[float(step)] = float(mean)
+        return curves, runs, signature, frame
+
+    def _finished(self, experiment: Experiment, curves: Curves, mode: str) -> dict:
+        done = experiment.trial_indices_by_status[TrialStatus.COMPLETED]
+        return {i: best_of(curves[i].values(), mode) for i in done if i in curves}
+
+    def _should_stop_trials_early(
+        self, trial_indices: set[int], experiment: Experiment, current_node: Any = None
+    ) -> dict[int, str | None]:
+        curves, runs, _, frame = self._curves(experiment)
+        if frame is None or not self.is_eligible_any(trial_indices, experiment, frame):
+            return {}
+        finished = self._finished(experiment, curves, runs.mode)
+        stopped: dict[int, str | None] = {}
+        for index in sorted(trial_indices & set(curves)):
+            eligible, _ = self.is_eligible(index, experiment, frame)
+            if not eligible:
+                continue
+            name = f"trial {index}"
+            stop, guard = runs.judge(name, curves[index], finished.values())
+            if stop:
+                stopped[index] = guard.reason
+        return stopped
+
+    def _is_harmful(self, trial_indices: set[int], experiment: Experiment) -> bool:
+        curves, runs, _, _ = self._curves(experiment)
+        finished = self._finished(experiment, curves, runs.mode)
+        known = {i: value for i, value in finished.items() if value is not None}
+        if len(known) < 2:
+            return False
+        better = max if runs.mode == "max" else min
+        best = better(known, key=lambda i: known[i])
+        others = [value for i, value in known.items() if i != best]
+        steps = sorted(curves[best])
+        return any(
+            runs.judge("best", {s: curves[best][s] for s in steps[:n]}, others)[0]
+            for n in range(1, len(steps))
+        )
