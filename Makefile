@@ -13,13 +13,19 @@ test: $(READY) lint
 	$(BIN)/python -m pytest -q
 	$(BIN)/python -m pytest -q -m slow
 
-# The heavy frameworks; torch first and by version, for a wheel without CUDA.
+# The heavy frameworks; torch first and by version, for a wheel without CUDA. Syne Tune
+# asks for an XGBoost that brings CUDA along, and runs without it.
 frameworks: $(READY)
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet "lightning>=2.4" "transformers>=4.45" \
-	  "accelerate>=1.0" "catboost>=1.2.7"
+	  "accelerate>=1.0" "catboost>=1.2.7" "ray[tune]>=2.40" "ax-platform>=1.2" optunahub
+	$(BIN)/python -m pip install --quiet --no-deps "syne-tune>=0.15"
 	$(BIN)/python -m pytest -q -m "slow or not slow" tests/test_integrations.py \
-	  -k "lightning or transformers or catboost"
+	  -k "lightning or transformers or catboost or optunahub"
+	$(BIN)/python -m pytest -q -m slow tests/test_ray.py tests/test_ax.py \
+	  tests/test_syne_tune.py
+	$(BIN)/python -m pytest -q -m slow tests/test_examples.py \
+	  -k "lightning or transformers or ray or syne or ax_strategy or boosting"
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -33,6 +33,7 @@ from lcpfn.eval.measure import (
 from lcpfn.eval.reference_prior import example_curves, timed_draw
 from lcpfn.extrapolate import Model
 from lcpfn.priors import LCPFN_PRIOR, draw
+from lcpfn.search import RunPool
 from lcpfn.stopping import EarlyStopping
 
 __all__ = ["Settings", "bench", "to_markdown"]
@@ -54,6 +55,7 @@ class Settings:
         prior_curves: drawn by the NumPy loop per repetition.
         records: of the longest stream.
         batches: sizes of batches whose time is measured.
+        pool, pool_records: runs advanced in one call, and how far.
         train_steps: steps of pre-training per repetition.
         train_batch: curves of the rival's training step; the paper's is 100.
         preset: of the pre-training.
@@ -68,6 +70,8 @@ class Settings:
     prior_curves: int = 4000
     records: int = 4000
     batches: tuple[int, ...] = (1, 8, 64, 256, 1024, 4096)
+    pool: int = 1024
+    pool_records: int = 40
     train_steps: int = 10
     train_batch: int = 8
     preset: str = "domhan"
@@ -83,6 +87,8 @@ QUICK = Settings(
     prior_curves=50,
     records=140,
     batches=(1, 8),
+    pool=8,
+    pool_records=4,
     train_steps=1,
     train_batch=2,
     preset="tiny",
@@ -165,6 +171,36 @@ def batched(model: Model, net: Rival, settings: Settings) -> list[Row]:
     return rows
 
 
+def searching(model: Model, settings: Settings) -> list[Row]:
+    """Runs in progress advanced in one call, against one stream at a time."""
+    curves = example_curves(settings.pool)
+    pool = RunPool(HORIZON, "max", (0, 1), model=model)
+    stream = model.stream(HORIZON, mode="max", bounds=(0, 1))
+    stream.extend(curves[0, :1], [1])
+    alone: list[float] = []
+    took: dict[str, list[float]] = {"updates": [], "scores": []}
+    for number, values in enumerate(curves.T[: settings.pool_records]):
+        report = dict(enumerate(values.tolist()))
+        update = seconds(partial(pool.update, report))
+        score = seconds(pool.expected_improvement)
+        if number:
+            alone.append(seconds(partial(stream.extend, values[:1], [number + 1])))
+        # The first records compile, and whenever the cache has grown.
+        if number > 1 and number & (number - 1):
+            took["updates"].append(update)
+            took["scores"].append(score)
+    each = 1 / float(np.median(alone))
+    return [
+        faster(
+            "search",
+            f"{what} of {len(curves)} runs in one call",
+            (len(curves) / float(np.median(times)), "runs/s"),
+            ("one stream at a time, without a forecast", each),
+        )
+        for what, times in took.items()
+    ]
+
+
 def sampling(settings: Settings) -> list[Row]:
     """Accepted curves of LC-PFN's prior per second, against the NumPy loop."""
     run = jax.jit(lambda key, n: draw(LCPFN_PRIOR, key, n).y, static_argnames="n")
@@ -209,6 +245,7 @@ def bench(model: Model, quick: bool = False) -> dict[str, Any]:
     figures = {
         "streaming": lambda: streaming(model, net, settings),
         "batched": lambda: batched(model, net, settings),
+        "search": lambda: searching(model, settings),
         "prior": lambda: sampling(settings),
         "training": lambda: training(
             settings.preset,

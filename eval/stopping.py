@@ -2,17 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from tqdm import tqdm
 
 from lcpfn.eval import policies
 from lcpfn.eval.curveset import CurveSet
-from lcpfn.eval.race import Policy, Pool, groups, measure, summarise
+from lcpfn.eval.race import GRID, LATEST, Policy, Pool, groups, measure, summarise
+from lcpfn.eval.risk import promised_and_measured
 from lcpfn.extrapolate import Model
 from lcpfn.hindsight import replay
 from lcpfn.rule import Rule
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RATES = (0.02, 0.05, 0.1)
 # Horizon and direction are those of each run.
 PLAIN = Rule(horizon=1, mode="min")
 RULES = {
@@ -64,7 +70,8 @@ def evaluate_stopping(
 
     Returns:
         JSON values: "overall" and "sources" -> source -> policy -> means over pools;
-        "pools" -> pool -> policy -> figures.
+        "pools" -> pool -> policy -> figures; "risk" -> rate -> what
+        `promised_and_measured` says of our plain rule.
     """
     pools = make_pools(model, suites, most)
     if not pools:
@@ -77,6 +84,7 @@ def evaluate_stopping(
     for pool in tqdm(pools, desc="races", disable=None):
         ours = {name: policies.by_rule(rule) for name, rule in known.items()}
         figures[pool.name] = measure(pool, by_source[pool.source] | ours, orders)
+    risks = {str(rate): promised_and_measured(pools, PLAIN, rate) for rate in RATES}
     sources = {
         source: summarise([figures[p.name] for p in pools if p.source == source])
         for source in sorted(by_source)
@@ -88,6 +96,7 @@ def evaluate_stopping(
         "runs_per_pool": most,
         "overall": summarise(list(figures.values())),
         "sources": sources,
+        "risk": risks,
         "pools": figures,
     }
 
@@ -97,14 +106,54 @@ def to_markdown(results: dict[str, Any]) -> str:
     sources = list(results["sources"])
     lines = [
         "| policy | speed-up | slowest pool | pools slower than no stop "
-        "| winner lost | top 3 stopped early | " + " | ".join(sources) + " |",
-        "|---|---|---|---|---|---|" + "---|" * len(sources),
+        "| winner lost | top 3 stopped early | improvement | "
+        + " | ".join(sources)
+        + " |",
+        "|---|---|---|---|---|---|---|" + "---|" * len(sources),
     ]
     for name, row in results["overall"].items():
         cells = [f"{results['sources'][s][name]['speed_up']:.2f}" for s in sources]
         lines.append(
             f"| {name} | {row['speed_up']:.2f} | {row['slowest']:.2f} "
             f"| {row['slower']} of {row['pools']} | {row['lost']:.1%} "
-            f"| {row['top_lost']:.0%} | {' | '.join(cells)} |"
+            f"| {row['top_lost']:.0%} | {row['improvement']:.1%} "
+            f"| {' | '.join(cells)} |"
         )
     return "\n".join(lines)
+
+
+def risk_to_markdown(results: dict[str, Any]) -> str:
+    """Promised and measured share of good runs that are stopped, by left-out source."""
+    lines = [
+        "| promised at most | left-out source | good runs "
+        "| confidence chosen on the others | measured |",
+        "|---|---|---|---|---|",
+    ]
+    for rate, rows in results["risk"].items():
+        for row in rows:
+            lines.append(
+                f"| {float(rate):.0%} | {row['source']} | {row['good']} "
+                f"| {row['confidence']:.4g} | {row['measured']:.1%} |"
+            )
+    return "\n".join(lines)
+
+
+def draw(results: dict[str, Any], names: Sequence[str]) -> "Figure":
+    """Regret against records trained, means over pools, for some policies."""
+    from lcpfn.plot import pyplot
+
+    figure, ax = pyplot().subplots(figsize=(7, 4), layout="constrained")
+    for name in names:
+        curves = [pool[name]["curve"] for pool in results["pools"].values()]
+        mean = np.mean(curves, axis=0)
+        share = LATEST * (1 + np.arange(len(mean)) * (GRID // 60)) / GRID
+        ax.plot(share, mean, label=name, lw=2 if name.startswith("ever") else 1)
+    ax.axvline(1.0, color="0.8", lw=0.8)
+    ax.set(
+        xlabel="records trained, in budgets of 20 full runs",
+        ylabel="regret, from best (0) to median run (1)",
+        yscale="log",
+        xlim=(0, 1.5),
+    )
+    ax.legend(fontsize=8)
+    return figure

@@ -50,6 +50,19 @@ def optuna():
     return module
 
 
+def test_optunahub_package_is_ready(optuna):
+    hub = pytest.importorskip("optunahub", reason="needs optunahub")
+    from lcpfn.integrations.optuna import LCPruner
+
+    root = Path(__file__).parents[1] / "examples" / "optunahub" / "package"
+    module = hub.load_local_module("pruners/lcpfn", registry_root=str(root))
+    assert module.LCPruner is LCPruner
+    front = (root / "pruners" / "lcpfn" / "README.md").read_text().split("---")[1]
+    keys = {line.split(":")[0] for line in front.strip().splitlines()}
+    wanted = {"author", "title", "description", "tags", "optuna_versions", "license"}
+    assert wanted <= keys
+
+
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_optuna_prunes_what_cannot_win_and_keeps_the_winner(optuna, direction):
     from lcpfn.integrations.optuna import LCPruner

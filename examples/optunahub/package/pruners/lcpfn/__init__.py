@@ -1,0 +1,5 @@
+"""The package that `optunahub.load_module` finds."""
+
+from lcpfn.integrations.optuna import LCPruner
+
+__all__ = ["LCPruner"]
