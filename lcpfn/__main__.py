@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = (
-    *("forecast", "replay", "pretrain", "finetune"),
+    *("forecast", "watch", "replay", "pretrain", "finetune"),
     *("evaluate", "bench", "info"),
 )
 

@@ -5,7 +5,7 @@ of its cutoffs. Curves longer than a context need one pass for each number of re
 per token that they went through; their cutoffs are then the ends of full tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -13,7 +13,7 @@ import numpy as np
 
 from lcpfn.context import read_tokens
 from lcpfn.curves import Records, Run
-from lcpfn.metric import Metric
+from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
 from lcpfn.surprise import WEIGHT, ask_everywhere, surprise_of
 from lcpfn.tokens import Anchor, pool_factor, query_features
@@ -222,3 +222,36 @@ def _joined(parts: Sequence[Foresight], model: "Model") -> Foresight:
 def _empty(*shape: int, components: int) -> Mixture:
     wide, flat = np.empty((0, *shape, components)), np.empty((0, *shape))
     return Mixture(wide, wide, wide, flat, flat)
+
+
+def final_predictor(
+    model: "Model", horizon: float, mode: str = "min", bounds: Bounds | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The expected final value at every record, as the package `surestop` asks for it.
+
+        surestop.KillRule(alpha=0.05, predictor=final_predictor(model, horizon=50))
+
+    Args:
+        model: a loaded checkpoint.
+        horizon: last step of a full run; records are steps 1, 2, ...
+        mode: that of the metric before the package turned its sign for "max".
+        bounds: of the metric as the user knows it.
+
+    Returns:
+        A causal function from curves `(n, T)`, lower is better, to forecasts `(n, T)`:
+        column t uses columns up to t. At the horizon, at records that are not finite
+        and where tokens hold several records and are not full, the record itself.
+    """
+    sign = Metric(mode, bounds).sign
+
+    def predict(curves: np.ndarray) -> np.ndarray:
+        result = np.array(curves, float)
+        steps = np.arange(1.0, result.shape[1] + 1)
+        runs = [
+            Run(f"row {i}", steps, sign * y, mode, bounds) for i, y in enumerate(result)
+        ]
+        for row, found in zip(result, foresee(model, runs, horizon), strict=True):
+            row[found.seen - 1] = found.final.moments()[0]
+        return result
+
+    return predict

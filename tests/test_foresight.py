@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+import lcpfn
 from lcpfn.curves import Run
-from lcpfn.foresight import AHEAD, foresee
+from lcpfn.foresight import AHEAD, final_predictor, foresee
 
 
 def a_run(values, mode="min", bounds=None, steps=None):
@@ -92,3 +93,30 @@ def test_refusals(asking):
         foresee(asking, [a_run(noisy(8)), a_run(noisy(8), "max")])
     with pytest.raises(ValueError, match="within bounds"):
         foresee(asking, [a_run([0.5, 1.5], bounds=(0, 1))])
+
+
+@pytest.mark.parametrize(("mode", "bounds"), [("min", None), ("max", (0, 2))])
+def test_predictor_is_causal_and_keeps_the_direction(asking, mode, bounds):
+    curves = np.stack([noisy(12, seed) for seed in range(3)])
+    sign = 1 if mode == "min" else -1
+    predict = final_predictor(asking, 12, mode, bounds)
+    found = predict(sign * curves)
+    for count in (4, 9):
+        part = predict(sign * curves[:, :count])
+        np.testing.assert_allclose(part, found[:, :count], rtol=1e-4, atol=1e-5)
+    forecast = asking.extrapolate(curves[1, :5], 12, mode=mode, bounds=bounds)
+    assert sign * found[1, 4] == pytest.approx(forecast.final.mean(), rel=1e-3)
+    assert (found[:, -1] == sign * curves[:, -1]).all()
+
+
+def test_predictor_in_surestop():
+    surestop = pytest.importorskip("surestop", reason="needs surestop")
+    rng = np.random.default_rng(0)
+    steps = np.arange(1, 21)
+    ends = rng.uniform(0.1, 0.9, 60)
+    curves = ends[:, None] + 0.5 * np.exp(-steps / 4)
+    curves += 0.002 * rng.normal(size=curves.shape)
+    predict = final_predictor(lcpfn.load(), 20)
+    rule = surestop.KillRule(alpha=0.1, predictor=predict).fit(curves[:40])
+    assert rule.should_kill(curves[40:][ends[40:].argmax(), :6])
+    assert not rule.should_kill(curves[40:][ends[40:].argmin(), :6])

@@ -123,6 +123,19 @@ def _number(value: Any) -> float:
     return float(found[0])
 
 
+def scalars(path: Path) -> Iterator[tuple[str, int, float]]:
+    """Tag, step and value of every complete scalar in one file that may be growing."""
+    library = _library()
+    found = events(path, library)
+    while True:
+        try:
+            event = next(found)
+        except (StopIteration, ValueError):  # the end, or half an event
+            return
+        for value in filter(_is_number, event.summary.value):
+            yield value.tag, event.step, _number(value)
+
+
 def read_tensorboard(request: Request) -> list[Run]:
     """One run per directory; several files of one directory are one run, resumed."""
     library, log = _library(), Log(request.metric)

@@ -1,0 +1,1 @@
+"""Runs that are being logged somewhere, watched live."""
