@@ -40,6 +40,29 @@ def by_rule(rule: Rule) -> Policy:
     return one_by_one(lambda past, bar: stop_after(rule, past, bar))
 
 
+def in_population(rule: Rule, protect: float) -> Policy:
+    """A rule of ours that never stops a run among the best share at the same record.
+
+    As `lcpfn.population.Population` has it: a run is compared with all earlier ones,
+    and those that were stopped before that record count as worse.
+    """
+
+    def moves(pool: Pool, order: np.ndarray) -> Iterator[Move]:
+        bar = np.inf
+        length = max(len(past.own) for past in pool.runs)
+        seen = np.full((len(order), length), np.inf)
+        for count, run in enumerate(order):
+            past = pool.runs[run]
+            better = (seen[:count, : len(past.own)] < past.own).sum(0)
+            among = better < max(protect * count, 1)
+            until = stop_after(rule, past, bar, among if count else None)
+            yield int(run), until
+            seen[count, :until] = past.own[:until]
+            bar = min(bar, float(past.own[until - 1]))
+
+    return moves
+
+
 def oracle() -> Policy:
     """Knows the run: trains it for one record if it will not beat the bar."""
     return one_by_one(

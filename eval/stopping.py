@@ -13,17 +13,21 @@ from lcpfn.eval.race import GRID, LATEST, Policy, Pool, groups, measure, summari
 from lcpfn.eval.risk import promised_and_measured
 from lcpfn.extrapolate import Model
 from lcpfn.hindsight import replay
+from lcpfn.population import CONFIDENCE, PROTECT
 from lcpfn.rule import Rule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RATES = (0.02, 0.05, 0.1)
+# Confidences at which the best runs so far are protected.
+POPULATION = (0.95, 0.9, CONFIDENCE)
 # Horizon and direction are those of each run.
 PLAIN = Rule(horizon=1, mode="min")
 RULES = {
     "LC-PFN's rule, 0.95": replace(PLAIN, method="marginal"),
     "ever, 0.95": PLAIN,
+    "ever, 0.975": replace(PLAIN, confidence=0.975),
     "ever, 0.99": replace(PLAIN, confidence=0.99),
     "ever, 0.99, patience 3": replace(PLAIN, confidence=0.99, patience=3),
     "ever, 0.95, surprise 3": replace(PLAIN, max_surprise=3.0),
@@ -63,7 +67,7 @@ def evaluate_stopping(
     model: Model,
     suites: Sequence[CurveSet],
     rules: dict[str, Rule] | None = None,
-    orders: int = 40,
+    orders: int = 20,
     most: int = 150,
 ) -> dict[str, Any]:
     """Every rule and baseline on every pool; see `lcpfn.eval.race`.
@@ -83,6 +87,12 @@ def evaluate_stopping(
     }
     for pool in tqdm(pools, desc="races", disable=None):
         ours = {name: policies.by_rule(rule) for name, rule in known.items()}
+        ours |= {
+            f"population, {c:g}": policies.in_population(
+                replace(PLAIN, confidence=c), PROTECT
+            )
+            for c in POPULATION
+        }
         figures[pool.name] = measure(pool, by_source[pool.source] | ours, orders)
     risks = {str(rate): promised_and_measured(pools, PLAIN, rate) for rate in RATES}
     sources = {

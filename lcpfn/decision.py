@@ -12,7 +12,7 @@ patience      no     looks hopeless or diverged, not often enough in a row
 finished      no     is at its horizon
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +88,7 @@ def judge(
     forecast: Forecast,
     streak: int,
     step: float | None = None,
-    protected: bool = False,
+    protected: bool | Callable[[], bool] = False,
 ) -> tuple[Decision, int]:
     """Decides on one run.
 
@@ -98,7 +98,8 @@ def judge(
         forecast: from its newest record.
         streak: consecutive earlier decisions that found it hopeless.
         step: of the newest record; default: the number of records.
-        protected: whether it is among the runs that are not to be stopped.
+        protected: whether it is among the runs that are not to be stopped; a function
+            is asked only if it looks hopeless.
 
     Returns:
         The decision, and the streak after it.
@@ -119,7 +120,11 @@ def judge(
     diverged = bool(forecast.diverged)
     hopeless = diverged or chance <= least
     kind, note = "promising", "going on"
-    if hopeless and not diverged and protected:
+    if (
+        hopeless
+        and not diverged
+        and (protected() if callable(protected) else protected)
+    ):
         kind, note = "protected", "protected, it is among the best so far"
     elif hopeless and not diverged and _surprised(rule, forecast):
         kind = "surprised"

@@ -16,7 +16,7 @@ kind of trouble is said once, as a `GuardWarning`.
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +129,7 @@ class Guard:
         step: Any,
         *,
         decide: bool = True,
+        protected: bool | Callable[[], bool] = False,
     ) -> bool:
         """`report` of one entry of the host's metrics; a missing one is said once."""
         found = (metrics or {}).get(monitor)
@@ -136,15 +137,23 @@ class Guard:
             known = ", ".join(map(str, metrics or ())) or "no metrics at all"
             self.once("missing", f"{monitor!r} was not reported, only {known}")
             return False
-        return self.report(found, step, decide=decide)
+        return self.report(found, step, decide=decide, protected=protected)
 
-    def report(self, value: Any, step: Any = None, *, decide: bool = True) -> bool:
+    def report(
+        self,
+        value: Any,
+        step: Any = None,
+        *,
+        decide: bool = True,
+        protected: bool | Callable[[], bool] = False,
+    ) -> bool:
         """Takes a record and decides; True: stop the run now.
 
         Args:
             value: the metric, in the user's units.
             step: its step; default: the last one plus 1.
             decide: False: only remember it.
+            protected: as of `EarlyStopping.update`.
         """
         before = self.reports.last
         news = self.reports.add(value, step, self.horizon)
@@ -160,7 +169,8 @@ class Guard:
         if not self.schedule.due(last, before):
             return False
         try:
-            self.decision = self._stopper.decide(self.reports.curve) or self.decision
+            decision = self._stopper.decide(self.reports.curve, protected)
+            self.decision = decision or self.decision
         except Exception as error:  # noqa: BLE001 - the training must go on
             self._stopper.forget()
             what = f"{type(error).__name__}: {error}"
@@ -168,7 +178,11 @@ class Guard:
             return False
         return self._verdict(last)
 
-    def read(self, curve: Mapping[Any, Any]) -> bool:
+    def read(
+        self,
+        curve: Mapping[Any, Any],
+        protected: bool | Callable[[], bool] = False,
+    ) -> bool:
         """Decides from all of a run's records, as if they had come one by one.
 
         Only the decisions that count for `patience` are made: the newest ones.
@@ -178,7 +192,10 @@ class Guard:
         if not due or due[-1] != steps[-1]:
             return False
         deciding = set(due[-self._stopper.rule.get("patience", 1) :])
-        answers = [self.report(curve[s], s, decide=s in deciding) for s in steps]
+        answers = [
+            self.report(curve[s], s, decide=s in deciding, protected=protected)
+            for s in steps
+        ]
         return answers[-1]
 
     def _verdict(self, step: float) -> bool:

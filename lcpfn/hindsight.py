@@ -77,10 +77,17 @@ def chances(rule: Rule, past: Replayed, bar: float) -> np.ndarray:
     return each.max(axis=1, initial=0.0)
 
 
-def stop_after(rule: Rule, past: Replayed, bar: float) -> int:
+def stop_after(
+    rule: Rule, past: Replayed, bar: float, protected: np.ndarray | None = None
+) -> int:
     """Records after which the rule stops a run; all of them if it never does.
 
-    Args, as of `chances`. A record that is not finite counts as hopeless.
+    Args:
+        rule: as of `chances`. A record that is not finite is hopeless.
+        past: the run.
+        bar: value to beat, as of `chances`.
+        protected: records at which the run is not to be stopped `(n,)`, unless it has
+            diverged.
     """
     count = len(past.losses)
     hopeless = ~np.isfinite(past.losses)
@@ -92,6 +99,8 @@ def stop_after(rule: Rule, past: Replayed, bar: float) -> int:
         low = chances(rule, past, bar) <= least
         if rule.max_surprise is not None:
             low &= ~(past.foresight.surprise > rule.max_surprise)
+        if protected is not None:
+            low &= ~protected[seen - 1]
         decided[seen - 1], hopeless[seen - 1] = True, low
     streak = 0
     for at in np.flatnonzero(decided[:-1]):

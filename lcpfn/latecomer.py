@@ -4,7 +4,7 @@ So the model loads at the first decision, a run that waits costs no memory, and 
 that was put right is simply read anew.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,11 +66,16 @@ class Latecomer:
         if self._stopper is not None:
             self._saved, self._stopper = self._stopper.state_dict(), None
 
-    def decide(self, curve: dict[float, float]) -> Decision | None:
+    def decide(
+        self,
+        curve: dict[float, float],
+        protected: bool | Callable[[], bool] = False,
+    ) -> Decision | None:
         """Reads what is new and decides; None if nothing is.
 
         Args:
             curve: values by step, in order. Records outside hard bounds are deleted.
+            protected: as of `EarlyStopping.update`.
         """
         model = shared_model(self.model)
         if self._stopper is None:
@@ -87,7 +92,7 @@ class Latecomer:
             return None
         self._read = len(curve)
         steps, values = zip(*new, strict=True)
-        return self._stopper.replay(values, steps)
+        return self._stopper.replay(values, steps, protected)
 
     def _open(self, model: "Model") -> EarlyStopping:
         stopper = EarlyStopping(**self.rule, model=model)

@@ -1,12 +1,17 @@
 """The runs of one search: a guard for each, and the bar that finished runs set."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from lcpfn.guard import Guard
 from lcpfn.reports import Once, Schedule
-from lcpfn.rule import bar_of_population
+from lcpfn.rule import Schedule as Levels
+from lcpfn.rule import among_best, bar_of_population
+
+# What was best on the development pools: see `lcpfn.eval.stopping`.
+PROTECT, CONFIDENCE = 0.05, 0.8
 
 
 def best_of(values: Iterable[float], mode: str) -> float | None:
@@ -15,18 +20,32 @@ def best_of(values: Iterable[float], mode: str) -> float | None:
     return max(finite, default=None) if mode == "max" else min(finite, default=None)
 
 
+def best_until(curve: Mapping[Any, Any], step: float, mode: str) -> float:
+    """The best value of a curve up to a step; NaN if it did not get there."""
+    if not curve or max(curve) < step:
+        return math.nan
+    best = best_of((float(y) for s, y in curve.items() if s <= step), mode)
+    return math.nan if best is None else best
+
+
 class Population:
     """Watches concurrent runs of one search.
 
     A run is stopped when it will hardly beat the bar, which is the value of the
     `top_k`-th best finished run. Before `n_startup` runs have finished there is no bar,
-    and nothing is stopped.
+    and nothing is stopped. A run whose best so far is among those of the best runs at
+    the same step is never stopped, whatever the forecast says: because the others
+    are there to compare with, the confidence may be lower than for a run alone
+    (`eval/results/stopping.json`).
 
     Args:
         mode: "max" or "min".
         horizon: last step of a full run.
         n_startup: finished runs before the first decision, at least 1.
         top_k: how many of the best runs are looked for.
+        protect: share of the runs that is not stopped, see `lcpfn.rule.among_best`; 0:
+            nothing is protected.
+        confidence: as of `lcpfn.EarlyStopping`.
         **guard: further options of `lcpfn.guard.Guard`.
 
     Attributes:
@@ -41,14 +60,19 @@ class Population:
         *,
         n_startup: int = 1,
         top_k: int = 1,
+        protect: float = PROTECT,
+        confidence: float | Levels = CONFIDENCE,
         **guard: Any,
     ) -> None:
+        if not 0 <= protect <= 1:
+            raise ValueError(f"protect must lie in [0, 1], got {protect!r}")
         for name, value in (("n_startup", n_startup), ("top_k", top_k)):
             if value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
-        self.mode, self.horizon, self.options = mode, horizon, guard
+        self.mode, self.horizon, self.protect = mode, horizon, protect
+        self.options = {"confidence": confidence, **guard}
         self.n_startup, self.top_k = n_startup, top_k
-        self.once = guard.setdefault("once", Once())
+        self.once = self.options.setdefault("once", Once())
         self.runs: dict[str, Guard] = {}
         self.finished: dict[str, float] = {}
         self.guard("none")
@@ -82,12 +106,27 @@ class Population:
             self.runs[run] = self.guard(run)
         guard = self.runs[run]
         ready = self._raise_bar(guard, self.bar())
-        stop = guard.take(metrics, monitor, step, decide=ready)
+        others = [r.reports.curve for name, r in self.runs.items() if name != run]
+        stop = guard.take(
+            metrics,
+            monitor,
+            step,
+            decide=ready,
+            protected=partial(self._protected, guard, others),
+        )
         if guard.reports.last is not None and guard.reports.last >= self.horizon:
             self.finish(run)
         if stop:
             guard.rest()
         return stop
+
+    def _protected(self, guard: Guard, others: Sequence[Mapping[Any, Any]]) -> bool:
+        curve = guard.reports.curve
+        own = best_of(curve.values(), self.mode)
+        if own is None:
+            return False
+        there = [best_until(other, max(curve), self.mode) for other in others]
+        return among_best(own, there, self.mode, self.protect)
 
     def _raise_bar(self, guard: Guard, bar: float | None) -> bool:
         if bar is None:
@@ -124,7 +163,11 @@ class Population:
         return max(runs, key=self.chance, default=None)
 
     def judge(
-        self, run: str, curve: Mapping[Any, Any], finished: Iterable[Any]
+        self,
+        run: str,
+        curve: Mapping[Any, Any],
+        finished: Iterable[Any],
+        others: Iterable[Mapping[Any, Any]] = (),
     ) -> tuple[bool, Guard]:
         """Decides on a whole curve, for hosts that keep the records themselves.
 
@@ -134,6 +177,7 @@ class Population:
             run: its name.
             curve: values by step.
             finished: values of the finished runs.
+            others: curves of all other runs, for `protect`.
 
         Returns:
             Whether to stop it, and the guard that decided.
@@ -141,7 +185,8 @@ class Population:
         guard = self.guard(run)
         if not self._raise_bar(guard, self.bar(finished)):
             return False, guard
-        stop = guard.read(curve)
+        known = [dict(other) for other in others]
+        stop = guard.read(curve, partial(self._protected, guard, known))
         return stop, guard
 
     def predict(self, curve: Mapping[Any, Any]) -> tuple[float, float] | None:

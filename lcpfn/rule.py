@@ -5,7 +5,7 @@ to beat or the run's own best, whichever is better.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,6 +148,24 @@ def bar_of_population(values: Iterable[float], mode: str, top_k: int = 1) -> flo
         raise ValueError(f"top_k must be a positive integer, got {top_k!r}")
     known = sorted(filter(math.isfinite, values), reverse=mode == "max")
     return float(known[: int(top_k)][-1]) if known else float("nan")
+
+
+def among_best(own: float, others: Sequence[float], mode: str, share: float) -> bool:
+    """Whether a run belongs to the best share of a population at some step.
+
+    It does if fewer than `share` of the others were better there, and if none was.
+
+    Args:
+        own: its best so far.
+        others: the other runs' best so far at the same step, the worst value or NaN
+            for those that did not get there.
+        mode: "max" or "min".
+        share: in [0, 1]; 0: nobody does.
+    """
+    if not others or share == 0 or not math.isfinite(own):
+        return False
+    better = sum(x > own if mode == "max" else x < own for x in others)
+    return better < max(share * len(others), 1)
 
 
 def in_top_k(value: float, others: Iterable[float], mode: str, top_k: int = 1) -> bool:

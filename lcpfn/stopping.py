@@ -4,7 +4,7 @@ The rule is in `lcpfn.rule`, how it decides in `lcpfn.decision`.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,14 @@ import numpy as np
 
 from lcpfn.decision import KINDS, Decision, judge
 from lcpfn.metric import Bounds
-from lcpfn.rule import Rule, Schedule, bar_of, bar_of_population, in_top_k
+from lcpfn.rule import (
+    Rule,
+    Schedule,
+    among_best,
+    bar_of,
+    bar_of_population,
+    in_top_k,
+)
 
 if TYPE_CHECKING:
     from lcpfn.extrapolate import Model
@@ -24,6 +31,7 @@ __all__ = [
     "Decision",
     "EarlyStopping",
     "Rule",
+    "among_best",
     "bar_of",
     "bar_of_population",
     "in_top_k",
@@ -114,7 +122,10 @@ class EarlyStopping:
         return self._stream
 
     def update(
-        self, value: float, step: float | None = None, protected: bool = False
+        self,
+        value: float,
+        step: float | None = None,
+        protected: bool | Callable[[], bool] = False,
     ) -> Decision:
         """Takes the newest value and decides.
 
@@ -122,7 +133,8 @@ class EarlyStopping:
             value: the metric, in the user's units; NaN or infinity: the run diverged.
             step: its step; default: the last one plus 1.
             protected: whether the run is among those not to be stopped now, for
-                instance by `in_top_k`. A diverged run is not protected.
+                instance by `in_top_k` or `among_best`; or a function that says so,
+                asked only if the run looks hopeless. A diverged run is not protected.
 
         Raises:
             ValueError: a step not after the last one or beyond the horizon, or a value
@@ -136,7 +148,7 @@ class EarlyStopping:
         self,
         values: Iterable[float],
         steps: Iterable[float],
-        protected: bool = False,
+        protected: bool | Callable[[], bool] = False,
     ) -> Decision:
         """Takes a run's records at once and decides at the newest one.
 
@@ -146,7 +158,7 @@ class EarlyStopping:
         self._open().extend(values, steps)
         return self._decide(protected)
 
-    def _decide(self, protected: bool) -> Decision:
+    def _decide(self, protected: bool | Callable[[], bool]) -> Decision:
         stream = self._open()
         decision, self._streak = judge(
             self.rule,

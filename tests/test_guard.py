@@ -204,8 +204,17 @@ def test_a_population_waits_for_finished_runs(model):
         assert not any(runs.report(run, y, i) for i, y in enumerate(CURVE, 1))
     assert runs.bar() == pytest.approx(0.66)
     runs.finished["c"] = 1.0
-    assert [runs.report("d", y, i) for i, y in enumerate(CURVE[:3], 1)][-1]
+    worse = [y - 0.1 for y in CURVE[:3]]
+    assert [runs.report("d", y, i) for i, y in enumerate(worse, 1)][-1]
     assert runs.chance("d") < 0.05
+    # As hopeless, but no run was better at these steps.
+    assert not any(runs.report("e", y, i) for i, y in enumerate(CURVE[:3], 1))
+    assert runs.runs["e"].decision.kind == "protected"
     assert runs.chance("new") == 1
     assert runs.most_promising(["d", "new"]) == "new"
+    unprotected = Population("max", 5, protect=0, bounds=(0, 1), model=model)
+    unprotected.finished["c"] = 1.0
+    assert [unprotected.report("e", y, i) for i, y in enumerate(CURVE[:3], 1)][-1]
+    with pytest.raises(ValueError, match="protect must lie"):
+        Population("max", 5, protect=2)
     assert Population("max", 5, top_k=2, model=model).bar([0.3, 0.9, 0.5]) == 0.5

@@ -13,6 +13,7 @@ from lcpfn.stopping import (
     KINDS,
     EarlyStopping,
     Rule,
+    among_best,
     bar_of,
     bar_of_population,
     in_top_k,
@@ -429,3 +430,36 @@ def test_a_state_of_the_first_format_keeps_its_rule(model):
     other.load_state_dict(state)
     assert other.rule == watch.rule
     assert other.rule.method == "marginal"
+
+
+def test_the_best_of_a_population_is_protected():
+    assert among_best(0.9, [0.5, 0.6], "max", 0.05)
+    assert not among_best(0.55, [0.5, 0.6], "max", 0.05)
+    assert among_best(0.55, [0.5, 0.6], "max", 0.8)
+    assert among_best(0.5, [float("inf"), float("nan")], "min", 0.05)
+    assert not among_best(0.5, [], "min", 0.05)
+    assert not among_best(0.5, [0.9], "min", 0.0)
+    assert not among_best(float("nan"), [0.9], "min", 0.5)
+    rivals = list(np.linspace(0.1, 0.9, 40))
+    kept = [
+        x for x in rivals if among_best(x, [r for r in rivals if r != x], "max", 0.1)
+    ]
+    assert kept == rivals[-4:]
+
+
+def test_protection_is_asked_only_where_it_matters():
+    asked = []
+
+    def protect():
+        asked.append(True)
+        return True
+
+    rule = Rule(horizon=10, mode="max", beat=0.8)
+    hopeful, _ = judge(rule, [0.5, 0.6], joint(0.5), 0, protected=protect)
+    assert hopeful.kind == "promising"
+    assert not asked
+    hopeless, streak = judge(rule, [0.5, 0.6], joint(0.01), 2, protected=protect)
+    assert hopeless.kind == "protected"
+    assert not hopeless.stop
+    assert streak == 0
+    assert asked

@@ -327,3 +327,12 @@ def test_hidden_bounds_are_not_told(curves):
     never = make_tasks(jax.random.key(0), curves, 2, TOKENS, Augment(**NONE))
     np.testing.assert_array_equal(untold.features, never.features)
     assert not np.array_equal(told.features, untold.features)
+
+
+def test_an_explosion_in_a_recorded_run_does_not_overflow():
+    values = np.array([2.0, 1.0, 1e-22, 1e30, 3e35])
+    run = Run("run", np.arange(1.0, 6), values, "min")
+    bank = recorded_curves([run])
+    assert float(jnp.max(bank.y)) == pytest.approx(1e6)
+    assert np.isfinite(np.asarray(bank.y) ** 2).all()
+    np.testing.assert_allclose(bank.y[0, :3], [1, 0.5, 0])

@@ -18,6 +18,7 @@ from lcpfn.train.tasks import Curves
 Source = Callable[[jax.Array, int], Curves]
 Shard = Callable[[jax.Array], jax.Array]
 # A run with fewer finite records teaches nothing.
+HIGHEST = 1e6
 LEAST_RECORDS = 3
 
 
@@ -57,7 +58,9 @@ def recorded_curves(runs: Sequence[Run]) -> Curves:
     """Finished runs as one padded bank, each cut before its first non-finite value.
 
     A run is divided by its typical magnitude, so that float32 holds it; forecasts do
-    not depend on that. Runs with fewer than three finite values are left out.
+    not depend on that; what is more than `HIGHEST` times as large is cut there, what
+    is as many times smaller is zero. Runs with fewer than three finite values are left
+    out.
 
     Raises:
         ValueError: if no run is left.
@@ -69,7 +72,11 @@ def recorded_curves(runs: Sequence[Run]) -> Curves:
             continue
         metric = Metric(run.mode, run.bounds)
         size = float(np.median(np.abs(run.values[:length]))) or 1.0
-        values.append(metric.sign * run.values[:length] / size)
+        scaled = metric.sign * run.values[:length] / size
+        # An explosion is one at any height, and next to nothing is nothing at any
+        # depth, but squares of ratios between them must not overflow.
+        scaled = np.where(np.abs(scaled) < 1 / HIGHEST, 0.0, scaled)
+        values.append(np.clip(scaled, -HIGHEST, HIGHEST))
         steps.append(run.steps[:length])
         bounds.append((metric.low / size, metric.high / size))
     if not values:

@@ -91,7 +91,8 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
             if not eligible:
                 continue
             name = f"trial {index}"
-            stop, guard = runs.judge(name, curves[index], finished.values())
+            others = [curve for i, curve in curves.items() if i != index]
+            stop, guard = runs.judge(name, curves[index], finished.values(), others)
             if stop:
                 stopped[index] = guard.reason
         return stopped
@@ -105,8 +106,9 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
         better = max if runs.mode == "max" else min
         best = better(known, key=lambda i: known[i])
         others = [value for i, value in known.items() if i != best]
+        rest = [curve for i, curve in curves.items() if i != best]
         steps = sorted(curves[best])
         return any(
-            runs.judge("best", {s: curves[best][s] for s in steps[:n]}, others)[0]
+            runs.judge("best", {s: curves[best][s] for s in steps[:n]}, others, rest)[0]
             for n in range(1, len(steps))
         )

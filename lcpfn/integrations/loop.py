@@ -1,6 +1,6 @@
 """A loop of one's own: Flax, plain JAX, PyTorch, scikit-learn's `partial_fit`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from lcpfn.guard import Guard
@@ -37,8 +37,17 @@ class Epochs(Guard):
             self.epoch += 1
             yield self.epoch
 
-    def report(self, value: Any, step: Any = None, *, decide: bool = True) -> bool:
+    def report(
+        self,
+        value: Any,
+        step: Any = None,
+        *,
+        decide: bool = True,
+        protected: bool | Callable[[], bool] = False,
+    ) -> bool:
         """Takes the value of this epoch; True: the loop ends."""
         step = self.epoch or None if step is None else step
-        self.should_stop = super().report(value, step, decide=decide)
+        self.should_stop = super().report(
+            value, step, decide=decide, protected=protected
+        )
         return self.should_stop

@@ -6,8 +6,9 @@ from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lcpfn.population import Population, best_of
+from lcpfn.population import CONFIDENCE, PROTECT, Population, best_of
 from lcpfn.reports import Once
+from lcpfn.rule import Schedule
 
 
 class LCPruner(BasePruner):
@@ -24,8 +25,10 @@ class LCPruner(BasePruner):
         n_warmup_steps: a trial is not pruned before this step.
         interval_steps: decide at the first report of every so many steps.
         top_k: a trial survives that may beat the `top_k`-th best completed one.
+        protect: a trial survives that is among this share of the best at its step.
+        confidence: with which it must be hopeless.
         dry_run: prune nothing; log what would have been pruned.
-        **rule: `bounds`, `confidence`, `patience`, ... of `lcpfn.EarlyStopping`, and
+        **rule: `bounds`, `patience`, `min_steps`, ... of `lcpfn.EarlyStopping`, and
             `model`.
     """
 
@@ -37,6 +40,8 @@ class LCPruner(BasePruner):
         n_warmup_steps: int = 0,
         interval_steps: int = 1,
         top_k: int = 1,
+        protect: float = PROTECT,
+        confidence: float | Schedule = CONFIDENCE,
         dry_run: bool = False,
         **rule: Any,
     ) -> None:
@@ -46,6 +51,8 @@ class LCPruner(BasePruner):
             "start_from": n_warmup_steps,
             "every": interval_steps,
             "top_k": top_k,
+            "protect": protect,
+            "confidence": confidence,
             "dry_run": dry_run,
             "once": Once(),
             **rule,
@@ -62,7 +69,12 @@ class LCPruner(BasePruner):
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         finished = [best_of(t.intermediate_values.values(), runs.mode) for t in done]
         curve = trial.intermediate_values
-        return runs.judge(f"trial {trial.number}", curve, finished)[0]
+        others = [
+            t.intermediate_values
+            for t in study.get_trials(deepcopy=False)
+            if t.number != trial.number
+        ]
+        return runs.judge(f"trial {trial.number}", curve, finished, others)[0]
 
     def predicted_final(
         self, trial: Trial | FrozenTrial, study: Study | None = None

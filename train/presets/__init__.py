@@ -3,6 +3,13 @@
 from lcpfn.train.presets.broad import BROAD
 from lcpfn.train.presets.default import DEFAULT
 from lcpfn.train.presets.domhan import DOMHAN
+from lcpfn.train.presets.recorded import RECORDED
 from lcpfn.train.presets.tiny import TINY
 
-PRESETS = {"broad": BROAD, "default": DEFAULT, "domhan": DOMHAN, "tiny": TINY}
+PRESETS = {
+    "broad": BROAD,
+    "default": DEFAULT,
+    "domhan": DOMHAN,
+    "recorded": RECORDED,
+    "tiny": TINY,
+}

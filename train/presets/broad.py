@@ -1,11 +1,11 @@
-"""The weights in `checkpoints/default`: the broad prior, at all lengths.
+"""The broad prior at all lengths, from fresh weights.
 
 Command:    lcpfn pretrain broad
 Hardware:   two CPU cores, shared with other work
 Wall time:  20 minutes for 177,000 curves, each seen at all of its cutoffs
 Parameters: 1,077,424
-Score:      final value of recorded runs of five sources, none of them trained on: error
-            0.71 of that of the last value, CRPS 0.59 of it (`eval/results/suites.json`)
+Score:      with an earlier form of the prior, on recorded runs: error 0.71 of that of
+            the last value, CRPS 0.59; `lcpfn.train.presets.default` goes on from here
 """
 
 from lcpfn.model import ModelConfig

@@ -7,6 +7,11 @@ Commands:   lcpfn pretrain broad --out runs/1
             lcpfn pretrain broad --start runs/1/release --out runs/2
               --set steps=5000 learning_rate=1.5e-2 seed=1
             lcpfn pretrain default --start runs/2/release --out runs/3
+Hardware:   two CPU cores, shared with other work
+Wall time:  20 + 50 + 22 minutes for 177,000 + 423,000 + 217,000 curves
+Parameters: 1,077,424
+Score:      final value of recorded runs of five sources, none of them trained on: error
+            0.67 of that of the last value, CRPS 0.55 of it (`eval/results/suites.json`)
 """
 
 from dataclasses import replace

@@ -1,0 +1,147 @@
+"""Fans over the recorded runs that a checkpoint forecasts worst, and over typical ones.
+
+    python -m lcpfn.eval.worst default --suite CURVES... --out worst.png
+
+A row per suite: left the cases of the highest CRPS (in units of the last value's mean
+error, one per task), right those around the median. A table of the surprise of both is
+printed: does the model know what it does not know?
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+import lcpfn
+from lcpfn.commands.options import read_suites
+from lcpfn.eval.cases import Case, final_value_cases
+from lcpfn.eval.curveset import CurveSet
+from lcpfn.eval.final_value import measure, of_model
+from lcpfn.extrapolate import Model
+from lcpfn.plot import fan, pyplot
+
+EACH = 3
+
+
+def scored(
+    model: Model, suite: CurveSet, percent: int, most: int
+) -> tuple[list[Case], np.ndarray, np.ndarray]:
+    """Normal cases of a suite at one cutoff, their CRPS and their surprise."""
+    cases = [
+        case
+        for case in final_value_cases(suite.sample(most), (percent,))
+        if case.stratum == "normal"
+    ]
+    columns = measure(cases, of_model(model)(cases))
+    surprise = [
+        model.extrapolate(
+            case.values,
+            case.horizon,
+            mode=case.mode,
+            bounds=case.bounds,
+            steps=case.steps,
+        ).surprise
+        for case in cases
+    ]
+    return cases, columns["crps"] / columns["last_error"].mean(), np.array(surprise)
+
+
+def pick(cases: Sequence[Case], crps: np.ndarray) -> list[int]:
+    """The worst case of each of the worst tasks, then cases around the median."""
+    order = np.argsort(-crps)
+    seen: set[str] = set()
+    worst: list[int] = []
+    for i in order:
+        if cases[i].task not in seen and len(worst) < EACH:
+            seen.add(cases[i].task)
+            worst.append(int(i))
+    middle = len(order) // 2
+    return worst + [int(i) for i in order[middle : middle + EACH]]
+
+
+def truths(case: Case, suite: CurveSet) -> tuple[np.ndarray, np.ndarray]:
+    """All records of the run that a case is of."""
+    for run in suite.runs:
+        same = len(run.values) >= len(case.values) and run.values[-1] == case.truth
+        if same and np.array_equal(
+            run.values[: len(case.values)], case.values, equal_nan=True
+        ):
+            return run.steps, run.values
+    raise ValueError("this case is of no run of the suite")
+
+
+def draw(model: Model, suites: Sequence[CurveSet], percent: int, most: int) -> Any:
+    """The picture, and a row per suite on surprise."""
+    figure, axes = pyplot().subplots(
+        len(suites),
+        2 * EACH,
+        figsize=(4 * EACH * 1.7, 2.6 * len(suites)),
+        squeeze=False,
+        layout="constrained",
+    )
+    rows = []
+    for line, suite in zip(axes, suites, strict=True):
+        cases, crps, surprise = scored(model, suite, percent, most)
+        for ax, i in zip(line, pick(cases, crps), strict=False):
+            case = cases[i]
+            forecast = model.extrapolate(
+                case.values,
+                case.horizon,
+                mode=case.mode,
+                bounds=case.bounds,
+                steps=case.steps,
+            )
+            title = f"{suite.name}: CRPS {crps[i]:.2f}, surprise {surprise[i]:.1f}"
+            fan(
+                forecast,
+                case.values.tolist(),
+                case.steps.tolist(),
+                ax=ax,
+                title=title,
+            )
+            steps, values = truths(case, suite)
+            ax.plot(steps, values, color="black", lw=0.8, zorder=4)
+            ax.title.set_fontsize(8)
+            if ax.get_legend() is not None:
+                ax.get_legend().remove()
+        known = np.isfinite(surprise)
+        calm = surprise <= np.nanquantile(surprise, 0.8)
+        rows.append(
+            (
+                suite.name,
+                float(spearmanr(surprise[known], crps[known]).statistic),
+                float(crps[known & calm].mean()),
+                float(crps[known & ~calm].mean()),
+            )
+        )
+    return figure, rows
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command above."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("checkpoint")
+    parser.add_argument("--suite", nargs="+", required=True)
+    parser.add_argument("--percent", type=int, default=20)
+    parser.add_argument("--curves", type=int, default=120)
+    parser.add_argument("--out", type=Path, default=Path("worst.png"))
+    args = parser.parse_args(argv)
+    suites = read_suites(args.suite, None, None)
+    model = lcpfn.load(args.checkpoint)
+    figure, rows = draw(model, suites, args.percent, args.curves)
+    figure.savefig(args.out, dpi=80)
+    lines = [
+        "suite, rank correlation of surprise and CRPS, mean CRPS of the four fifths "
+        "that surprise least, of the rest"
+    ]
+    lines += [
+        f"{name} {rho:+.2f} {calm:.2f} {odd:.2f}" for name, rho, calm, odd in rows
+    ]
+    args.out.with_suffix(".txt").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
