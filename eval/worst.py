@@ -3,11 +3,13 @@
     python -m lcpfn.eval.worst default --suite CURVES... --out worst.png
 
 A row per suite: left the cases of the highest CRPS (in units of the last value's mean
-error, one per task), right those around the median. A table of the surprise of both is
-printed: does the model know what it does not know?
+error, one per task), right those around the median. Does the model know what it does
+not know? The results file holds, per suite, the rank correlation of surprise and CRPS,
+and the mean CRPS of the four fifths of the cases that surprise least and of the rest.
 """
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from lcpfn.extrapolate import Model
 from lcpfn.plot import fan, pyplot
 
 EACH = 3
+RESULTS = Path(__file__).resolve().parent / "results" / "surprise.json"
 
 
 def scored(
@@ -128,19 +131,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--percent", type=int, default=20)
     parser.add_argument("--curves", type=int, default=120)
     parser.add_argument("--out", type=Path, default=Path("worst.png"))
+    parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args(argv)
     suites = read_suites(args.suite, None, None)
     model = lcpfn.load(args.checkpoint)
     figure, rows = draw(model, suites, args.percent, args.curves)
     figure.savefig(args.out, dpi=80)
-    lines = [
-        "suite, rank correlation of surprise and CRPS, mean CRPS of the four fifths "
-        "that surprise least, of the rest"
-    ]
-    lines += [
-        f"{name} {rho:+.2f} {calm:.2f} {odd:.2f}" for name, rho, calm, odd in rows
-    ]
-    args.out.with_suffix(".txt").write_text("\n".join(lines) + "\n")
+    results = {
+        "checksum": model.card["checksum"],
+        "percent": args.percent,
+        "suites": {
+            name: {"rank_correlation": rho, "crps_calm": calm, "crps_surprised": odd}
+            for name, rho, calm, odd in rows
+        },
+    }
+    args.results.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":
