@@ -31,7 +31,25 @@ def growth(results: dict) -> str:
     return "\n".join(lines)
 
 
+def searches(results: dict) -> str:
+    """What the pruner saves two searches, from `examples/optuna_tpe.py`."""
+    lines = [
+        "| TPE on | trials | epochs | with the pruner | saved | best accuracy "
+        "| with the pruner |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in results.items():
+        saved = 1 - row["epochs_pruned"] / row["epochs"]
+        lines.append(
+            f"| {name.replace('_', ' ')} | {row['trials']} | {row['epochs']} "
+            f"| {row['epochs_pruned']} | {saved:.0%} | {row['best']:.4f} "
+            f"| {row['best_pruned']:.4f} |"
+        )
+    return "\n".join(lines)
+
+
 TABLES = {
+    "tpe": ("tpe.json", searches),
     "domhan": ("domhan.json", prior_score.to_markdown),
     "history": ("domhan.json", prior_score.history_to_markdown),
     "exact": ("exact.json", importance.to_markdown),

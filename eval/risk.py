@@ -11,7 +11,7 @@ Then the expected loss of one more good run is at most `rate`, if it is exchange
 with those: of the same tasks, from the same kind of search.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -105,27 +105,42 @@ def choose(found: np.ndarray, rate: float) -> Risk:
 def promised_and_measured(
     pools: Sequence[Pool], rule: Rule, rate: float, orders: int = 40
 ) -> list[dict[str, float | str]]:
-    """Chooses on all sources but one, measures on that one.
+    """Chooses on all pools but those left out, measures on these.
 
     Returns:
-        A row per source: "source", "confidence", "promised", "measured", "good".
+        A row for single tasks ("left_out" is "any one task": every pool in turn, and
+        the mean over all good runs), and a row per source, all of whose pools are left
+        out: "left_out", "confidence" (mean), "promised", "measured", "good".
     """
-    sources = sorted({pool.source for pool in pools})
-    found = {
-        s: losses([p for p in pools if p.source == s], rule, orders) for s in sources
-    }
-    rows: list[dict[str, float | str]] = []
-    for source in sources:
-        others = np.concatenate([found[s] for s in sources if s != source])
-        risk = choose(others, rate)
-        level = int(np.argmin(np.abs(risk.confidence - LEVELS)))
-        rows.append(
-            {
-                "source": source,
-                "confidence": risk.confidence,
-                "promised": rate,
-                "measured": float(found[source][:, level].mean()),
-                "good": len(found[source]),
-            }
-        )
+    found = {pool.name: losses([pool], rule, orders) for pool in pools}
+    source = {pool.name: pool.source for pool in pools}
+    tasks = [_left_out(found, {name}, rate) for name in found]
+    good = sum(int(row["good"]) for row in tasks)
+    rows: list[dict[str, float | str]] = [
+        {
+            "left_out": "any one task",
+            "confidence": float(np.mean([row["confidence"] for row in tasks])),
+            "promised": rate,
+            "measured": sum(row["measured"] * row["good"] for row in tasks) / good,
+            "good": good,
+        }
+    ]
+    for left in sorted(set(source.values())):
+        names = {name for name in found if source[name] == left}
+        rows.append({"left_out": left, **_left_out(found, names, rate)})
     return rows
+
+
+def _left_out(
+    found: Mapping[str, np.ndarray], names: set[str], rate: float
+) -> dict[str, float]:
+    """Chosen on the other pools, measured on these."""
+    risk = choose(np.concatenate([x for n, x in found.items() if n not in names]), rate)
+    level = int(np.argmin(np.abs(risk.confidence - LEVELS)))
+    own = np.concatenate([x for n, x in found.items() if n in names])
+    return {
+        "confidence": risk.confidence,
+        "promised": rate,
+        "measured": float(own[:, level].mean()),
+        "good": len(own),
+    }

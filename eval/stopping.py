@@ -13,17 +13,22 @@ from lcpfn.eval.race import GRID, LATEST, Policy, Pool, groups, measure, summari
 from lcpfn.eval.risk import promised_and_measured
 from lcpfn.extrapolate import Model
 from lcpfn.hindsight import replay
-from lcpfn.population import CONFIDENCE, PROTECT
+from lcpfn.population import PROTECT
 from lcpfn.rule import Rule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RATES = (0.02, 0.05, 0.1)
+# Policies in the picture.
+SHOWN = (
+    *("no stop", "oracle", "10 %-epoch", "ASHA", "successive halving"),
+    *("LC-PFN's rule, 0.95", "ever, 0.975", "population, 0.9"),
+)
 # Confidences at which the best runs so far are protected.
-POPULATION = (0.95, 0.9, CONFIDENCE)
+POPULATION = (0.95, 0.9, 0.8)
 # Horizon and direction are those of each run.
-PLAIN = Rule(horizon=1, mode="min")
+PLAIN = Rule(horizon=1, mode="min", confidence=0.95)
 RULES = {
     "LC-PFN's rule, 0.95": replace(PLAIN, method="marginal"),
     "ever, 0.95": PLAIN,
@@ -74,7 +79,8 @@ def evaluate_stopping(
 
     Returns:
         JSON values: "overall" and "sources" -> source -> policy -> means over pools;
-        "pools" -> pool -> policy -> figures; "risk" -> rate -> what
+        "curves" -> policy -> regret at 60 points of the time, mean over pools; "pools"
+        -> pool -> policy -> figures; "risk" -> rate -> what
         `promised_and_measured` says of our plain rule.
     """
     pools = make_pools(model, suites, most)
@@ -107,7 +113,23 @@ def evaluate_stopping(
         "overall": summarise(list(figures.values())),
         "sources": sources,
         "risk": risks,
-        "pools": figures,
+        "curves": {
+            name: np.mean([p[name]["curve"] for p in figures.values()], axis=0)
+            .round(5)
+            .tolist()
+            for name in next(iter(figures.values()))
+        },
+        "pools": {
+            pool: {name: _short(row) for name, row in rows.items()}
+            for pool, rows in figures.items()
+        },
+    }
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    kept = ("speed_up", "reached", "lost", "top_lost", "begun", "improvement")
+    return {key: round(row[key], 4) for key in kept} | {
+        "regret": round(row["regret"]["1.0"], 5)
     }
 
 
@@ -133,16 +155,16 @@ def to_markdown(results: dict[str, Any]) -> str:
 
 
 def risk_to_markdown(results: dict[str, Any]) -> str:
-    """Promised and measured share of good runs that are stopped, by left-out source."""
+    """Promised and measured share of good runs stopped, by what was left out."""
     lines = [
-        "| promised at most | left-out source | good runs "
-        "| confidence chosen on the others | measured |",
+        "| promised at most | left out | good runs "
+        "| confidence chosen on the rest | measured |",
         "|---|---|---|---|---|",
     ]
     for rate, rows in results["risk"].items():
         for row in rows:
             lines.append(
-                f"| {float(rate):.0%} | {row['source']} | {row['good']} "
+                f"| {float(rate):.0%} | {row['left_out']} | {row['good']} "
                 f"| {row['confidence']:.4g} | {row['measured']:.1%} |"
             )
     return "\n".join(lines)
@@ -154,8 +176,7 @@ def draw(results: dict[str, Any], names: Sequence[str]) -> "Figure":
 
     figure, ax = pyplot().subplots(figsize=(7, 4), layout="constrained")
     for name in names:
-        curves = [pool[name]["curve"] for pool in results["pools"].values()]
-        mean = np.mean(curves, axis=0)
+        mean = np.array(results["curves"][name])
         share = LATEST * (1 + np.arange(len(mean)) * (GRID // 60)) / GRID
         ax.plot(share, mean, label=name, lw=2 if name.startswith("ever") else 1)
     ax.axvline(1.0, color="0.8", lw=0.8)

@@ -48,7 +48,7 @@ def objective_on(name):
             random_state=trial.number,
         )
         for epoch in range(1, EPOCHS + 1):
-            network.partial_fit(x, y, classes)
+            network.partial_fit(x, y, classes=classes)
             accuracy = network.score(x_valid, y_valid)
             trial.report(accuracy, epoch)
             trial.set_user_attr("epochs", epoch)

@@ -11,7 +11,7 @@ from lcpfn.rule import Schedule as Levels
 from lcpfn.rule import among_best, bar_of_population
 
 # What was best on the development pools: see `lcpfn.eval.stopping`.
-PROTECT, CONFIDENCE = 0.05, 0.8
+PROTECT, CONFIDENCE = 0.05, 0.9
 
 
 def best_of(values: Iterable[float], mode: str) -> float | None:

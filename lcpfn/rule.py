@@ -46,7 +46,7 @@ class Rule:
     mode: str
     bounds: Bounds | None = None
     beat: float | None = None
-    confidence: float | Schedule = 0.95
+    confidence: float | Schedule = 0.975
     patience: int = 1
     min_steps: int = 2
     method: str = "ever"

@@ -67,7 +67,8 @@ def test_too_few_runs_promise_nothing():
 
 
 def test_promise_and_measure_by_source():
-    pools = [a_pool(ENDS)._replace(source=name) for name in "ab"]
+    pools = [a_pool(ENDS)._replace(source=name, name=name) for name in "ab"]
     rows = risk.promised_and_measured(pools, RULE, 0.3, orders=3)
-    assert [row["source"] for row in rows] == ["a", "b"]
+    assert [row["left_out"] for row in rows] == ["any one task", "a", "b"]
     assert all(row["measured"] == 0 for row in rows)
+    assert rows[0]["good"] == rows[1]["good"] + rows[2]["good"]

@@ -34,6 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="race stopping rules and baselines on the runs of the suites",
     )
+    parser.add_argument("--plot", metavar="FILE", help="picture of --stopping")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="results file (JSON)")
 
@@ -50,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
         model = lcpfn.load(args.checkpoint)
         results = stopping.evaluate_stopping(model, curves, most=args.curves or 150)
         report(results, stopping.to_markdown(results), args.out)
+        if args.plot:
+            stopping.draw(results, stopping.SHOWN).savefig(args.plot, dpi=90)
         return 0
     if args.suite:
         curves = read_suites(args.suite, args.mode, args.bounds)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lcpfn.commands.options import add_metric
+from lcpfn.rule import Rule
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 EXAMPLE = "curve.csv --horizon 50 --mode max --bounds 0 1"
@@ -21,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_metric(parser)
     parser.add_argument("--beat", type=float, help="value the run has to beat")
-    parser.add_argument("--confidence", type=float, default=0.95)
+    parser.add_argument("--confidence", type=float, default=Rule.confidence)
     parser.add_argument("--checkpoint", help="bundled name or path")
     parser.add_argument("--plot", metavar="FILE", help="write a picture of the fan")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
