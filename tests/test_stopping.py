@@ -55,10 +55,10 @@ def decide(chances, streak=0, values=(0.5, 0.6), **options):
 
 
 def test_hopeless_at_every_step_is_stopped():
-    decision, streak = decide([0.01, 0.04, 0.02])
+    decision, streak = decide([0.01, 0.02, 0.015])
     assert decision.stop
     assert streak == 1
-    assert decision.prob_better == 0.04
+    assert decision.prob_better == 0.02
     assert decision.expected_final == 0.7
     assert decision.bar == 0.8
     assert "4.0%" in decision.reason
@@ -299,9 +299,9 @@ def test_foreign_states_are_refused(model, damage):
 
 def test_ever_asks_for_the_best_value_still_to_come():
     rule = Rule(horizon=10, mode="max", beat=0.8)
-    hopeless, _ = judge(rule, [0.5, 0.6], joint(0.04, each=[0.9]), 0)
+    hopeless, _ = judge(rule, [0.5, 0.6], joint(0.02, each=[0.9]), 0)
     assert hopeless.stop
-    assert hopeless.prob_better == 0.04
+    assert hopeless.prob_better == 0.02
     assert hopeless.kind == "hopeless"
     # Many records with a small chance each are a large one together.
     fine, _ = judge(rule, [0.5, 0.6], joint(0.4, each=[0.01] * 40), 0)
