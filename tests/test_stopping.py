@@ -61,9 +61,9 @@ def test_hopeless_at_every_step_is_stopped():
     assert decision.prob_better == 0.02
     assert decision.expected_final == 0.7
     assert decision.bar == 0.8
-    assert "4.0%" in decision.reason
+    assert "2.0%" in decision.reason
     assert "0.8" in decision.reason
-    assert "stopped at confidence 0.95" in decision.reason
+    assert "stopped at confidence 0.975" in decision.reason
 
 
 def test_one_hopeful_step_is_enough_to_go_on():
