@@ -10,7 +10,7 @@ import json
 import re
 from pathlib import Path
 
-from lcpfn.eval import bench, importance, prior_score, stopping, suites
+from lcpfn.eval import bench, importance, left_out, prior_score, stopping, suites
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -53,6 +53,7 @@ TABLES = {
     "domhan": ("domhan.json", prior_score.to_markdown),
     "history": ("domhan.json", prior_score.history_to_markdown),
     "exact": ("exact.json", importance.to_markdown),
+    "left_out": ("left_out.json", left_out.to_markdown),
     "stopping": ("stopping.json", stopping.to_markdown),
     "risk": ("stopping.json", stopping.risk_to_markdown),
     "suites": ("suites.json", suites.to_markdown),
