@@ -111,8 +111,9 @@ def test_every_figure_is_measured():
     results = bench(model, quick=True)
     groups = {row["figure"] for row in results["rows"]}
     assert groups == {
-        "streaming", "batched", "prior", "training", "memory", "start", "growth",
-    }  # fmt: skip
+        *("streaming", "batched", "search", "prior", "training", "memory", "start"),
+        "growth",
+    }
     for row in results["rows"]:
         numbers = np.array([row["value"], row["reference"], row["ratio"]])
         assert np.isfinite(numbers).all(), row
