@@ -18,7 +18,8 @@ test: $(READY) lint
 frameworks: $(READY)
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet "lightning>=2.4" "transformers>=4.45" \
-	  "accelerate>=1.0" "catboost>=1.2.7" "ray[tune]>=2.40" "ax-platform>=1.2" optunahub
+	  "accelerate>=1.0" "catboost>=1.2.7" "ray[tune]>=2.40" "ax-platform>=1.2" \
+	  optunahub dill sortedcontainers statsmodels
 	$(BIN)/python -m pip install --quiet --no-deps "syne-tune>=0.15"
 	$(BIN)/python -m pytest -q -m "slow or not slow" tests/test_integrations.py \
 	  -k "lightning or transformers or catboost or optunahub"

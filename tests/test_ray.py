@@ -108,7 +108,7 @@ def test_scheduler_pauses_and_goes_on_from_checkpoints(ray, tmp_path):
                 paused.append(trial.trial_id)
             return answer
 
-    scheduler = Watched(horizon=HORIZON, bounds=(0, 1), turn=3)
+    scheduler = Watched(horizon=HORIZON, bounds=(0, 1), turn=1)
     results = search(tmp_path, scheduler=scheduler)
     assert not results.errors
     found = lengths(results)
