@@ -9,7 +9,10 @@ if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules
     from pytorch_lightning.callbacks import Callback
 else:
     try:
-        from lightning.pytorch.callbacks import Callback
+        # Two classes to a type checker that finds both packages.
+        from lightning.pytorch.callbacks import (  # type: ignore[assignment,unused-ignore]
+            Callback,
+        )
     except ModuleNotFoundError:
         from pytorch_lightning.callbacks import Callback
 
