@@ -10,7 +10,6 @@ rows share one cache of keys and values, so one pass of the network takes one mo
 record of every one.
 """
 
-import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from lcpfn.extrapolate import ROWS, bucket, pad_to
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Bounds, Metric
 from lcpfn.startup import check_process
+from lcpfn.stream import append_token
 from lcpfn.tokens import Anchor, Stats, empty_stats, observe, pool_factor
 
 if TYPE_CHECKING:
@@ -32,18 +32,6 @@ if TYPE_CHECKING:
 
 # Runs of a group: their activations stay in the cache of a CPU.
 GROUP = 64
-
-
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
-def _append(
-    config: network.ModelConfig,
-    params: Any,
-    cache: network.Cache,
-    tokens: jax.Array,
-    position: jax.Array,
-) -> tuple[jax.Array, network.Cache]:
-    states, cache = network.encode(config, params, tokens[:, None], cache, position)
-    return states[:, 0], cache
 
 
 class _Group:
@@ -95,7 +83,7 @@ class _Group:
             self._grow()
         with jax.default_device(self.model.device):
             # Rows that stand still write behind their end, where nobody looks.
-            states, self.cache = _append(
+            states, self.cache = append_token(
                 self.model.config,
                 self.model.params,
                 self.cache,

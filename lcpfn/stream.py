@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
-def _append(
+def append_token(
     config: network.ModelConfig,
     params: Any,
     cache: network.Cache,
     token: jax.Array,
     position: jax.Array,
 ) -> tuple[jax.Array, network.Cache]:
+    """State after one more token `(batch, features)` of every curve, and the cache."""
     states, cache = network.encode(config, params, token[:, None], cache, position)
     return states[:, 0], cache
 
@@ -153,7 +154,7 @@ class Stream:
                 np,
             )
             with jax.default_device(self.model.device):
-                self._state, self._cache = _append(
+                self._state, self._cache = append_token(
                     self.model.config,
                     self.model.params,
                     self._cache,
