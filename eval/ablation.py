@@ -17,7 +17,7 @@ from typing import Any
 
 import lcpfn
 from lcpfn.commands.options import read_suites
-from lcpfn.eval.cases import PERCENTS, final_value_cases
+from lcpfn.eval.cases import PERCENTS, normal_cases
 from lcpfn.eval.curveset import CurveSet
 from lcpfn.eval.final_value import measure, of_model, summarise
 from lcpfn.priors.without import GROUPS
@@ -26,20 +26,19 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS, TABLE = ROOT / "eval/results/ablation.json", ROOT / "train/ABLATION.md"
 STEPS = 400
 COMMON = [f"steps={STEPS}", f"save_every={STEPS}", "validation=64"]
-VARIANTS: dict[str, list[str]] = {
-    "as it is": [],
-    "another seed": ["--set", *COMMON, "seed=9"],
+# What is set beside that.
+VARIANTS = {
+    "as it is": "prior=broad",
+    "another seed": "seed=9",
     **{
-        f"prior without {group.replace('_', ' ')}": [
-            *("--prior", f"lcpfn.priors.without:{group}")
-        ]
-        for group in GROUPS
+        f"prior without {name.replace('_', ' ')}": f"prior=lcpfn.priors.without:{name}"
+        for name in GROUPS
     },
-    "3 layers instead of 6": ["--set", *COMMON, "model.layers=3"],
-    "4 Gaussians instead of 16": ["--set", *COMMON, "model.components=4"],
-    "no question for the best": ["--set", *COMMON, "model.best=False"],
-    "bounds always told": ["--set", *COMMON, "augment.hidden=0.0"],
-    "one length (64)": ["--set", *COMMON, "lengths=(64,)"],
+    "3 layers instead of 6": "model.layers=3",
+    "4 Gaussians instead of 16": "model.components=4",
+    "no question for the best": "model.best=False",
+    "bounds always told": "augment.hidden=0.0",
+    "one length (64)": "lengths=(64,)",
 }
 
 
@@ -48,23 +47,16 @@ def train(out: Path, name: str) -> Path:
     folder = out / name.replace(" ", "-").replace("(", "").replace(")", "")
     release = folder / "release"
     if not release.is_dir():
-        options = VARIANTS[name]
-        if "--set" not in options:
-            options = [*options, "--set", *COMMON]
-        command = [sys.executable, "-m", "lcpfn", "pretrain", "broad"]
-        subprocess.run([*command, "--out", str(folder), *options], check=True)
+        options = ["--out", str(folder), "--set", *COMMON, VARIANTS[name]]
+        command = [sys.executable, "-m", "lcpfn", "pretrain", "broad", *options]
+        subprocess.run(command, check=True)
     return release
 
 
 def score(path: Path, suites: Sequence[CurveSet], most: int) -> dict[str, Any]:
     """The final-value protocol on normal runs, all cutoffs and suites."""
     model = lcpfn.load(path)
-    cases = [
-        case
-        for suite in suites
-        for case in final_value_cases(suite.sample(most))
-        if case.stratum == "normal"
-    ]
+    cases = [case for suite in suites for case in normal_cases(suite, most)]
     found = summarise(cases, measure(cases, of_model(model)(cases)))
     return {"overall": found["overall"], "worst": found["worst_error_ratio"]}
 

@@ -74,6 +74,14 @@ def _task(run: Run) -> str:
     return f"{run.task} {run.metric}".strip()
 
 
+def normal_cases(
+    curves: CurveSet, most: int, percents: Iterable[int] = PERCENTS
+) -> list[Case]:
+    """Cases of the normal runs among at most `most`, evenly over the tasks."""
+    cases = final_value_cases(curves.sample(most), percents)
+    return [case for case in cases if case.stratum == "normal"]
+
+
 def final_value_cases(
     curves: CurveSet, percents: Iterable[int] = PERCENTS
 ) -> list[Case]:

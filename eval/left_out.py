@@ -1,6 +1,6 @@
 """Do recorded runs help on sources they are not from?
 
-    lcpfn pretrain default --start BEFORE --recorded ALL BUT ONE --out runs/ONE
+    lcpfn pretrain recorded --start BEFORE --recorded ALL BUT ONE --out runs/ONE
     python -m lcpfn.eval.left_out BEFORE runs/*/release --suite CURVES... --out FILE
 
 Each checkpoint of the second kind is named after the source (its run's folder) that it
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.eval.cases import PERCENTS, Case, final_value_cases
+from lcpfn.eval.cases import PERCENTS, Case, normal_cases
 from lcpfn.eval.curveset import CurveSet
 from lcpfn.eval.final_value import measure, of_model, summarise
 from lcpfn.extrapolate import Model
@@ -41,11 +41,7 @@ def compare(
     columns: dict[str, list[dict[str, np.ndarray]]] = {"before": [], "after": []}
     gain: dict[str, dict[str, Any]] = {}
     for suite in suites:
-        own = [
-            case
-            for case in final_value_cases(suite.sample(most))
-            if case.stratum == "normal"
-        ]
+        own = normal_cases(suite, most)
         models = {"before": before, "after": after[suite.name]}
         found = {
             name: measure(own, of_model(model)(own)) for name, model in models.items()

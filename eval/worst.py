@@ -19,7 +19,7 @@ from scipy.stats import spearmanr
 
 import lcpfn
 from lcpfn.commands.options import read_suites
-from lcpfn.eval.cases import Case, final_value_cases
+from lcpfn.eval.cases import Case, normal_cases
 from lcpfn.eval.curveset import CurveSet
 from lcpfn.eval.final_value import measure, of_model
 from lcpfn.extrapolate import Model
@@ -33,11 +33,7 @@ def scored(
     model: Model, suite: CurveSet, percent: int, most: int
 ) -> tuple[list[Case], np.ndarray, np.ndarray]:
     """Normal cases of a suite at one cutoff, their CRPS and their surprise."""
-    cases = [
-        case
-        for case in final_value_cases(suite.sample(most), (percent,))
-        if case.stratum == "normal"
-    ]
+    cases = normal_cases(suite, most, (percent,))
     columns = measure(cases, of_model(model)(cases))
     surprise = [
         model.extrapolate(

@@ -5,8 +5,8 @@ of its cutoffs. Curves longer than a context need one pass for each number of re
 per token that they went through; their cutoffs are then the ends of full tokens.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
@@ -15,7 +15,7 @@ from lcpfn.context import read_tokens
 from lcpfn.curves import Records, Run
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
-from lcpfn.surprise import WEIGHT, ask_everywhere, surprise_of
+from lcpfn.surprise import WEIGHT, ask_everywhere, in_model_space, surprise_of
 from lcpfn.tokens import Anchor, pool_factor, query_features
 
 if TYPE_CHECKING:
@@ -71,34 +71,43 @@ def foresee(
         return []
     metric = model.metric(runs[0].mode, runs[0].bounds)
     ends = [float(run.steps[-1] if horizon is None else horizon) for run in runs]
+    for run, end in zip(runs, ends, strict=True):
+        metric.check(run.values, f"run {run.name}")
+        if run.steps[-1] > end:
+            raise ValueError(
+                f"run {run.name} has a record at step {run.steps[-1]:g}, beyond the "
+                f"horizon {end:g}"
+            )
+    finite = [np.flatnonzero(np.isfinite(run.values)) for run in runs]
+    curves = [
+        (run.steps[known], metric.sign * run.values[known], end)
+        for run, known, end in zip(runs, finite, ends, strict=True)
+    ]
     parts: list[list[Foresight]] = [[] for _ in runs]
-    for records, owners in _passes(runs, ends, metric, model.config.context):
+    for records, owners in _passes(curves, model.config.context):
         for first in range(0, len(records), ROWS):
             some = slice(first, first + ROWS)
             found = _foresee(model, metric, records[some])
             for owner, part in zip(owners[some], found, strict=True):
-                finite = 1 + np.flatnonzero(np.isfinite(runs[owner].values))
-                parts[owner].append(part._replace(seen=finite[part.seen - 1]))
+                seen = 1 + finite[owner][part.seen - 1]
+                parts[owner].append(part._replace(seen=seen))
     return [_joined(found, model) for found in parts]
 
 
 def _passes(
-    runs: Sequence[Run], ends: Sequence[float], metric: Metric, context: int
-) -> Any:
-    """Yields, per number of records in a token, prefixes and whose they are."""
-    factor, left = 1, True
-    while left:
-        records, owners, left = [], [], False
-        for owner, (run, end) in enumerate(zip(runs, ends, strict=True)):
-            metric.check(run.values, f"run {run.name}")
-            if run.steps[-1] > end:
-                raise ValueError(
-                    f"run {run.name} has a record at step {run.steps[-1]:g}, beyond "
-                    f"the horizon {end:g}"
-                )
-            finite = np.isfinite(run.values)
-            steps, values = run.steps[finite], metric.sign * run.values[finite]
-            left |= len(values) > context * factor
+    curves: Sequence[tuple[np.ndarray, np.ndarray, float]], context: int
+) -> Iterator[tuple[list[Records], list[int]]]:
+    """Prefixes and whose they are, for each number of records in a token.
+
+    Args:
+        curves: steps and values of the finite records, and the horizon, of each run.
+        context: most tokens of a prefix.
+    """
+    longest = max(len(values) for _, values, _ in curves)
+    factor = 1
+    while True:
+        records, owners = [], []
+        for owner, (steps, values, end) in enumerate(curves):
             count = min(len(values), context * factor) // factor * factor
             if count and pool_factor(count, context) == factor:
                 some = slice(0, count)
@@ -110,6 +119,8 @@ def _passes(
                 )
                 owners.append(owner)
         yield records, owners
+        if longest <= context * factor:
+            return
         factor *= 2
 
 
@@ -148,7 +159,7 @@ def _foresee(
             np.nan_to_num(query).astype(np.float32),
         )
     answers = [np.asarray(x, np.float64)[:rows, :count] for x in mixture]
-    found = _in_model_space(answers, tokens.anchors, metric)
+    found = in_model_space(answers, tokens.anchors, metric)
     one_ahead = Mixture(*(x[:, :, 0] for x in found))
     surprise = _running(surprise_of(one_ahead, tokens.values))
     result = []
@@ -169,23 +180,6 @@ def _foresee(
             )
         )
     return result
-
-
-def _in_model_space(
-    answers: Sequence[np.ndarray], anchor: Anchor, metric: Metric
-) -> Mixture:
-    log_weight, mean, log_std = answers
-    level, scale = (x[..., None, None] for x in (anchor.level, anchor.scale))
-    weight = np.exp(log_weight)
-    shape = mean.shape[:-1]
-    low, high = (metric.low, metric.high) if metric.hard else (-np.inf, np.inf)
-    return Mixture(
-        weight / weight.sum(-1, keepdims=True),
-        level + scale * mean,
-        scale * np.exp(log_std),
-        np.full(shape, low),
-        np.full(shape, high),
-    )
 
 
 def _running(each: np.ndarray) -> np.ndarray:

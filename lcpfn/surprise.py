@@ -11,6 +11,7 @@ large where records came that the model all but excluded. The newest record weig
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -36,6 +37,24 @@ def ask_everywhere(
     """Answers to questions from every token; query `(batch, tokens, Q, features)`."""
     states, _ = network.encode(config, params, features)
     return network.answer(config, params, states, query)
+
+
+def in_model_space(
+    answers: Sequence[np.ndarray], anchor: Anchor, metric: Metric
+) -> Mixture:
+    """Answers from every token `(batch, tokens, Q, K)`, in model space."""
+    log_weight, mean, log_std = answers
+    level, scale = (x[..., None, None] for x in (anchor.level, anchor.scale))
+    weight = np.exp(log_weight)
+    shape = mean.shape[:-1]
+    low, high = (metric.low, metric.high) if metric.hard else (-np.inf, np.inf)
+    return Mixture(
+        weight / weight.sum(-1, keepdims=True),
+        level + scale * mean,
+        scale * np.exp(log_std),
+        np.full(shape, low),
+        np.full(shape, high),
+    )
 
 
 def surprise_of(forecast: Mixture, values: np.ndarray) -> np.ndarray:
@@ -77,27 +96,9 @@ def surprise(
             padded(tokens.features),
             jnp.asarray(np.nan_to_num(query), jnp.float32),
         )
-    log_weight, mean, log_std = (
-        np.asarray(x, np.float64)[:, :count, 0] for x in mixture
-    )
-    low, high = (
-        np.broadcast_to(x[:, None], mean.shape[:-1])
-        if metric.hard
-        else np.full(mean.shape[:-1], fallback)
-        for x, fallback in (
-            (tokens.metric.low, -np.inf),
-            (tokens.metric.high, np.inf),
-        )
-    )
-    weight = np.exp(log_weight)
-    level, scale = (x[..., None] for x in (tokens.anchors.level, tokens.anchors.scale))
-    forecast = Mixture(
-        weight / weight.sum(-1, keepdims=True),
-        level + scale * mean,
-        scale * np.exp(log_std),
-        low,
-        high,
-    )
+    answers = [np.asarray(x, np.float64)[:, :count] for x in mixture]
+    asked = in_model_space(answers, tokens.anchors, metric)
+    forecast = Mixture(*(x[:, :, 0] for x in asked))
     each = surprise_of(forecast, tokens.values)
     # Forecast k is checked by token k + 1.
     age = tokens.length[:, None] - 2 - np.arange(count)

@@ -1,6 +1,6 @@
 """A loop of one's own: Flax, plain JAX, PyTorch, scikit-learn's `partial_fit`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from lcpfn.guard import Guard
@@ -37,17 +37,8 @@ class Epochs(Guard):
             self.epoch += 1
             yield self.epoch
 
-    def report(
-        self,
-        value: Any,
-        step: Any = None,
-        *,
-        decide: bool = True,
-        protected: bool | Callable[[], bool] = False,
-    ) -> bool:
+    def report(self, value: Any, step: Any = None, **options: Any) -> bool:
         """Takes the value of this epoch; True: the loop ends."""
         step = self.epoch or None if step is None else step
-        self.should_stop = super().report(
-            value, step, decide=decide, protected=protected
-        )
+        self.should_stop = super().report(value, step, **options)
         return self.should_stop

@@ -66,14 +66,14 @@ class LCPruner(BasePruner):
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether to prune the trial now, from what it has reported so far."""
         runs = self._runs(study)
-        done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        finished = [best_of(t.intermediate_values.values(), runs.mode) for t in done]
-        curve = trial.intermediate_values
-        others = [
-            t.intermediate_values
-            for t in study.get_trials(deepcopy=False)
-            if t.number != trial.number
+        trials = study.get_trials(deepcopy=False)
+        finished = [
+            best_of(t.intermediate_values.values(), runs.mode)
+            for t in trials
+            if t.state == TrialState.COMPLETE
         ]
+        curve = trial.intermediate_values
+        others = [t.intermediate_values for t in trials if t.number != trial.number]
         return runs.judge(f"trial {trial.number}", curve, finished, others)[0]
 
     def predicted_final(
