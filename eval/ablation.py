@@ -24,7 +24,7 @@ from lcpfn.priors.without import GROUPS
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, TABLE = ROOT / "eval/results/ablation.json", ROOT / "train/ABLATION.md"
-STEPS = 400
+STEPS = 300
 COMMON = [f"steps={STEPS}", f"save_every={STEPS}", "validation=64"]
 # What is set beside that.
 VARIANTS = {
