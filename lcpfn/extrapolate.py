@@ -217,10 +217,11 @@ class Model:
             inner, outer = (Mixture(*(x[0] for x in part)) for part in (inner, outer))
             peak = peak and Mixture(*(x[0] for x in peak))
         if not widest:  # a stream has reached its horizon
-            return Forecast(steps, lost, metric, inner)
+            return Forecast(steps, lost, metric, inner, _records=records)
         final = Forecast(np.asarray(ends), lost, metric, outer)
         best = peak and Forecast(np.asarray(ends), lost, metric, peak)
-        return Forecast(steps, lost, metric, inner, final, best, paths, surprised)
+        more = (final, best, paths, surprised, records)
+        return Forecast(steps, lost, metric, inner, *more)
 
     def _ask(self, records: list[Records], metric: Metric) -> Callable[[], Mixture]:
         """Starts on some curves; see `answer` for what comes of it."""

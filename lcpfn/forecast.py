@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,7 @@ class Forecast:
     _best: "Forecast | None" = None
     _simulate: Callable[[int, int], np.ndarray] | None = None
     _surprise: Callable[[], np.ndarray] | None = None
+    _records: Sequence[Any] = ()
 
     def __repr__(self) -> str:
         if not self.steps.size:
@@ -49,6 +50,12 @@ class Forecast:
         shape = "x".join(map(str, self.steps.shape)) or "1"
         span = f"{np.nanmin(self.steps):g}..{np.nanmax(self.steps):g}"
         return f"Forecast({shape} steps {span}, mode={self.metric.mode!r})"
+
+    def _repr_html_(self) -> str:
+        """A small picture, or a table, for notebooks."""
+        from lcpfn.sketch import html_of
+
+        return html_of(self)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -76,7 +83,18 @@ class Forecast:
             if simulate is None
             else lambda n, seed: simulate(n, seed)[:, index][:, keep],
             None if surprise is None else lambda: surprise()[index],
+            self._records and (self._records[index],),
         )
+
+    @property
+    def observed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Steps and values of the finite records of one curve; empty for `final`."""
+        if np.ndim(self.diverged):
+            raise ValueError("several curves were observed; index first: forecast[i]")
+        if not self._records:
+            return np.empty(0), np.empty(0)
+        known = self._records[0]
+        return known.steps, self.metric.sign * known.values
 
     @property
     def final(self) -> "Forecast":
@@ -228,7 +246,7 @@ class Forecast:
         return self._result(values, self.worst)
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
-        """Draws the fan of this forecast; see `lcpfn.plot.fan`."""
-        from lcpfn.plot import fan
+        """Draws one curve by `lcpfn.plot.fan`, several by `lcpfn.plot.runs`."""
+        from lcpfn.plot import fan, runs
 
-        return fan(self, ax=ax, **options)
+        return (runs if np.ndim(self.diverged) else fan)(self, ax=ax, **options)

@@ -1,0 +1,200 @@
+"""Draws the figures of the documentation.
+
+    python docs/figures.py                          # what needs no recorded curves
+    python docs/figures.py --suite lcbench.npz ...  # and what does
+
+Needs the extras `plot` and `checks`; takes about a minute. Runs drawn here are small
+networks trained on scikit-learn's digits.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+
+import lcpfn
+from lcpfn import plot
+from lcpfn.commands.options import read_suites
+from lcpfn.context import read_tokens
+from lcpfn.curves import check_curves
+from lcpfn.eval import scores
+from lcpfn.eval.cases import normal_cases
+from lcpfn.eval.final_value import of_model
+from lcpfn.eval.gallery import effect_rows, montage
+from lcpfn.eval.worst import draw
+from lcpfn.files import read_runs
+
+FOLDER = Path(__file__).parent / "figures"
+EPOCHS = 60
+RATES = (0.0001, 0.0003, 0.0006, 0.001, 0.0015, 0.002, 0.004, 0.01, 0.1)
+EXAMPLE = Path(lcpfn.__file__).parent / "examples" / "digits_mlp.csv"
+EFFECTS = (
+    *("none of them", "schedule", "warm_up", "untrained", "onset", "overfit", "bump"),
+    *("explosion", "flat", "rising", "wander", "skewed", "best_so_far", "rounded"),
+)
+METRIC: dict[str, Any] = {"mode": "max", "bounds": (0, 1)}
+
+
+def digits(rate: float) -> list[float]:
+    """Validation accuracy of a network on digits, one value per epoch."""
+    x, y = load_digits(return_X_y=True)
+    x, x_valid, y, y_valid = train_test_split(
+        x / 16, y, test_size=0.5, random_state=0, stratify=y
+    )
+    network = MLPClassifier(
+        (12,), solver="sgd", learning_rate_init=rate, batch_size=16, random_state=0
+    )
+    values = []
+    for _ in range(EPOCHS):
+        network.partial_fit(x, y, classes=range(10))
+        values.append(float(network.score(x_valid, y_valid)))
+    return values
+
+
+def cutoffs(model: lcpfn.Model, curve: Sequence[float], counts: Sequence[int]) -> Any:
+    """The forecast of one run after more and more of it, and what came."""
+    figure, axes = plot.pyplot().subplots(
+        1,
+        len(counts),
+        figsize=(3.25 * len(counts), 3.2),
+        sharey=True,
+        layout="constrained",
+    )
+    steps = np.arange(1, EPOCHS + 1)
+    for ax, count in zip(axes, counts, strict=True):
+        forecast = model.extrapolate(curve[:count], EPOCHS, **METRIC)
+        plot.fan(forecast, ax=ax, title=f"after {count} epochs")
+        ax.plot(steps, curve, color=plot.BAR, ls=":", label="what came", zorder=4)
+        ax.set(ylabel="", xlabel="epoch")
+        ax.get_legend().remove()
+    axes[0].set_ylabel("accuracy")
+    axes[-1].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def decisions(model: lcpfn.Model, curve: Sequence[float], beat: float) -> Any:
+    """A run that is stopped: its fan at that time, and the decisions until then."""
+    stopper = lcpfn.EarlyStopping(EPOCHS, beat=beat, patience=2, model=model, **METRIC)
+    made: list[lcpfn.Decision] = []
+    for value in curve:
+        made.append(stopper.update(value))
+        if made[-1].stop:
+            break
+    figure, (left, right) = plot.pyplot().subplots(
+        1, 2, figsize=(12, 4), layout="constrained"
+    )
+    plot.fan(made[-1].forecast, ax=left, beat=beat, title="when it was stopped")
+    steps = np.arange(1, EPOCHS + 1)
+    left.plot(steps, curve, color=plot.BAR, ls=":", label="without stopping")
+    left.legend(frameon=False, fontsize="small")
+    plot.timeline(made, rule=stopper.rule, ax=right)
+    return figure
+
+
+def tokens(model: lcpfn.Model, curve: Sequence[float]) -> Any:
+    """One curve in two units, and what the network sees of both."""
+    one = np.array(curve[:30])
+    figure, axes = plot.pyplot().subplots(
+        2, 2, figsize=(10, 5), layout="constrained", width_ratios=(1, 1.4)
+    )
+    ways = (("accuracy", one, "max"), ("another metric", 700 - 40 * one, "min"))
+    for (left, right), (name, y, mode) in zip(axes, ways, strict=True):
+        records, _ = check_curves(y, EPOCHS, model.metric(mode, None), None, None)
+        seen = read_tokens(records, model.metric(mode, None), model.config.context)
+        left.plot(np.arange(1, 31), y, color="black", marker="o", ms=2.5)
+        left.set(ylabel=name, xlabel="step")
+        image = right.imshow(
+            seen.features[0].T, aspect="auto", cmap="cividis", vmin=-4, vmax=4
+        )
+        right.set(xlabel="token", ylabel="feature", title="what the network sees")
+        figure.colorbar(image, ax=right)
+    return figure
+
+
+def questions() -> Any:
+    """Which (cutoff, step) a batch of one curve asks about."""
+    figure, axes = plot.pyplot().subplots(
+        1, 2, figsize=(8, 3.6), sharey=True, layout="constrained"
+    )
+    size = 16
+    cutoff, step = np.mgrid[1 : size + 1, 1 : size + 1]
+    for ax, rows, title in (
+        (axes[0], cutoff == 6, "one cutoff per batch"),
+        (axes[1], cutoff > 0, "every cutoff in one pass"),
+    ):
+        seen, asked = rows & (step <= cutoff), rows & (step > cutoff)
+        for where, colour, marker, label in (
+            (seen, "black", "o", "record that the answer may use"),
+            (asked, plot.COLOUR, "s", "question about a later step"),
+        ):
+            ax.scatter(step[where], cutoff[where], s=14, c=colour, marker=marker)
+            ax.scatter([], [], s=14, c=colour, marker=marker, label=label)
+        ax.set(title=title, xlabel="step", xlim=(0, size + 1), ylim=(size + 1, 0))
+        ax.set(xticks=range(4, size + 1, 4), yticks=range(4, size + 1, 4))
+    axes[0].set_ylabel("cutoff")
+    axes[0].legend(loc="lower left", fontsize="small", framealpha=1)
+    return figure
+
+
+def many(model: lcpfn.Model, curves: Sequence[Sequence[float]]) -> Any:
+    """Runs of several learning rates after a quarter of their epochs."""
+    forecast = model.extrapolate([c[:15] for c in curves], EPOCHS, **METRIC)
+    names = [f"learning rate {rate:g}" for rate in RATES]
+    ax = plot.runs(forecast, names=names, shown=3, title="")
+    ax.set(xlabel="epoch", ylabel="accuracy")
+    return ax.figure
+
+
+def effects() -> Any:
+    """Curves of the broad prior that show one effect each."""
+    rows = {name: row for name, row in effect_rows(8).items() if name in EFFECTS}
+    return montage(rows, "Curves of the broad prior, effect by effect")
+
+
+def calibration(model: lcpfn.Model, suites: Sequence[Any]) -> Any:
+    """Final values of recorded runs among the quantiles that were forecast."""
+    found = {}
+    for suite in suites:
+        cases = normal_cases(suite, 200)
+        truth = np.array([case.truth for case in cases])
+        found[suite.name] = scores.pit(of_model(model)(cases), truth)
+    return plot.reliability(found).figure
+
+
+def main() -> None:
+    """Writes the figures."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--suite", nargs="*", default=[], help="recorded curves")
+    parser.add_argument("--only", nargs="*", help="names of figures")
+    args = parser.parse_args()
+    plot.pyplot().switch_backend("agg")
+    model = lcpfn.load()
+    curves = [digits(rate) for rate in RATES]
+    (example,) = read_runs(str(EXAMPLE), **METRIC)
+    fan = plot.fan(model.extrapolate(example.values, EPOCHS, **METRIC))
+    drawn: dict[str, Callable[[], Any]] = {
+        "fan": lambda: fan.figure,
+        "cutoffs": lambda: cutoffs(model, curves[5], (3, 6, 12, 24)),
+        "late": lambda: cutoffs(model, curves[1], (4, 8, 16)),
+        "runs": lambda: many(model, curves),
+        "timeline": lambda: decisions(model, curves[4], round(max(curves[7]), 3)),
+        "tokens": lambda: tokens(model, curves[5]),
+        "questions": questions,
+        "effects": effects,
+    }
+    if args.suite:
+        suites = read_suites(args.suite, None, None)
+        drawn["reliability"] = lambda: calibration(model, suites)
+        drawn["worst"] = lambda: draw(model, suites, percent=20, most=120)[0]
+    for name in args.only or drawn:
+        dpi = 60 if name == "worst" else 100
+        drawn[name]().savefig(FOLDER / f"{name}.png", dpi=dpi)
+
+
+if __name__ == "__main__":
+    main()
