@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test frameworks lint bench clean
+.PHONY: demo test frameworks lint bench docs clean
 
 demo: $(READY)
 	mkdir -p demo
@@ -33,6 +33,10 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Into site/; a broken link or docstring is an error.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: $(READY)
 	$(BIN)/lcpfn bench --out eval/results/bench.json
 
@@ -44,4 +48,4 @@ $(READY): pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf .venv demo build *.egg-info
+	rm -rf .venv demo site build *.egg-info

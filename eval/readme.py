@@ -1,4 +1,4 @@
-"""Writes the tables of README.md from the results files.
+"""Writes the tables of README.md and of the pages in docs from the results files.
 
     python -m lcpfn.eval.readme
 
@@ -14,6 +14,7 @@ from lcpfn.eval import bench, importance, left_out, prior_score, stopping, suite
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 RESULTS = ROOT / "eval" / "results"
 
 
@@ -48,7 +49,38 @@ def searches(results: dict) -> str:
     return "\n".join(lines)
 
 
+def by_source(results: dict) -> str:
+    """Where the final value is forecast well: error ratios by source and cutoff."""
+    lines = [
+        "| source | after 10 % | 20 % | 40 % | 80 % | 90 % intervals hold |",
+        "|---|---|---|---|---|---|",
+    ]
+    own = results["methods"][results["checkpoint"]]
+    for name, rows in {**own["suites"], "all": own["overall"]}.items():
+        parts = [rows[c] for c in ("10", "20", "40", "80")]
+        held = sum(row["covered_90"] for row in parts) / len(parts)
+        cells = " | ".join(f"{row['error_ratio']:.2f}" for row in parts)
+        lines.append(f"| {name} | {cells} | {held:.0%} |")
+    return "\n".join(lines)
+
+
+def surprises(results: dict) -> str:
+    """Whether surprise tells bad forecasts apart, from `lcpfn.eval.worst`."""
+    lines = [
+        "| source | CRPS, surprised | CRPS, the rest | rank correlation |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {row['crps_surprised']:.2f} | {row['crps_calm']:.2f} "
+        f"| {row['rank_correlation']:.2f} |"
+        for name, row in results["suites"].items()
+    ]
+    return "\n".join(lines)
+
+
 TABLES = {
+    "by_source": ("suites.json", by_source),
+    "surprise": ("surprise.json", surprises),
     "tpe": ("tpe.json", searches),
     "domhan": ("domhan.json", prior_score.to_markdown),
     "history": ("domhan.json", prior_score.history_to_markdown),
@@ -75,4 +107,5 @@ def filled(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text()))
+    for page in PAGES:
+        page.write_text(filled(page.read_text()))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 COMMANDS = (
     *("forecast", "watch", "replay", "pretrain", "finetune"),
-    *("evaluate", "bench", "info"),
+    *("evaluate", "bench", "info", "completion"),
 )
 
 
@@ -15,8 +15,10 @@ def build_parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     parser = argparse.ArgumentParser(
         prog="lcpfn",
-        description="Extrapolate learning curves.",
-        epilog="example: lcpfn forecast curve.csv --horizon 50 --mode max --bounds 0 1",
+        description="Extrapolate learning curves. For instance: "
+        "lcpfn forecast curve.csv --horizon 50 --mode max --bounds 0 1",
+        epilog="exit codes: 0 done, 1 failed (the reason is on stderr), 2 wrong usage, "
+        "130 interrupted",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
@@ -34,13 +36,18 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit code: 0 done, 1 failed, 2 wrong usage."""
+    """Entry point; returns the exit code.
+
+    0 done, 1 failed, 2 wrong usage (raised by argparse), 130 interrupted.
+    """
     args = build_parser().parse_args(argv)
     try:
         return args.run(args)
     except (ValueError, OSError, ModuleNotFoundError, RuntimeError) as error:
         print(f"lcpfn: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

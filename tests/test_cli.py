@@ -1,6 +1,7 @@
 """The command line and the files it reads, in this process and through its door."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from lcpfn import checkpoint
-from lcpfn.__main__ import main
+from lcpfn.__main__ import COMMANDS, main
 from lcpfn.files import read_runs
 
 EXAMPLE = Path(__file__).parents[1] / "lcpfn" / "examples" / "digits_mlp.csv"
@@ -185,3 +186,43 @@ def test_pretrain_on_two_hosts_of_this_machine(tmp_path):
     ]
     assert [host.wait(timeout=300) for host in hosts] == [0, 0]
     assert checkpoint.read_card(out / "release")["figures"]["devices"] == 2
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_fits_a_screen_and_shows_an_example(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as done:
+        main([command, "--help"] if command else ["--help"])
+    assert done.value.code == 0
+    shown = capsys.readouterr().out
+    assert f"lcpfn {command or 'forecast'} " in shown.split("\n\n", 1)[1]
+    assert len(shown.splitlines()) <= 40
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_knows_every_command(shell, capsys):
+    pytest.importorskip("shtab")
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    for command in COMMANDS:
+        assert command in script
+    assert "--max-surprise" in script
+
+
+def test_completion_completes_in_bash(capsys, tmp_path):
+    pytest.importorskip("shtab")
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("needs bash")
+    main(["completion", "bash"])
+    script = write(tmp_path, capsys.readouterr().out, "lcpfn.bash")
+    code = f"""source {script}; COMP_WORDS=(lcpfn replay --ma); COMP_CWORD=2
+        _shtab_lcpfn lcpfn --ma replay; echo "${{COMPREPLY[@]}}" """
+    done = subprocess.run([bash, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["--max-surprise"], done.stderr
+
+
+def test_completion_says_what_it_needs(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["completion", "bash"]) == 1
+    assert "pip install 'lcpfn-jax[completion]'" in capsys.readouterr().err

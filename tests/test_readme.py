@@ -1,22 +1,44 @@
-"""README.md: its numbers come from results files, its snippets run."""
+"""README.md and docs: their numbers come from results files, their snippets run."""
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 import lcpfn
-from lcpfn.eval.readme import README, RESULTS, TABLES, filled
+from lcpfn.__main__ import build_parser
+from lcpfn.eval.readme import PAGES, README, RESULTS, ROOT, TABLES, filled
 
-SNIPPETS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+# Frameworks that not every environment has; their examples run by `make frameworks`.
+OPTIONAL = ("ax", "catboost", "lightgbm", "lightning", "ray", "syne_tune", "torch")
+OPTIONAL += ("transformers", "xgboost")
+PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
-def test_tables_are_those_of_the_results_files():
-    text = README.read_text()
+def snippets(page):
+    """Python between fences; included files run as examples."""
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def included(page):
+    return re.findall(r'^--8<-- "(.*)"$', page.read_text(), re.MULTILINE)
+
+
+SNIPPETS = [(page, code) for page in PAGES for code in snippets(page)]
+
+
+@PAGE
+def test_tables_are_those_of_the_results_files(page):
+    text = page.read_text()
+    assert filled(text) == text, "run: python -m lcpfn.eval.readme"
+
+
+def test_every_table_is_shown():
+    text = "".join(page.read_text() for page in PAGES)
     for name in TABLES:
         assert f"<!-- results: {name} -->" in text
-    assert filled(text) == text, "run: python -m lcpfn.eval.readme"
 
 
 def test_results_are_those_of_the_bundled_weights():
@@ -24,23 +46,51 @@ def test_results_are_those_of_the_bundled_weights():
     assert results["checksum"] == lcpfn.load("domhan").card["checksum"]
 
 
-@pytest.mark.parametrize("code", SNIPPETS, ids=lambda code: code.split("\n")[0])
-def test_snippets_run(code):
+@pytest.mark.parametrize(
+    ("page", "code"),
+    SNIPPETS,
+    ids=[f"{p.stem}-{i}" for i, (p, _) in enumerate(SNIPPETS)],
+)
+def test_snippets_run(page, code, monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.chdir(tmp_path)
     accuracies = iter([0.5] * 60)
-    exec(code, {"train_one_epoch": lambda: next(accuracies)})
+    names = {"train_one_epoch": lambda: next(accuracies)} if page == README else {}
+    try:
+        exec(compile(code, page.name, "exec"), names)
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").split(".")[0] not in OPTIONAL:
+            raise
+        pytest.skip(str(missing))
+
+
+@PAGE
+def test_commands_have_the_options_that_are_shown(page):
+    for line in re.findall(r"^ {4}(lcpfn .*)$", page.read_text(), re.MULTILINE):
+        words = shlex.split(line, comments=True)[1:]
+        if ">" in words:
+            words = words[: words.index(">")]
+        if words[0].isupper():  # how commands look in general
+            continue
+        build_parser().parse_args(words)
+
+
+@PAGE
+def test_included_files_are_there_and_tried(page):
+    tried = (ROOT / "tests" / "test_examples.py").read_text()
+    for name in included(page):
+        assert (ROOT / name).is_file()
+        assert not name.startswith("examples/") or f'"{Path(name).name}' in tried
+
+
+@PAGE
+def test_pictures_are_there(page):
+    for name in re.findall(r"!\[.*?\]\((.*?)\)", page.read_text(), re.DOTALL):
+        assert (page.parent / name).is_file()
 
 
 def test_front_page_names_the_default_checkpoint():
     model = lcpfn.load()
     assert Path(model.path).name == model.name
     assert "prior" in model.card
-
-
-DOCS = sorted((README.parent / "docs").glob("*.md"))
-
-
-@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
-def test_snippets_of_the_documentation_run(page, monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    for code in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
-        exec(code, {})

@@ -10,8 +10,8 @@ EXAMPLE = "--out results/bench.json"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `lcpfn bench`."""
-    parser.add_argument("--checkpoint")
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--checkpoint", help="bundled name or path")
+    parser.add_argument("--quick", action="store_true", help="fewer repeats")
     parser.add_argument("--out", type=Path, help="results file (JSON)")
 
 

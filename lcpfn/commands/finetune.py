@@ -13,9 +13,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `lcpfn finetune`."""
     parser.add_argument("file", help="finished runs, CSV or JSON")
     add_metric(parser)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="directory of the run")
     parser.add_argument("--checkpoint", help="where to start from")
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=400, help="default: 400")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,8 +8,8 @@ EXAMPLE = "domhan"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `lcpfn info`."""
-    parser.add_argument("checkpoint", nargs="?")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("checkpoint", nargs="?", help="bundled name or path")
+    parser.add_argument("--json", action="store_true", help="print the card alone")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -35,7 +35,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--start", metavar="CHECKPOINT", help="weights to begin with: name or path"
     )
     add_hints(parser)
-    parser.add_argument("--tensorboard", action="store_true")
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="log to OUT/tensorboard"
+    )
     parser.add_argument(
         "--hosts",
         nargs=3,

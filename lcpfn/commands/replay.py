@@ -22,16 +22,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beat", type=float, help="value to beat; default: the best earlier run"
     )
-    parser.add_argument("--confidence", type=float, default=Rule.confidence)
+    parser.add_argument(
+        "--confidence",
+        type=float,
+        default=Rule.confidence,
+        help=f"stop at probability 1 - confidence; default: {Rule.confidence:g}",
+    )
     parser.add_argument(
         "--rate",
         type=float,
         help="choose the confidence so that at most this share of good runs is stopped",
     )
-    parser.add_argument("--patience", type=int, default=Rule.patience)
-    parser.add_argument("--min-steps", type=int, default=Rule.min_steps)
-    parser.add_argument("--max-surprise", type=float)
-    parser.add_argument("--min-delta", type=float)
+    parser.add_argument(
+        "--patience", type=int, default=Rule.patience, help="decisions that must agree"
+    )
+    parser.add_argument(
+        "--min-steps", type=int, default=Rule.min_steps, help="never stop before"
+    )
+    parser.add_argument(
+        "--max-surprise", type=float, help="never stop above this surprise"
+    )
+    parser.add_argument("--min-delta", type=float, help="gains count above it")
     parser.add_argument("--method", choices=METHODS, default=Rule.method)
     parser.add_argument("--checkpoint", help="bundled name or path")
     parser.add_argument("--out", type=Path, help="results file (JSON)")

@@ -22,9 +22,11 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
     Args:
         horizon: last progression of a full trial.
         min_curves: completed trials before anything is stopped.
-        metric_signatures, min_progression, max_progression, interval, check_safe: as
-            of Ax's own strategies; with `check_safe` nothing is stopped while the best
-            completed trial would have been.
+        metric_signatures: as of Ax's own strategies, like the next three.
+        min_progression: of the trial that is looked at.
+        max_progression: likewise.
+        interval: of progressions, between decisions.
+        check_safe: nothing is stopped while the best completed trial would have been.
         **rule: `bounds`, `confidence`, `patience`, `top_k`, ... of
             `lcpfn.EarlyStopping` and `lcpfn.population.Population`; `model`.
     """

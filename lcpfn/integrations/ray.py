@@ -63,7 +63,8 @@ class LCScheduler(FIFOScheduler):
     one with its results and to start from `tune.get_checkpoint()`.
 
     Args:
-        metric, mode: as of `LCStopper`; default: those of `TuneConfig`.
+        metric: as of `LCStopper`; default: that of `TuneConfig`.
+        mode: likewise.
         horizon: last step of a full trial, in units of `time_attr`.
         time_attr: name of the result that counts steps.
         n_startup: finished trials before anything is stopped.

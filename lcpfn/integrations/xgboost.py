@@ -19,7 +19,8 @@ class LCEarlyStopping(xgboost.callback.TrainingCallback):
 
     Args:
         horizon: rounds of a full run.
-        metric_name, data_name: which of the evaluations; default: the last one.
+        metric_name: which of the evaluations; default: the last one.
+        data_name: of which data; default: the last one.
         maximize: whether more is better.
         dry_run: stop nothing; log what would have been stopped.
         **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`, `model`;
