@@ -1,6 +1,15 @@
 """Ax: an early-stopping strategy in the ask-and-tell client.
 
 pip install 'lcpfn-jax[ax]'
+
+Prints, about
+
+    trial 0: 20 of 20 epochs
+    ...
+    trial 4: 3 of 20 epochs
+    trial 5: 20 of 20 epochs
+    trial 6: 6 of 20 epochs
+    trial 7: 3 of 20 epochs
 """
 
 from ax.api.client import Client

@@ -1,6 +1,16 @@
 """XGBoost, LightGBM and CatBoost, whichever are installed.
 
 pip install 'lcpfn-jax[boost]'
+
+Prints, with all three
+
+    XGBoost stopped at round 150 of 200
+    The run beats its own best, 0.147548, by 0.002 by step 200 with probability 2.1%
+    (expected final value 0.1513); stopped at confidence 0.975.
+    LightGBM stopped at round 103 of 200
+    ...
+    CatBoost stopped at round 115 of 200
+    ...
 """
 
 from importlib.util import find_spec

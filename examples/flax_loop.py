@@ -1,6 +1,12 @@
 """A loop of one's own, here Flax and Optax: stop when the digits network is done.
 
 pip install lcpfn-jax scikit-learn
+
+Prints, give or take an epoch
+
+    stopped at epoch 196 of 200
+    The run beats its own best, 0.907873, by 0.005 by step 200 with probability 2.4%
+    (expected final value 0.9081); stopped at confidence 0.975.
 """
 
 import jax

@@ -1,6 +1,12 @@
 """Keras 3: stop when the digits network will hardly beat 0.99.
 
 pip install 'lcpfn-jax[keras]' scikit-learn
+
+Prints, from other initial weights each time
+
+    stopped at epoch 2 of 60
+    The run beats 0.99 by step 60 with probability 1.9% (expected final value 0.722);
+    stopped at confidence 0.975.
 """
 
 import os

@@ -4,10 +4,12 @@
     python examples/optuna_tpe.py --trials 40
 
 The budget is the same number of trials; what is compared is how many epochs they took
-and how good the best one is. Ends with a line such as
+and how good the best one is. Prints
 
-    digits: 40 trials, 2400 epochs without, 894 with the pruner (63 % saved); best
-    accuracy 0.9778 and 0.9778
+    breast_cancer: 40 trials, 2400 epochs without, 820 with the pruner (66% saved); best
+    accuracy 0.9708 and 0.9649
+    digits: 40 trials, 2400 epochs without, 1359 with the pruner (43% saved); best
+    accuracy 0.9833 and 0.9870
 """
 
 import argparse

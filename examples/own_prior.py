@@ -20,8 +20,7 @@ from numpyro.infer import MCMC, NUTS
 
 import lcpfn
 from lcpfn.model import ModelConfig
-from lcpfn.priors import Prior, observe
-from lcpfn.priors.base import check_prior, draw
+from lcpfn.priors import Prior, check_prior, draw, observe
 from lcpfn.train.fit import fit
 from lcpfn.train.presets import PRESETS
 

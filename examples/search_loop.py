@@ -1,6 +1,11 @@
 """Freeze-thaw in a loop of one's own: 200 runs, always the most promising goes on.
 
 pip install lcpfn-jax
+
+Prints
+
+    1380 epochs instead of 6000
+    found 0.8763, the best possible is 0.8763
 """
 
 import numpy as np

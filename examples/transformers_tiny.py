@@ -1,6 +1,12 @@
 """Hugging Face Trainer: stop when the evaluation loss will hardly improve.
 
 pip install 'lcpfn-jax[transformers]'
+
+Prints, behind the trainer's own log
+
+    stopped at epoch 26 of 40
+    The run beats its own best, 0.314404, by 0.01 by step 1520 with probability 2.3%
+    (expected final value 0.3255); stopped at confidence 0.975.
 """
 
 import tempfile

@@ -13,6 +13,8 @@ FOLDER = Path(__file__).parents[1] / "examples"
 # Script, what it needs, what it prints.
 EXAMPLES = [
     ("search_loop.py", (), "epochs instead of 6000"),
+    ("own_prior.py", (), "NUTS "),
+    ("finetune_history.py", ("sklearn",), "20 runs, 4 of them held out"),
     ("sklearn_partial_fit.py", ("sklearn",), "stopped at epoch"),
     ("flax_loop.py", ("sklearn",), "stopped at epoch"),
     ("keras_digits.py", ("keras", "sklearn"), "stopped at epoch"),
