@@ -48,7 +48,7 @@ def exact(curves):
     """Posterior samples of the noiseless value at the horizon `(samples, curves)`."""
 
     def ends(y):
-        mcmc = MCMC(NUTS(model), num_warmup=300, num_samples=1000, progress_bar=False)
+        mcmc = MCMC(NUTS(model), num_warmup=200, num_samples=500, progress_bar=False)
         observed = jnp.where(PRIOR.steps <= SEEN, y, jnp.nan)
         mcmc.run(jax.random.key(1), PRIOR.steps, observed)
         return mcmc.get_samples()["curve"][:, -1]

@@ -6,10 +6,11 @@ import shlex
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lcpfn
-from lcpfn.__main__ import build_parser
+from lcpfn.__main__ import build_parser, main
 from lcpfn.eval.readme import PAGES, README, RESULTS, ROOT, TABLES, filled
 
 # Frameworks that not every environment has; their examples run by `make frameworks`.
@@ -89,6 +90,22 @@ def test_included_files_are_there_and_tried(page):
 def test_pictures_are_there(page):
     for name in re.findall(r"!\[.*?\]\((.*?)\)", page.read_text(), re.DOTALL):
         assert (page.parent / name).is_file()
+
+
+def test_the_first_forecast_is_the_one_shown(tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs" / "index.md").read_text()
+    (text,) = re.findall(r"^    printf '(.*)' > curve.csv$", page, re.MULTILINE)
+    (command,) = re.findall(r"^    lcpfn (forecast curve.*)$", page, re.MULTILINE)
+    (shown,) = re.findall(r"``` \{ \.text \}\n(.*?)```", page, re.DOTALL)
+    monkeypatch.setenv("LCPFN_CACHE", "")
+    monkeypatch.chdir(tmp_path)
+    Path("curve.csv").write_text(text.replace("\\n", "\n"))
+    assert main(shlex.split(command)) == 0
+    printed, number = capsys.readouterr().out, r"\d+\.\d+"
+    said, expected = (re.sub(number, "#", x).split() for x in (printed, shown))
+    assert said == expected
+    values = [[float(x) for x in re.findall(number, y)] for y in (printed, shown)]
+    np.testing.assert_allclose(*values, rtol=0.02)
 
 
 def test_front_page_names_the_default_checkpoint():
