@@ -23,6 +23,7 @@ frameworks: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps "syne-tune>=0.15"
 	$(BIN)/python -m pytest -q -m "slow or not slow" tests/test_integrations.py \
 	  -k "lightning or transformers or catboost or optunahub"
+	$(BIN)/python -m pytest -q tests/test_readme.py -k integrations
 	$(BIN)/python -m pytest -q -m slow tests/test_ray.py tests/test_ax.py \
 	  tests/test_syne_tune.py
 	$(BIN)/python -m pytest -q -m slow tests/test_examples.py \

@@ -4,7 +4,13 @@
     python examples/finetune_history.py
 
 A quarter of the default number of steps, to be quick. The two log-densities are those
-of runs that were held out, in nats per record; higher is better.
+of runs that were held out, in nats per record; higher is better. Prints
+
+    20 runs, 4 of them held out
+    before 3.12, after 3.18
+    default: run 0 ends between 0.453 and 0.991
+    tuned: run 0 ends between 0.539 and 0.989
+    run 0 ended at 0.940
 """
 
 import json

@@ -4,10 +4,17 @@
     python examples/own_prior.py
 
 Prints the mean log-density of the value at the horizon after 10 of 50 records, of 16
-fresh curves. What more training would gain is the distance to NUTS.
+fresh curves; the oracle knows the noiseless curve. What more training would gain is the
+distance to NUTS.
+
+    accepted candidates: 100%
+    network 1.88
+    NUTS    2.46
+    oracle  2.59
 """
 
 import tempfile
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +32,8 @@ from lcpfn.train.fit import fit
 from lcpfn.train.presets import PRESETS
 
 NOISE, SEEN, CURVES = 0.02, 10, 16
+# NumPyro's, of no consequence here.
+warnings.filterwarnings("ignore", message="Some donated buffers")
 
 
 def model(steps, observed=None):
