@@ -5,7 +5,7 @@
 
 Prints the mean log-density of the value at the horizon after 10 of 50 records, of 16
 fresh curves; the oracle knows the noiseless curve. What more training would gain is the
-distance to NUTS.
+distance to NUTS. About
 
     accepted candidates: 100%
     network 1.88

@@ -1,5 +1,6 @@
 """Every example runs as its user would run it, and ends early."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -43,6 +44,12 @@ def test_example(command, needs, says, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert says in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("command", "needs", "says"), EXAMPLES)
+def test_example_states_what_it_prints(command, needs, says):
+    stated = ast.get_docstring(ast.parse((FOLDER / command.split()[0]).read_text()))
+    assert says in stated
 
 
 def test_every_script_is_tried():

@@ -1,6 +1,8 @@
 """Pictures: what they draw, and what a notebook shows."""
 
+import importlib.util
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,3 +153,21 @@ def test_flat_and_huge_curves_are_drawn(model):
         html = model.extrapolate(curve, 9, mode="min")._repr_html_()
         assert "nan" not in html
         ET.fromstring(html)
+
+
+def test_the_figures_of_the_documentation_can_be_drawn(model):
+    pytest.importorskip("sklearn")
+    path = Path(__file__).parents[1] / "docs" / "figures.py"
+    spec = importlib.util.spec_from_file_location("figures", path)
+    figures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(figures)
+    curve = [0.9 - 0.6 / epoch for epoch in range(1, figures.EPOCHS + 1)]
+    curves = [curve] * len(figures.RATES)
+    for figure, count in (
+        (figures.cutoffs(model, curve, (3, 6)), 2),
+        (figures.decisions(model, curve, 0.95), 2),
+        (figures.tokens(model, curve), 6),  # with colour bars
+        (figures.questions(), 2),
+        (figures.many(model, curves), 1),
+    ):
+        assert len(figure.axes) == count
