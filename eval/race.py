@@ -10,6 +10,10 @@ orders:
 A policy that does not get there is given until `LATEST` budgets, and counted as getting
 there then. A winner is lost in an order if the best of the runs that were begun within
 the budget, was stopped before it was better than all others begun.
+
+Beside that, without a budget: the records a policy trains on the first `FULL` runs of
+an order and the regret among these, a point of the front between cost and loss (Egele
+et al. 2024).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -150,7 +154,9 @@ def measure(
         By policy: "speed_up" over the policy "no stop", "reached" (whether within the
         time given), "lost", "top_lost", "begun", "regret" after 1/4, 1/2 and 1 budget,
         "improvement" at the end of the budget (share of the way from the average run's
-        best to the best of all), and "curve", the regret at 60 points of the time.
+        best to the best of all), "curve", the regret at 60 points of the time, and of
+        the first `FULL` runs alone "epochs", the share of their records trained, and
+        "missed", the regret towards the best of them.
     """
     rng = np.random.default_rng(seed)
     shuffled = [rng.permutation(len(pool.runs)) for _ in range(orders)]
@@ -169,6 +175,10 @@ def measure(
     lacking = np.minimum((bests - pool.best) / pool.reach, MOST)
     average = float(np.mean(np.where(np.isfinite(lacking), lacking, MOST))) or 1.0
     needs = {name: _first(curve, goal) for name, curve in mean.items()}
+    alone = {
+        name: np.mean([on_the_first(pool, policy, o) for o in shuffled], axis=0)
+        for name, policy in policies.items()
+    }
     return {
         name: {
             "speed_up": float(shares[needs["no stop"]] / shares[needs[name]]),
@@ -182,9 +192,33 @@ def measure(
             },
             "improvement": 1 - float(mean[name][at_budget]) / average,
             "curve": np.round(mean[name][:: GRID // 60], 5).tolist(),
+            "epochs": float(alone[name][0]),
+            "missed": float(alone[name][1]),
         }
         for name, found in traces.items()
     }
+
+
+def on_the_first(pool: Pool, policy: Policy, order: np.ndarray) -> tuple[float, float]:
+    """Share of the records of the first `FULL` runs trained, and regret among them."""
+    some = order[:FULL]
+    until: dict[int, int] = {}
+    for run, records in policy(pool, some):
+        until[run] = records
+    total = sum(len(pool.runs[run].losses) for run in some)
+    best = min(float(pool.runs[run].own[n - 1]) for run, n in until.items())
+    regret = (best - min(pool.runs[run].best for run in some)) / pool.reach
+    regret = min(regret, MOST) if np.isfinite(regret) else MOST
+    return sum(until.values()) / total, regret
+
+
+def on_the_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Those of which no other is as good in both numbers and better in one."""
+    return [
+        name
+        for name, (x, y) in points.items()
+        if not any(a <= x and b <= y and (a < x or b < y) for a, b in points.values())
+    ]
 
 
 def _first(curve: np.ndarray, goal: float) -> int:
@@ -206,6 +240,8 @@ def summarise(pools: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any
             "top_lost": float(np.mean([p[name]["top_lost"] for p in pools])),
             "regret": float(np.mean([p[name]["regret"]["1.0"] for p in pools])),
             "improvement": float(np.mean([p[name]["improvement"] for p in pools])),
+            "epochs": float(np.mean([p[name]["epochs"] for p in pools])),
+            "missed": float(np.mean([p[name]["missed"] for p in pools])),
             "pools": len(pools),
         }
         for name in names

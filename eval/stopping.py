@@ -9,7 +9,16 @@ from tqdm import tqdm
 
 from lcpfn.eval import policies
 from lcpfn.eval.curveset import CurveSet
-from lcpfn.eval.race import GRID, LATEST, Policy, Pool, groups, measure, summarise
+from lcpfn.eval.race import (
+    GRID,
+    LATEST,
+    Policy,
+    Pool,
+    groups,
+    measure,
+    on_the_front,
+    summarise,
+)
 from lcpfn.eval.risk import promised_and_measured
 from lcpfn.extrapolate import Model
 from lcpfn.hindsight import replay
@@ -72,7 +81,7 @@ def evaluate_stopping(
     model: Model,
     suites: Sequence[CurveSet],
     rules: dict[str, Rule] | None = None,
-    orders: int = 20,
+    orders: int = 40,
     most: int = 150,
 ) -> dict[str, Any]:
     """Every rule and baseline on every pool; see `lcpfn.eval.race`.
@@ -127,7 +136,10 @@ def evaluate_stopping(
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
-    kept = ("speed_up", "reached", "lost", "top_lost", "begun", "improvement")
+    kept = (
+        *("speed_up", "reached", "lost", "top_lost", "begun", "improvement"),
+        *("epochs", "missed"),
+    )
     return {key: round(row[key], 4) for key in kept} | {
         "regret": round(row["regret"]["1.0"], 5)
     }
@@ -170,15 +182,36 @@ def risk_to_markdown(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def front_to_markdown(results: dict[str, Any]) -> str:
+    """Records trained on the first 20 runs and regret among them, cheapest first."""
+    points = {
+        name: (row["epochs"], row["missed"])
+        for name, row in results["overall"].items()
+        if name != "oracle"
+    }
+    front = on_the_front(points)
+    lines = [
+        "| policy | records trained | regret | on the front |",
+        "|---|---|---|---|",
+    ]
+    for name, (epochs, missed) in sorted(points.items(), key=lambda item: item[1]):
+        on_it = "yes" if name in front else ""
+        lines.append(f"| {name} | {epochs:.1%} | {missed:.3f} | {on_it} |")
+    return "\n".join(lines)
+
+
 def draw(results: dict[str, Any], names: Sequence[str]) -> "Figure":
-    """Regret against records trained, means over pools, for some policies."""
+    """Regret against records trained, and what the first 20 runs cost and lose."""
     from lcpfn.plot import pyplot
 
-    figure, ax = pyplot().subplots(figsize=(7, 4), layout="constrained")
+    figure, (ax, right) = pyplot().subplots(
+        1, 2, figsize=(11, 4.2), layout="constrained"
+    )
     for name in names:
         mean = np.array(results["curves"][name])
         share = LATEST * (1 + np.arange(len(mean)) * (GRID // 60)) / GRID
-        ax.plot(share, mean, label=name, lw=2 if name.startswith("ever") else 1)
+        ours = name.startswith(("ever", "population"))
+        ax.plot(share, mean, label=name, lw=2 if ours else 1)
     ax.axvline(1.0, color="0.8", lw=0.8)
     ax.set(
         xlabel="records trained, in budgets of 20 full runs",
@@ -187,4 +220,20 @@ def draw(results: dict[str, Any], names: Sequence[str]) -> "Figure":
         xlim=(0, 1.5),
     )
     ax.legend(fontsize=8)
+    rows = {n: r for n, r in results["overall"].items() if n != "oracle"}
+    points = {name: (row["epochs"], row["missed"]) for name, row in rows.items()}
+    front = sorted(points[name] for name in on_the_front(points))
+    right.plot(*zip(*front, strict=True), color="0.7", lw=1, zorder=0)
+    for name, (x, y) in points.items():
+        ours = name.startswith(("ever", "population"))
+        right.scatter(x, y, s=14, color="#0072b2" if ours else "0.35")
+        if name in names or (x, y) in front:
+            right.annotate(name, (x, y), (3, 3), textcoords="offset points", fontsize=7)
+    right.set(
+        xlabel="records trained of the first 20 runs",
+        ylabel="regret among them",
+        xlim=(0, 1.05),
+        ylim=(-0.02, None),
+    )
+    right.set_yscale("symlog", linthresh=0.05)
     return figure

@@ -17,90 +17,17 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from lcpfn import model as network
-from lcpfn.context import model_metric, select
+from lcpfn.context import model_metric
 from lcpfn.curves import Records, check_horizon
 from lcpfn.extrapolate import ROWS, bucket, pad_to
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Bounds, Metric
+from lcpfn.shared_cache import GROUP, SharedCache
 from lcpfn.startup import check_process
-from lcpfn.stream import append_token
-from lcpfn.tokens import Anchor, Stats, empty_stats, observe, pool_factor
+from lcpfn.tokens import Anchor, pool_factor
 
 if TYPE_CHECKING:
     from lcpfn.extrapolate import Model
-
-# Runs of a group: their activations stay in the cache of a CPU.
-GROUP = 64
-
-
-class _Group:
-    """Rows that share a cache; grows from 16 tokens to a full context."""
-
-    def __init__(self, model: "Model") -> None:
-        self.model = model
-        self.stats: Stats = empty_stats(GROUP, np, np.float64)
-        self.anchor = Anchor(*np.zeros((4, GROUP)))
-        self.position = np.zeros(GROUP, np.int32)
-        self.state = np.zeros((GROUP, model.config.width), np.float32)
-        self.size = 16
-        with jax.default_device(model.device):
-            self.cache = network.empty_cache(model.config, GROUP, self.size)
-
-    def forget(self, row: int) -> None:
-        """Starts a row anew; what its cache holds is behind its position."""
-        for part in self.stats:
-            part[row] = 0
-        self.position[row] = 0
-
-    def append(
-        self,
-        rows: np.ndarray,
-        metric: Any,
-        blocks: np.ndarray,
-        start: np.ndarray,
-        full: np.ndarray,
-    ) -> None:
-        """One token of some rows.
-
-        Args:
-            rows: which ones `(n,)`.
-            metric: horizon and bounds of the group `(GROUP,)`.
-            blocks: step, mean and number of the records of each token `(3, n)`.
-            start: step of the first record of each curve `(n,)`.
-            full: whether the token is complete; else it will be replaced `(n,)`.
-        """
-        live, complete = np.zeros((2, GROUP), bool)
-        live[rows], complete[rows] = True, full
-        wide, first = np.zeros((3, GROUP)), np.zeros(GROUP)
-        wide[:, rows], first[rows] = blocks, start
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            stats, anchor, tokens = observe(
-                self.stats, metric, wide[0], wide[1], wide[2], first, np
-            )
-        tokens = np.where(live[:, None], tokens, 0).astype(np.float32)
-        while self.position[rows].max() >= self.size:
-            self._grow()
-        with jax.default_device(self.model.device):
-            # Rows that stand still write behind their end, where nobody looks.
-            states, self.cache = append_token(
-                self.model.config,
-                self.model.params,
-                self.cache,
-                tokens,
-                np.minimum(self.position, self.size - 1),
-            )
-        self.state = np.where(live[:, None], np.asarray(states), self.state)
-        self.anchor = select(live, anchor, self.anchor)
-        self.stats = select(complete, stats, self.stats)
-        self.position = self.position + complete
-
-    def _grow(self) -> None:
-        more = min(2 * self.size, self.model.config.context) - self.size
-        self.cache = jax.tree.map(
-            lambda x: jax.numpy.pad(x, [(0, 0), (0, more), (0, 0), (0, 0)]), self.cache
-        )
-        self.size += more
 
 
 class _Run:
@@ -153,7 +80,7 @@ class RunPool:
         self.metric = Metric(mode, bounds)
         self._model = model
         self._runs: dict[Any, _Run] = {}
-        self._groups: list[_Group] = []
+        self._groups: list[SharedCache] = []
         self._free: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
@@ -239,12 +166,12 @@ class RunPool:
     def _add(self, name: Any) -> _Run:
         if not self._free:
             number = len(self._groups)
-            self._groups.append(_Group(self.model))
+            self._groups.append(SharedCache(self.model))
             self._free = [(number, row) for row in reversed(range(GROUP))]
         run = self._runs[name] = _Run(*self._free.pop())
         return run
 
-    def _encode(self, group: _Group, waiting: list[tuple[_Run, list]]) -> None:
+    def _encode(self, group: SharedCache, waiting: list[tuple[_Run, list]]) -> None:
         context = model_metric(self.metric, [self.horizon] * GROUP)
         while waiting:
             rows = np.array([run.row for run, _ in waiting])

@@ -120,6 +120,28 @@ def test_a_race_ranks_what_is_known_to_be_better():
     assert table["wrong"]["slower"] == 2
 
 
+def test_the_first_runs_alone_give_a_cost_and_a_loss():
+    pool = a_pool(ENDS)
+    order = np.arange(40)
+    assert race.on_the_first(pool, policies.no_stop(), order) == (1.0, 0.0)
+    cost, regret = race.on_the_first(pool, policies.by_rule(RULE), order)
+    assert 0.2 < cost < 0.6
+    assert regret == 0
+    cost, regret = race.on_the_first(
+        pool, policies.one_by_one(lambda past, bar: 2), order
+    )
+    assert cost == pytest.approx(0.2)
+    # After two records of ten the best line has gone a ninth of its way.
+    ends = ENDS[:20]
+    reached = 1 - (1 - ends.min()) / 9
+    assert regret == pytest.approx((reached - ends.min()) / pool.reach)
+
+
+def test_the_front_is_what_nothing_else_beats():
+    points = {"a": (0.1, 1.0), "b": (0.5, 0.2), "c": (0.5, 0.3), "d": (1.0, 0.2)}
+    assert race.on_the_front(points) == ["a", "b"]
+
+
 def test_regret_falls_record_by_record():
     pool = a_pool([0.6, 0.2])
     trace = race.race(pool, policies.no_stop(), np.array([0, 1]))
