@@ -14,7 +14,7 @@ from lcpfn.eval import bench, importance, left_out, prior_score, stopping, suite
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
+TEXTS = (README, *sorted((ROOT / "docs").glob("*.md")))
 RESULTS = ROOT / "eval" / "results"
 
 
@@ -107,5 +107,5 @@ def filled(text: str) -> str:
 
 
 if __name__ == "__main__":
-    for page in PAGES:
+    for page in TEXTS:
         page.write_text(filled(page.read_text()))

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 COMMANDS = (
     *("forecast", "watch", "replay", "pretrain", "finetune"),
-    *("evaluate", "bench", "info", "completion"),
+    *("evaluate", "bench", "info"),
+    "completion",
 )
 
 

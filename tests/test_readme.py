@@ -11,12 +11,12 @@ import pytest
 
 import lcpfn
 from lcpfn.__main__ import build_parser, main
-from lcpfn.eval.readme import PAGES, README, RESULTS, ROOT, TABLES, filled
+from lcpfn.eval.readme import TEXTS, README, RESULTS, ROOT, TABLES, filled
 
 # Frameworks that not every environment has; their examples run by `make frameworks`.
 OPTIONAL = ("ax", "catboost", "lightgbm", "lightning", "ray", "syne_tune", "torch")
 OPTIONAL += ("transformers", "xgboost")
-PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+PAGE = pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
 
 
 def snippets(page):
@@ -28,7 +28,7 @@ def included(page):
     return re.findall(r'^--8<-- "(.*)"$', page.read_text(), re.MULTILINE)
 
 
-SNIPPETS = [(page, code) for page in PAGES for code in snippets(page)]
+SNIPPETS = [(page, code) for page in TEXTS for code in snippets(page)]
 
 
 @PAGE
@@ -38,7 +38,7 @@ def test_tables_are_those_of_the_results_files(page):
 
 
 def test_every_table_is_shown():
-    text = "".join(page.read_text() for page in PAGES)
+    text = "".join(page.read_text() for page in TEXTS)
     for name in TABLES:
         assert f"<!-- results: {name} -->" in text
 

@@ -10,7 +10,7 @@ EXAMPLE = "domhan --curves 4096 --out results/domhan.json"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `lcpfn evaluate`."""
-    parser.add_argument("checkpoint", nargs="?", help="bundled name or path")
+    parser.add_argument("checkpoint", nargs="?")
     parser.add_argument(
         "--suite", nargs="+", help="recorded curves, see lcpfn.eval.readers"
     )

@@ -22,12 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_metric(parser)
     parser.add_argument("--beat", type=float, help="value the run has to beat")
-    parser.add_argument(
-        "--confidence",
-        type=float,
-        default=Rule.confidence,
-        help=f"stop at probability 1 - confidence; default: {Rule.confidence:g}",
-    )
+    parser.add_argument("--confidence", type=float, default=Rule.confidence)
     parser.add_argument("--checkpoint", help="bundled name or path")
     parser.add_argument("--plot", metavar="FILE", help="write a picture of the fan")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
