@@ -11,7 +11,7 @@ import pytest
 
 import lcpfn
 from lcpfn.__main__ import build_parser, main
-from lcpfn.eval.readme import TEXTS, README, RESULTS, ROOT, TABLES, filled
+from lcpfn.eval.readme import README, RESULTS, ROOT, TABLES, TEXTS, filled
 
 # Frameworks that not every environment has; their examples run by `make frameworks`.
 OPTIONAL = ("ax", "catboost", "lightgbm", "lightning", "ray", "syne_tune", "torch")
