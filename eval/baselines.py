@@ -116,30 +116,49 @@ CURVES = {
 
 
 def least_squares_fit(
-    curve: Curve, t: np.ndarray, y: np.ndarray, target: float
-) -> tuple[float, float]:
-    """Prediction and its standard error at `target`, in the units of y."""
+    curve: Curve, t: np.ndarray, y: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions and their standard errors at `target` `(s,)`, in the units of y."""
     rng = np.random.default_rng(len(y))
     count = len(curve.starts)
 
     def residuals(p: np.ndarray) -> np.ndarray:
         return np.clip(curve.value(t, p) - y, -1e6, 1e6)
 
-    fits = [
-        least_squares(residuals, start, method="lm", max_nfev=200)
-        for start in curve.starts + 0.5 * rng.normal(size=(STARTS, count))
-    ]
-    best = min(fits, key=lambda fit: fit.cost)
-    at = np.array([target])
-    shift = 1e-5 * np.maximum(np.abs(best.x), 1e-3)
-    slope = [
-        (curve.value(at, best.x + d) - curve.value(at, best.x - d))[0] / (2 * d.max())
-        for d in np.diag(shift)
-    ]
+    with np.errstate(over="ignore"):  # starts that lead nowhere
+        fits = [
+            least_squares(residuals, start, method="lm", max_nfev=200)
+            for start in curve.starts + 0.5 * rng.normal(size=(STARTS, count))
+        ]
+        best = min(fits, key=lambda fit: fit.cost)
+        shift = 1e-5 * np.maximum(np.abs(best.x), 1e-3)
+        slope = np.stack(
+            [
+                (curve.value(target, best.x + d) - curve.value(target, best.x - d))
+                / (2 * d.max())
+                for d in np.diag(shift)
+            ],
+            axis=1,
+        )
+        mean = curve.value(target, best.x)
     variance = 2 * best.cost / max(len(y) - count, 1)
     spread = np.linalg.pinv(best.jac.T @ best.jac, rcond=1e-10)
-    leverage = float(np.clip(slope @ spread @ slope, 0, 1e6))
-    return float(curve.value(at, best.x)[0]), float(np.sqrt(variance * (1 + leverage)))
+    leverage = np.clip(((slope @ spread) * slope).sum(1), 0, 1e6)
+    return mean, np.sqrt(variance * (1 + leverage))
+
+
+def fit_case(curve: Curve, case: Case, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least squares on the records shown: means and spreads at steps `at` `(s,)`."""
+    steps, values, reach = shown(case)
+    if len(values) <= len(curve.starts):
+        return np.full(len(at), values[-1]), np.full(len(at), reach)
+    # Steps count from 1 in units of their gap; values from 0 to 1.
+    gap = (steps[-1] - steps[0]) / (len(steps) - 1)
+    t, target = (1 + (x - steps[0]) / gap for x in (steps, at))
+    low = values.min()
+    mean, std = least_squares_fit(curve, t, (values - low) / reach, target)
+    mean = low + reach * np.clip(mean, -1e3, 1e3)
+    return mean, np.maximum(reach * std, 1e-6 * case.scale)
 
 
 def fitted(name: str, progress: bool = True) -> Method:
@@ -147,21 +166,11 @@ def fitted(name: str, progress: bool = True) -> Method:
     curve = CURVES[name]
 
     def predict(cases: Sequence[Case]) -> Mixture:
-        rows = []
-        for case in tqdm(cases, desc=name, disable=None if progress else True):
-            steps, values, reach = shown(case)
-            if len(values) <= len(curve.starts):
-                rows.append((values[-1], reach))
-                continue
-            # Steps count from 1 in units of their gap; values from 0 to 1.
-            gap = (steps[-1] - steps[0]) / (len(steps) - 1)
-            t, target = (1 + (x - steps[0]) / gap for x in (steps, case.horizon))
-            low = values.min()
-            mean, std = least_squares_fit(curve, t, (values - low) / reach, target)
-            rows.append((low + reach * np.clip(mean, -1e3, 1e3), reach * std))
-        means, stds = (np.array(column)[:, None] for column in zip(*rows, strict=True))
-        floor = 1e-6 * np.array([[case.scale] for case in cases])
-        return gaussians(cases, means, np.maximum(stds, floor))
+        rows = [
+            fit_case(curve, case, np.array([case.horizon]))
+            for case in tqdm(cases, desc=name, disable=None if progress else True)
+        ]
+        return gaussians(cases, *(np.stack(x) for x in zip(*rows, strict=True)))
 
     return predict
 
