@@ -51,7 +51,7 @@ def best_so_far(case: Case) -> float:
 
 
 def with_errors(point: Callable[[Case], float], history: Sequence[Case]) -> Method:
-    """A point forecast with the errors it made on `history`, per share shown.
+    """A point forecast with the errors it made on `history`, at the nearest share shown.
 
     Errors count from good to bad, so that both directions of a metric share them.
     """
@@ -65,7 +65,8 @@ def with_errors(point: Callable[[Case], float], history: Sequence[Case]) -> Meth
     def predict(cases: Sequence[Case]) -> Mixture:
         rows = []
         for case in cases:
-            off, reach = known[case.percent], shown(case)[2]
+            nearest = min(known, key=lambda percent: abs(percent - case.percent))
+            off, reach = known[nearest], shown(case)[2]
             mean = point(case) + Metric(case.mode).sign * reach * off
             # Each error stands for the gap to its neighbours.
             std = reach * np.maximum(np.gradient(off), 1e-4)
@@ -176,7 +177,7 @@ def fitted(name: str, progress: bool = True) -> Method:
 
 
 def across_tasks(cases: Sequence[Case], point: Callable[[Case], float]) -> Method:
-    """`with_errors`, each suite with the errors made in all other suites."""
+    """`with_errors`, each suite with the errors made in all others, if there are any."""
 
     def predict(asked: Sequence[Case]) -> Mixture:
         parts: list = [None] * len(asked)

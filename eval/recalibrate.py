@@ -157,6 +157,8 @@ def _summary(
             key: float(np.mean([cell[key] for cell in cells.values()]))
             for key in next(iter(cells.values()))
         }
+        errors = np.array([cell["gain_se"] for cell in cells.values()])
+        mean["gain_se"] = float(np.sqrt((errors**2).sum()) / len(errors))
         results[name] = cells | {"all": mean}
     return results
 

@@ -50,7 +50,12 @@ def read_suites(
 def report(results: dict, table: str, out: Path | None) -> None:
     """Prints a table, and writes what it is made of."""
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(results, indent=1) + "\n")
-        print(f"wrote {out}", file=sys.stderr)
+        write(out, json.dumps(results, indent=1) + "\n")
     print(table)
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a file, and its folder if need be, and says so."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    print(f"wrote {path}", file=sys.stderr)
