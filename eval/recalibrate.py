@@ -29,12 +29,13 @@ FACTORS = np.round(np.exp(np.linspace(np.log(0.3), np.log(2.0), 25)), 3)
 EDGE = 1e-4
 
 
-def stretched(forecast: Mixture, factor: float | np.ndarray) -> Mixture:
+def stretched(
+    forecast: Mixture, factor: float | np.ndarray, center: np.ndarray
+) -> Mixture:
     """The forecast, stretched about its median by one factor or one each `(n, 1)`.
 
-    Bounds stay where they are.
+    Bounds stay where they are; `center` is the median `(n,)`.
     """
-    center = np.clip(forecast.quantile(np.array(0.5)), forecast.low, forecast.high)
     mean = center[:, None] + factor * (forecast.mean - center[:, None])
     return forecast._replace(mean=mean, std=factor * forecast.std)
 
@@ -124,7 +125,10 @@ def study(
     unit = np.array([last[g] or 1.0 for g in groups])
     columns = {"as it is": score(cases, forecast)}
     pit = columns["as it is"]["pit"]
-    tried = np.stack([log_density(cases, stretched(forecast, s)) for s in FACTORS])
+    center = forecast.quantile(np.array(0.5))
+    tried = np.stack(
+        [log_density(cases, stretched(forecast, s, center)) for s in FACTORS]
+    )
     factors: dict[str, dict[str, list[float]]] = {}
     for by in ("source", "task"):
         factor, levels = np.ones(len(cases)), np.ones((2, len(cases)))
@@ -132,7 +136,7 @@ def study(
             weight = each[held_in]
             factor[held_out] = FACTORS[np.argmax(tried[:, held_in] @ weight)]
             levels[:, held_out] = np.array(beta_fit(pit[held_in], weight))[:, None]
-        wide = stretched(forecast, factor[:, None])
+        wide = stretched(forecast, factor[:, None], center)
         columns[f"spread, left-out {by}"] = score(cases, wide)
         columns[f"levels, left-out {by}"] = score(cases, forecast, levels)
         for cutoff in sorted({case.percent for case in cases}):

@@ -93,7 +93,8 @@ def _sections(results: Mapping[str, Any]) -> dict[str, str]:
         )
     sections["Score against compute"] = (
         "CPU time, all cores together, of forecasts of the final value, many cases in "
-        "one call; a checkpoint has been compiled before.\n\n" + tables.compute(results)
+        "one call; that of a checkpoint includes its compilation.\n\n"
+        + tables.compute(results)
     )
     sections["Would a corrected spread be better?"] = (
         f"Corrections of `{first}` fitted on held-in tasks, cutoff by cutoff, applied "
