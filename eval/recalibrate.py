@@ -132,7 +132,10 @@ def study(
     factors: dict[str, dict[str, list[float]]] = {}
     for by in ("source", "task"):
         factor, levels = np.ones(len(cases)), np.ones((2, len(cases)))
-        for held_in, held_out in splits(cases, by):
+        parts = list(splits(cases, by))
+        if not parts:  # one source: nothing to leave out
+            continue
+        for held_in, held_out in parts:
             weight = each[held_in]
             factor[held_out] = FACTORS[np.argmax(tried[:, held_in] @ weight)]
             levels[:, held_out] = np.array(beta_fit(pit[held_in], weight))[:, None]

@@ -12,6 +12,8 @@ from typing import Any
 from lcpfn.eval import suite_tables as tables
 from lcpfn.eval.suites import to_markdown as final_value
 
+# Characters beyond which a cell of a table is broken into lines.
+LONG = 60
 STYLE = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8881; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 76rem;
@@ -23,7 +25,7 @@ table { border-collapse: collapse; font-size: .85rem; }
 th, td { padding: .25rem .6rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
 th { background: var(--soft); }
-td:first-child { white-space: nowrap; }
+td { white-space: nowrap; } td.long { white-space: normal; min-width: 18rem; }
 figure { margin: 1.5rem 0; overflow-x: auto; } figcaption { font-size: .9rem; }
 figure svg { max-width: 100%; height: auto; fill: currentColor; }
 @media (max-width: 50rem) { figure svg { max-width: none; } }
@@ -40,7 +42,7 @@ def to_markdown(results: Mapping[str, Any], title: str = "Forecasts scored") -> 
 
 
 def _introduction(results: Mapping[str, Any]) -> str:
-    sums = ", ".join(f"`{n}` {s}" for n, s in results["checksums"].items())
+    sums = ", ".join(f"`{n}` ({s[:15]})" for n, s in results["checksums"].items())
     cases = ", ".join(f"{count:,} {name}" for name, count in results["cases"].items())
     return (
         f"Checkpoints: {sums}. At most {results['runs_per_suite']} runs of each suite, "
@@ -152,12 +154,17 @@ def from_markdown(text: str) -> str:
                 for line in block.splitlines()
             ]
             lines = ["".join(f"<th>{cell}</th>" for cell in head)]
-            lines += ["".join(f"<td>{cell}</td>" for cell in row) for row in rows]
+            lines += ["".join(map(_cell, row)) for row in rows]
             body = "\n".join(f"<tr>{line}</tr>" for line in lines)
             blocks.append(f'<div class="wide"><table>\n{body}\n</table></div>')
         else:
             blocks.append(f"<p>{_inline(block)}</p>")
     return "\n".join(blocks)
+
+
+def _cell(text: str) -> str:
+    kind = ' class="long"' if len(text) > LONG else ""
+    return f"<td{kind}>{text}</td>"
 
 
 def _inline(text: str) -> str:

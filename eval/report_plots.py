@@ -131,9 +131,13 @@ def calibration(results: Mapping[str, Any]) -> "Figure":
     """Reliability of all methods, and F(truth) of the checkpoint by cutoff."""
     own = results["methods"][results["checkpoint"]]["overall"]
     known = [p for p in PERCENTS if str(p) in own]
-    figure = pyplot().figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1))
-    ax = left.subplots()
+    figure, axes = pyplot().subplot_mosaic(
+        [["reliability", str(percent)] for percent in known],
+        figsize=(10, 4),
+        width_ratios=(1, 1),
+        layout="constrained",
+    )
+    ax = axes["reliability"]
     for name, colour in colours(results).items():
         share = results["methods"][name]["overall"]["all"]["pit"]
         levels = np.linspace(0, 1, len(share) + 1)
@@ -147,18 +151,23 @@ def calibration(results: Mapping[str, Any]) -> "Figure":
             zorder=3 if first else 2,
         )
     ax.plot([0, 1], [0, 1], color="black", lw=0.6)
-    ax.set(xlabel="predicted level", ylabel="share of truths below", aspect="equal")
+    ax.set(xlabel="predicted level", ylabel="share of truths below")
     ax.legend(fontsize=8, frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
-    lines = right.subplots(len(known), 1, sharex=True, sharey=True, squeeze=False)
-    for ax, percent in zip(lines[:, 0], known, strict=True):
+    tallest = 0.0
+    for percent in known:
         share = np.array(own[str(percent)]["pit"])
         edges = np.linspace(0, 1, len(share) + 1)
+        ax = axes[str(percent)]
         ax.bar(
             edges[:-1], share * len(share), 1 / len(share), align="edge", color=COLOUR
         )
         ax.axhline(1, color="black", lw=0.6)
         ax.set_ylabel(f"{percent} %", rotation=0, ha="right", va="center")
-    lines[-1, 0].set_xlabel("F(truth)")
+        tallest = max(tallest, 1.1 * float(share.max()) * len(share))
+    for percent in known:
+        last = percent == known[-1]
+        axes[str(percent)].set(ylim=(0, tallest), xlabel="F(truth)" if last else "")
+        axes[str(percent)].tick_params(labelbottom=last)
     return figure
 
 

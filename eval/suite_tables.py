@@ -58,6 +58,8 @@ def ranking(results: Mapping[str, Any]) -> str:
         ]
         rest = (f"{row['spearman']:.2f}", f"{row['regret']:.1%}", f"{row['ndcg']:.3f}")
         rows.append((name, f"{row['kendall']:.3f}", *taus, *rest))
+    if not rows:
+        return "No task has so many."
     head = [
         *("method", "Kendall's tau"),
         *(f"at {c} %" for c in CUTOFFS),

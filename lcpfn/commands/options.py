@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,8 +51,17 @@ def read_suites(
 def report(results: dict, table: str, out: Path | None) -> None:
     """Prints a table, and writes what it is made of."""
     if out is not None:
-        write(out, json.dumps(results, indent=1) + "\n")
+        write(out, json.dumps(finite(results), indent=1, allow_nan=False) + "\n")
     print(table)
+
+
+def finite(value: Any) -> Any:
+    """JSON values with null for every number that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write(path: Path, text: str) -> None:
