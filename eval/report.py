@@ -64,6 +64,11 @@ def _sections(results: Mapping[str, Any]) -> dict[str, str]:
             "Better and worse are counted where a 95 % interval (clustered by task, "
             "Student's t) leaves out zero.\n\n" + tables.against(results)
         ),
+        "Tasks it does worst on": (
+            f"Error and CRPS of `{first}` over the error of the last value, task by "
+            f"task; the {tables.WORST} of {len(results['tasks'])} with the highest "
+            "CRPS. Few runs each.\n\n" + tables.worst_tasks(results)
+        ),
         "Calibration and sharpness": (
             "Central intervals should hold their share. The calibration error is the "
             "mean distance of the share of F(y) below a level from that level; it "

@@ -1,4 +1,4 @@
-"""Pictures of the report, drawn from its results, and fans over recorded curves.
+"""Pictures of the report, drawn from its results.
 
 Each becomes SVG that takes the colour of the page's text for all that is black here, so
 that it reads in light and in dark.
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lcpfn.eval.cases import PERCENTS, Case, normal_cases
+from lcpfn.eval.cases import PERCENTS
 from lcpfn.eval.curveset import CurveSet
-from lcpfn.eval.final_value import measure, of_model
+from lcpfn.eval.fans import fans
 from lcpfn.extrapolate import Model
-from lcpfn.plot import COLOUR, fan, pyplot
+from lcpfn.plot import COLOUR, pyplot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,8 +25,6 @@ COLOURS = (
     *(COLOUR, "#d55e00", "#56b4e9", "#009e73", "#cc79a7"),
     *("#e69f00", "#8c8c8c", "#a6611a", "#7570b3", "#66a61e"),
 )
-FANS = {"typical": 0.5, "one in ten is worse": 0.9, "the worst": 1.0}
-FAN_STEPS = 80
 
 
 def to_svg(figure: "Figure", name: str) -> str:
@@ -227,45 +225,3 @@ def compute(results: Mapping[str, Any]) -> "Figure":
     for ax in (left, right):
         ax.grid(alpha=0.2)
     return figure
-
-
-def fans(
-    model: Model, suites: Sequence[CurveSet], percent: int = 20, most: int = 200
-) -> "Figure":
-    """A line of fans per suite, from typical to worst."""
-    figure, axes = pyplot().subplots(
-        len(suites),
-        len(FANS),
-        figsize=(10, 2.3 * len(suites)),
-        squeeze=False,
-        layout="constrained",
-    )
-    for line, suite in zip(axes, suites, strict=True):
-        cases = normal_cases(suite, most, (percent,))
-        if not cases:
-            continue
-        crps = measure(cases, of_model(model)(cases))["crps"]
-        order = np.argsort(crps)
-        for ax, (what, place) in zip(line, FANS.items(), strict=True):
-            case = cases[order[round(place * (len(order) - 1))]]
-            fan_of(model, case, ax)
-            ax.set_title(f"{suite.name}: {what}", fontsize=9)
-    return figure
-
-
-def fan_of(model: Model, case: Case, ax: Any) -> None:
-    """The fan of one case and how its run went on."""
-    ahead = np.linspace(case.steps[-1], case.horizon, FAN_STEPS + 1)[1:]
-    forecast = model.extrapolate(
-        case.values,
-        case.horizon,
-        mode=case.mode,
-        bounds=case.bounds,
-        steps=case.steps,
-        at=ahead,
-    )
-    fan(forecast, case.values.tolist(), case.steps.tolist(), ax=ax)
-    ax.plot(case.later_steps, case.later_values, color="black", lw=0.8, zorder=4)
-    ax.get_legend().remove()
-    ax.set(xlabel="", ylabel="")
-    ax.tick_params(labelsize=7)

@@ -138,9 +138,8 @@ def to_markdown(results: dict[str, Any]) -> str:
     sources = list(results["sources"])
     lines = [
         "| policy | speed-up | slowest pool | pools slower than no stop "
-        "| winner lost | top 3 stopped early | improvement | of what is possible | "
-        + " | ".join(sources)
-        + " |",
+        "| winner lost | top 3 stopped early | better than the average run by "
+        "| of the possible | " + " | ".join(sources) + " |",
         "|---|---|---|---|---|---|---|---|" + "---|" * len(sources),
     ]
     for name, row in results["overall"].items():

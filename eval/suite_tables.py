@@ -10,6 +10,8 @@ from lcpfn.eval.final_value import LEVELS
 from lcpfn.eval.paired import tally
 
 CUTOFFS = tuple(map(str, PERCENTS))
+# Tasks shown of the many.
+WORST = 12
 COVERED = tuple(f"covered_{level * 100:g}" for level in LEVELS)
 
 
@@ -64,6 +66,33 @@ def ranking(results: Mapping[str, Any]) -> str:
         *("method", "Kendall's tau"),
         *(f"at {c} %" for c in CUTOFFS),
         *("Spearman's rho", "regret of the first 3", "NDCG of the first 3"),
+    ]
+    return table(head, rows)
+
+
+def worst_tasks(results: Mapping[str, Any]) -> str:
+    """The tasks where the checkpoint's CRPS is highest, over the last value's error."""
+    mean = {}
+    for task, by_cutoff in results["tasks"].items():
+        ratios = [row["crps_ratio"] for row in by_cutoff.values()]
+        known = [r for r in ratios if r is not None and 0 < r < np.inf]
+        if known:
+            mean[task] = float(np.exp(np.mean(np.log(known))))
+    rows = []
+    for task in sorted(mean, key=lambda task: -mean[task])[:WORST]:
+        by_cutoff = results["tasks"][task]
+        cells = [
+            "{error_ratio:.2f} / {crps_ratio:.2f}".format(**by_cutoff[c])
+            if by_cutoff.get(c, {}).get("crps_ratio") is not None
+            else "-"
+            for c in CUTOFFS
+        ]
+        held = np.mean([row["covered_90"] for row in by_cutoff.values()])
+        cases = sum(row["cases"] for row in by_cutoff.values())
+        rows.append((task, str(cases), *cells, f"{mean[task]:.2f}", f"{held:.0%}"))
+    head = [
+        *("task", "cases", *(f"{c} %" for c in CUTOFFS)),
+        *("CRPS, geometric mean", "90 % interval holds"),
     ]
     return table(head, rows)
 

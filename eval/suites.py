@@ -41,11 +41,10 @@ def evaluate_suites(
         fits: whether to run least squares too, which takes minutes.
 
     Returns:
-        JSON values: "methods" -> name -> what `summarise` says of the normal runs,
-        "ranking" (`rank_tasks`), "against" (`paired.compare`), "cpu_ms_per_case";
-        "strata" -> name -> method -> means over its cases; "ranks"
-        (`evaluate_ranks`); "recalibration" of the first checkpoint
-        (`recalibrate.study`); "history" of pre-training; the number of cases.
+        JSON values: "methods" -> name -> see `score_methods`; "strata" -> name ->
+        method -> means over its cases; "ranks" (`evaluate_ranks`); of the first
+        checkpoint "tasks" (`by_task`) and "recalibration" (`recalibrate.study`);
+        "history" of pre-training; the number of cases.
 
     Raises:
         ValueError: if a suite holds nothing that can be asked, or two checkpoints have
@@ -66,15 +65,7 @@ def evaluate_suites(
     }
     if fits:
         methods |= {name: baselines.fitted(name) for name in baselines.CURVES}
-    results, columns, found = {}, {}, {}
-    for name, method in tqdm(methods.items(), desc="methods", disable=None):
-        found[name], took = timed(method, normal)
-        columns[name] = measure(normal, found[name])
-        results[name] = summarise(normal, columns[name]) | {
-            "ranking": rank_tasks(normal, columns[name]),
-            "against": paired.compare(normal, columns[first.name], columns[name]),
-            "cpu_ms_per_case": 1e3 * took / len(normal),
-        }
+    results, columns, forecast = score_methods(normal, methods)
     return {
         "checkpoint": first.name,
         "checksum": first.card["checksum"],
@@ -88,12 +79,36 @@ def evaluate_suites(
             for name, part in by_stratum.items()
             if name != "normal" and part
         },
+        "tasks": by_task(normal, columns),
         "ranks": evaluate_ranks(models, suites, min(most, RANKED), fits),
-        "recalibration": recalibrate.study(
-            normal, found[first.name], columns[first.name]["last_error"]
-        ),
+        "recalibration": recalibrate.study(normal, forecast, columns["last_error"]),
         "history": {m.name: m.card["history"] for m in models if "history" in m.card},
     }
+
+
+def score_methods(
+    cases: Sequence[Case], methods: Mapping[str, Method]
+) -> tuple[dict[str, Any], dict[str, np.ndarray], Mixture]:
+    """All methods on the same cases; the first is what the others are compared with.
+
+    Returns:
+        JSON values: name -> what `summarise` says, "ranking" (`rank_tasks`), "against"
+        (`paired.compare`), "cpu_ms_per_case"; columns and forecast of the first.
+    """
+    results: dict[str, Any] = {}
+    kept = None
+    for name, method in tqdm(methods.items(), desc="methods", disable=None):
+        forecast, took = timed(method, cases)
+        columns = measure(cases, forecast)
+        kept = kept or (columns, forecast)
+        results[name] = summarise(cases, columns) | {
+            "ranking": rank_tasks(cases, columns),
+            "against": paired.compare(cases, kept[0], columns),
+            "cpu_ms_per_case": 1e3 * took / len(cases),
+        }
+    if kept is None:
+        raise ValueError("there are no methods to score")
+    return results, *kept
 
 
 def timed(method: Method, cases: Sequence[Case]) -> tuple[Mixture, float]:
@@ -131,6 +146,26 @@ def stratum(cases: Sequence[Case], method: Method) -> dict[str, float]:
     row["median_log_prob"] = np.median(columns["log_prob"])
     row["covered_90"] = columns["covered_90"].mean()
     return {key: float(value) for key, value in row.items()}
+
+
+def by_task(
+    cases: Sequence[Case], columns: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Source and task -> cutoff -> cases, both ratios to the last value, coverage."""
+    rows: dict[tuple[str, int], list[int]] = {}
+    for i, case in enumerate(cases):
+        rows.setdefault((f"{case.suite}: {case.task}", case.percent), []).append(i)
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for (task, percent), at in sorted(rows.items()):
+        mean = {key: columns[key][at].mean() for key in ("error", "crps", "last_error")}
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found.setdefault(task, {})[str(percent)] = {
+                "cases": len(at),
+                "error_ratio": round(float(mean["error"] / mean["last_error"]), 4),
+                "crps_ratio": round(float(mean["crps"] / mean["last_error"]), 4),
+                "covered_90": round(float(columns["covered_90"][at].mean()), 4),
+            }
+    return found
 
 
 def to_markdown(results: Mapping[str, Any]) -> str:

@@ -21,8 +21,8 @@ import lcpfn
 from lcpfn.commands.options import read_suites
 from lcpfn.eval.cases import Case, normal_cases
 from lcpfn.eval.curveset import CurveSet
+from lcpfn.eval.fans import fan_of
 from lcpfn.eval.final_value import measure, of_model
-from lcpfn.eval.report_plots import fan_of
 from lcpfn.extrapolate import Model
 from lcpfn.plot import pyplot
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import lcpfn
-from lcpfn.eval.readme import README, RESULTS, TABLES, filled
+from lcpfn.eval.readme import PAGES, README, RESULTS, TABLES, filled, page
 
 SNIPPETS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
@@ -17,6 +17,12 @@ def test_tables_are_those_of_the_results_files():
     for name in TABLES:
         assert f"<!-- results: {name} -->" in text
     assert filled(text) == text, "run: python -m lcpfn.eval.readme"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_are_those_of_the_results_files(name):
+    text = (README.parent / name).read_text()
+    assert page(name) == text, "run: python -m lcpfn.eval.readme"
 
 
 def test_results_are_those_of_the_bundled_weights():

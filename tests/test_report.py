@@ -12,6 +12,7 @@ from lcpfn.eval import gallery, report, report_plots, suites
 from lcpfn.eval.curveset import CurveSet
 from lcpfn.extrapolate import Model
 from lcpfn.plot import pyplot
+from lcpfn.priors import LCPFN_PRIOR
 from tests.browser import browser, console_errors, prefer, resize
 from tests.test_suites import powers
 
@@ -113,10 +114,9 @@ def test_lines_of_a_comparison(runs, monkeypatch):
 
 
 def test_drawn_runs_are_curves_of_the_prior():
-    from lcpfn.priors import BROAD_PRIOR
-
-    drawn = gallery.drawn_runs(BROAD_PRIOR, 3)
-    assert [run.name for run in drawn] == [f"broad {i}" for i in range(3)]
+    drawn = gallery.drawn_runs(LCPFN_PRIOR, 3)
+    assert [run.name for run in drawn] == [f"{LCPFN_PRIOR.name} {i}" for i in range(3)]
     for run in drawn:
         assert (np.diff(run.steps) > 0).all()
         assert len(run.steps) == len(run.values)
+        assert run.mode == LCPFN_PRIOR.mode

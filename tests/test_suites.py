@@ -266,6 +266,9 @@ def test_every_method_has_every_score(results, named):
     mean = np.mean([row["error_rank"] for row in ranks])
     assert mean == pytest.approx((len(ranks) + 1) / 2)
     assert results["cases"]["flat"] == results["cases"]["diverged"] == 8
+    assert len(results["tasks"]) == 6
+    rows = [row["40"] for task, row in results["tasks"].items() if "one" in task]
+    assert sum(row["cases"] for row in rows) == 18
     power, last = (results["methods"][name] for name in ("pow3", "last value"))
     assert power["overall"]["80"]["error_ratio"] < 2
     assert last["against"]["one"]["40"]["tasks"] == 3
