@@ -4,10 +4,11 @@ last value, best so far
     The value itself, with the errors that it made on other tasks: quantiles of
     (truth - value) / reach, where reach is the range of the records shown.
 least squares
-    A family of curves fitted to the records by Levenberg-Marquardt from several starts.
-    The forecast is Gaussian: residual variance times 1 + g' (J'J)^-1 g, the error of
-    prediction of a regression. With no more records than parameters there is no
-    residual, and the forecast is the last value give or take the reach.
+    A family of curves fitted to the records: level and size are solved for, the shape
+    is the best of a grid that is made finer about its best point. The forecast is
+    Gaussian: residual variance times 1 + g' (J'J)^-1 g, the error of prediction of a
+    regression. With no more records than parameters there is no residual, and the
+    forecast is the last value give or take the reach.
 
     pow3   c - a t^-b            pow4   c - (d + a t)^-b
     mmf4   c - (c - a) / (1 + (t / b)^d)      ilog2  c - a / log(t + 1)
@@ -19,7 +20,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import least_squares
 from tqdm import tqdm
 
 from lcpfn.eval.cases import Case
@@ -27,8 +27,10 @@ from lcpfn.eval.final_value import Method
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
 
-ERRORS = 51
-STARTS = 6
+ERRORS = 25
+# A fit halves the grid about its best shape so often, with these neighbours.
+ROUNDS = 10
+FINER = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
 
 
 def shown(case: Case) -> tuple[np.ndarray, np.ndarray, float]:
@@ -51,7 +53,7 @@ def best_so_far(case: Case) -> float:
 
 
 def with_errors(point: Callable[[Case], float], history: Sequence[Case]) -> Method:
-    """A point forecast with the errors it made on `history`, per share shown.
+    """A point forecast with the errors it made on `history`, at the share shown.
 
     Errors count from good to bad, so that both directions of a metric share them.
     """
@@ -65,7 +67,8 @@ def with_errors(point: Callable[[Case], float], history: Sequence[Case]) -> Meth
     def predict(cases: Sequence[Case]) -> Mixture:
         rows = []
         for case in cases:
-            off, reach = known[case.percent], shown(case)[2]
+            nearest = min(known, key=lambda percent: abs(percent - case.percent))
+            off, reach = known[nearest], shown(case)[2]
             mean = point(case) + Metric(case.mode).sign * reach * off
             # Each error stands for the gap to its neighbours.
             std = reach * np.maximum(np.gradient(off), 1e-4)
@@ -84,62 +87,111 @@ def gaussians(cases: Sequence[Case], mean: np.ndarray, std: np.ndarray) -> Mixtu
 
 
 class Curve(NamedTuple):
-    """A family for least squares, on t > 0 and values scaled to about [0, 1].
+    """A family for least squares: level + size * shape(t), t > 0.
 
     Attributes:
-        value: `(t, parameters) -> values`.
-        starts: typical parameters, varied for several starts.
+        shape: `(t, q) -> shape`; q `(parameters, ...)` broadcasts against t.
+        axes: values of each of its parameters to begin with, evenly spaced.
     """
 
-    value: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    starts: np.ndarray
+    shape: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    axes: tuple[np.ndarray, ...] = ()
+
+    def value(self, t: np.ndarray, p: np.ndarray) -> np.ndarray:
+        """The curve with parameters (level, size, *q)."""
+        return p[0] + p[1] * self.shape(t, p[2:])
+
+    def best_of(self, t: np.ndarray, y: np.ndarray, grid: np.ndarray) -> np.ndarray:
+        """The best of shapes `(parameters, starts)`, as (level, size, *q).
+
+        Level and size are solved for, so only the shape is searched.
+        """
+        shapes = self.shape(t, grid[..., None])
+        middle = shapes.mean(1)
+        off = shapes - middle[:, None]
+        size = (off @ (y - y.mean())) / np.maximum((off**2).sum(1), 1e-12)
+        missed = ((y - y.mean() - size[:, None] * off) ** 2).sum(1)
+        i = np.argmin(missed)
+        level = y.mean() - size[i] * middle[i]
+        return np.array([level, size[i], *grid[:, i]])
 
 
-def _power(x: np.ndarray, exponent: float) -> np.ndarray:
-    return np.exp(np.clip(exponent * np.log(np.maximum(x, 1e-12)), -50, 50))
+def _exp(x: np.ndarray) -> np.ndarray:
+    return np.exp(np.clip(x, -50, 50))
 
 
+def _pow3(t: np.ndarray, q: np.ndarray) -> np.ndarray:
+    return _exp(-_exp(q[0]) * np.log(t))
+
+
+def _pow4(t: np.ndarray, q: np.ndarray) -> np.ndarray:
+    return _exp(-_exp(q[0]) * np.log(t + _exp(q[1])))
+
+
+def _mmf4(t: np.ndarray, q: np.ndarray) -> np.ndarray:
+    return 1 / (1 + _exp(_exp(q[1]) * (np.log(t) - q[0])))
+
+
+def _ilog2(t: np.ndarray, q: np.ndarray) -> np.ndarray:
+    return np.broadcast_to(1 / np.log(t + 1), (*q.shape[1:-1], len(t)))
+
+
+# Parameters are logarithms. Wider grids are worse on recorded curves.
 CURVES = {
-    "pow3": Curve(lambda t, p: p[0] - p[1] * _power(t, -p[2]), np.array([0, -1, 0.7])),
-    "pow4": Curve(
-        lambda t, p: p[0] + p[1] * _power(t + np.exp(p[3]), -p[2]),
-        np.array([0, 1, 0.7, 0.0]),
-    ),
-    "mmf4": Curve(
-        lambda t, p: (
-            p[0] + (p[1] - p[0]) / (1 + _power(t * np.exp(-p[2]), np.exp(p[3])))
-        ),
-        np.array([0, 1, 1.0, 0.0]),
-    ),
-    "ilog2": Curve(lambda t, p: p[0] + p[1] / np.log(t + 1), np.array([0, 1.0])),
+    "pow3": Curve(_pow3, (np.linspace(-3, 1.6, 16),)),
+    "pow4": Curve(_pow4, (np.linspace(-1.6, 1.1, 9), np.linspace(-2, 3, 6))),
+    "mmf4": Curve(_mmf4, (np.linspace(-0.5, 2, 6), np.linspace(-0.7, 0.7, 5))),
+    "ilog2": Curve(_ilog2),
 }
 
 
+def _grid(axes: Sequence[np.ndarray]) -> np.ndarray:
+    """All combinations `(parameters, starts)`; the empty one of no parameters."""
+    if not axes:
+        return np.empty((0, 1))
+    return np.stack([x.ravel() for x in np.meshgrid(*axes)])
+
+
 def least_squares_fit(
-    curve: Curve, t: np.ndarray, y: np.ndarray, target: float
-) -> tuple[float, float]:
-    """Prediction and its standard error at `target`, in the units of y."""
-    rng = np.random.default_rng(len(y))
-    count = len(curve.starts)
+    curve: Curve, t: np.ndarray, y: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions and their standard errors at `target` `(s,)`, in the units of y."""
+    best = curve.best_of(t, y, _grid(curve.axes))
+    step = np.array([axis[1] - axis[0] for axis in curve.axes])
+    for _ in range(ROUNDS if curve.axes else 0):
+        near = [q + d * FINER for q, d in zip(best[2:], step, strict=True)]
+        best = curve.best_of(t, y, _grid(near))
+        step = step / 2
+    shift = np.diag(1e-5 * np.maximum(np.abs(best), 1e-3))
+    jacobian, slope = (
+        np.stack(
+            [
+                (curve.value(x, best + d) - curve.value(x, best - d)) / (2 * d.max())
+                for d in shift
+            ],
+            axis=1,
+        )
+        for x in (t, target)
+    )
+    missed = ((curve.value(t, best) - y) ** 2).sum()
+    variance = missed / max(len(y) - len(best), 1)
+    spread = np.linalg.pinv(jacobian.T @ jacobian, rcond=1e-10)
+    leverage = np.clip(((slope @ spread) * slope).sum(1), 0, 1e6)
+    return curve.value(target, best), np.sqrt(variance * (1 + leverage))
 
-    def residuals(p: np.ndarray) -> np.ndarray:
-        return np.clip(curve.value(t, p) - y, -1e6, 1e6)
 
-    fits = [
-        least_squares(residuals, start, method="lm", max_nfev=200)
-        for start in curve.starts + 0.5 * rng.normal(size=(STARTS, count))
-    ]
-    best = min(fits, key=lambda fit: fit.cost)
-    at = np.array([target])
-    shift = 1e-5 * np.maximum(np.abs(best.x), 1e-3)
-    slope = [
-        (curve.value(at, best.x + d) - curve.value(at, best.x - d))[0] / (2 * d.max())
-        for d in np.diag(shift)
-    ]
-    variance = 2 * best.cost / max(len(y) - count, 1)
-    spread = np.linalg.pinv(best.jac.T @ best.jac, rcond=1e-10)
-    leverage = float(np.clip(slope @ spread @ slope, 0, 1e6))
-    return float(curve.value(at, best.x)[0]), float(np.sqrt(variance * (1 + leverage)))
+def fit_case(curve: Curve, case: Case, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least squares on the records shown: means and spreads at steps `at` `(s,)`."""
+    steps, values, reach = shown(case)
+    if len(values) <= 2 + len(curve.axes):
+        return np.full(len(at), values[-1]), np.full(len(at), reach)
+    # Steps count from 1 in units of their gap; values from 0 to 1.
+    gap = (steps[-1] - steps[0]) / (len(steps) - 1)
+    t, target = (1 + (x - steps[0]) / gap for x in (steps, at))
+    low = values.min()
+    mean, std = least_squares_fit(curve, t, (values - low) / reach, target)
+    mean = low + reach * np.clip(mean, -1e3, 1e3)
+    return mean, np.maximum(reach * std, 1e-6 * case.scale)
 
 
 def fitted(name: str, progress: bool = True) -> Method:
@@ -147,27 +199,17 @@ def fitted(name: str, progress: bool = True) -> Method:
     curve = CURVES[name]
 
     def predict(cases: Sequence[Case]) -> Mixture:
-        rows = []
-        for case in tqdm(cases, desc=name, disable=None if progress else True):
-            steps, values, reach = shown(case)
-            if len(values) <= len(curve.starts):
-                rows.append((values[-1], reach))
-                continue
-            # Steps count from 1 in units of their gap; values from 0 to 1.
-            gap = (steps[-1] - steps[0]) / (len(steps) - 1)
-            t, target = (1 + (x - steps[0]) / gap for x in (steps, case.horizon))
-            low = values.min()
-            mean, std = least_squares_fit(curve, t, (values - low) / reach, target)
-            rows.append((low + reach * np.clip(mean, -1e3, 1e3), reach * std))
-        means, stds = (np.array(column)[:, None] for column in zip(*rows, strict=True))
-        floor = 1e-6 * np.array([[case.scale] for case in cases])
-        return gaussians(cases, means, np.maximum(stds, floor))
+        rows = [
+            fit_case(curve, case, np.array([case.horizon]))
+            for case in tqdm(cases, desc=name, disable=None if progress else True)
+        ]
+        return gaussians(cases, *(np.stack(x) for x in zip(*rows, strict=True)))
 
     return predict
 
 
 def across_tasks(cases: Sequence[Case], point: Callable[[Case], float]) -> Method:
-    """`with_errors`, each suite with the errors made in all other suites."""
+    """`with_errors`, each suite with errors of all others, if there are any."""
 
     def predict(asked: Sequence[Case]) -> Mixture:
         parts: list = [None] * len(asked)

@@ -32,6 +32,8 @@ class Case(NamedTuple):
         truth: value of the last record.
         mode, bounds: of the metric.
         scale: typical gain of the task's runs, the unit of errors.
+        cluster: source and task without the metric; cases of one are not independent.
+        later_steps, later_values: the records not shown `(m,)`, the last one the truth.
     """
 
     suite: str
@@ -45,6 +47,9 @@ class Case(NamedTuple):
     mode: str
     bounds: Bounds | None
     scale: float
+    cluster: str
+    later_steps: np.ndarray
+    later_values: np.ndarray
 
 
 def stratum(run: Run) -> str:
@@ -97,22 +102,26 @@ def final_value_cases(
         if count < LEAST_RECORDS or not np.isfinite(run.values[-1]) or scale == 0:
             continue
         for percent in percents:
-            shown = slice(0, max(count * percent // 100, 1))
-            if not np.isfinite(run.values[shown]).any():
-                continue
-            cases.append(
-                Case(
-                    curves.name,
-                    _task(run),
-                    stratum(run),
-                    percent,
-                    run.steps[shown],
-                    run.values[shown],
-                    float(run.steps[-1]),
-                    float(run.values[-1]),
-                    run.mode,
-                    run.bounds,
-                    scale,
-                )
-            )
+            seen = max(count * percent // 100, 1)
+            if np.isfinite(run.values[:seen]).any():
+                cases.append(_case(curves.name, run, seen, percent, scale))
     return cases
+
+
+def _case(suite: str, run: Run, seen: int, percent: int, scale: float) -> Case:
+    return Case(
+        suite=suite,
+        task=_task(run),
+        stratum=stratum(run),
+        percent=percent,
+        steps=run.steps[:seen],
+        values=run.values[:seen],
+        horizon=float(run.steps[-1]),
+        truth=float(run.values[-1]),
+        mode=run.mode,
+        bounds=run.bounds,
+        scale=scale,
+        cluster=f"{suite}/{run.task}",
+        later_steps=run.steps[seen:],
+        later_values=run.values[seen:],
+    )

@@ -8,8 +8,19 @@ orders:
     speed-up = records no-stop needs for its final regret / records the policy needs
 
 A policy that does not get there is given until `LATEST` budgets, and counted as getting
-there then. A winner is lost in an order if the best of the runs that were begun within
-the budget, was stopped before it was better than all others begun.
+there then. No-stop in random order is random search: the floor. What a search found is
+also compared with the average run of the pool, as Yang et al. 2020 ("NAS evaluation is
+frustratingly hard") ask for,
+
+    improvement = (value found - average run's value) / average run's value
+
+where a run's value is its best record, for a metric that is maximised; for a loss its
+negative, so that it is the share of the average loss that is gone. Theirs is of
+accuracies at the end of the search; ours after one budget, mean over orders. Runs worse
+than `MOST` count as that bad in the average.
+
+A winner is lost in an order if the best of the runs that were begun within the budget,
+was stopped before it was better than all others begun.
 
 Beside that, without a budget: the records a policy trains on the first `FULL` runs of
 an order and the regret among these, a point of the front between cost and loss (Egele
@@ -153,10 +164,10 @@ def measure(
     Returns:
         By policy: "speed_up" over the policy "no stop", "reached" (whether within the
         time given), "lost", "top_lost", "begun", "regret" after 1/4, 1/2 and 1 budget,
-        "improvement" at the end of the budget (share of the way from the average run's
-        best to the best of all), "curve", the regret at 60 points of the time, and of
-        the first `FULL` runs alone "epochs", the share of their records trained, and
-        "missed", the regret towards the best of them.
+        "improvement" at the end of the budget (see above), "way" (the share of the way
+        from the average run to the best of all), "curve", the regret at 60 points of
+        the time, and of the first `FULL` runs alone "epochs", the share of their
+        records trained, and "missed", the regret towards the best of them.
     """
     rng = np.random.default_rng(seed)
     shuffled = [rng.permutation(len(pool.runs)) for _ in range(orders)]
@@ -173,7 +184,8 @@ def measure(
     goal = mean["no stop"][at_budget]
     bests = np.array([past.best for past in pool.runs])
     lacking = np.minimum((bests - pool.best) / pool.reach, MOST)
-    average = float(np.mean(np.where(np.isfinite(lacking), lacking, MOST))) or 1.0
+    average = float(np.mean(np.where(np.isfinite(lacking), lacking, MOST)))
+    unit = pool.reach / (abs(pool.best + average * pool.reach) or 1.0)
     needs = {name: _first(curve, goal) for name, curve in mean.items()}
     alone = {
         name: np.mean([on_the_first(pool, policy, o) for o in shuffled], axis=0)
@@ -190,7 +202,8 @@ def measure(
                 str(share): float(mean[name][np.searchsorted(shares, share)])
                 for share in (0.25, 0.5, 1.0)
             },
-            "improvement": 1 - float(mean[name][at_budget]) / average,
+            "improvement": unit * (average - float(mean[name][at_budget])),
+            "way": 1 - float(mean[name][at_budget]) / (average or 1.0),
             "curve": np.round(mean[name][:: GRID // 60], 5).tolist(),
             "epochs": float(alone[name][0]),
             "missed": float(alone[name][1]),
@@ -242,6 +255,7 @@ def summarise(pools: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any
             "improvement": float(np.mean([p[name]["improvement"] for p in pools])),
             "epochs": float(np.mean([p[name]["epochs"] for p in pools])),
             "missed": float(np.mean([p[name]["missed"] for p in pools])),
+            "way": float(np.mean([p[name]["way"] for p in pools])),
             "pools": len(pools),
         }
         for name in names

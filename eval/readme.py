@@ -10,7 +10,16 @@ import json
 import re
 from pathlib import Path
 
-from lcpfn.eval import bench, importance, left_out, prior_score, stopping, suites
+from lcpfn.eval import (
+    bench,
+    importance,
+    left_out,
+    prior_score,
+    report,
+    stopping,
+    suite_tables,
+    suites,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -89,8 +98,16 @@ TABLES = {
     "stopping": ("stopping.json", stopping.to_markdown),
     "risk": ("stopping.json", stopping.risk_to_markdown),
     "suites": ("suites.json", suites.to_markdown),
+    "ranks": ("suites.json", suite_tables.ranks),
     "bench": ("bench.json", speed),
     "growth": ("bench.json", growth),
+}
+# Pages that are a results file as a whole.
+PAGES = {
+    "docs/evaluation.md": (
+        "suites.json",
+        lambda results: report.to_markdown(results, "Forecasts of recorded curves"),
+    )
 }
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -106,6 +123,14 @@ def filled(text: str) -> str:
     return BLOCK.sub(table, text)
 
 
+def whole_page(name: str) -> str:
+    """One of `PAGES`."""
+    file, to_markdown = PAGES[name]
+    return to_markdown(json.loads((RESULTS / file).read_text())) + "\n"
+
+
 if __name__ == "__main__":
-    for page in TEXTS:
-        page.write_text(filled(page.read_text()))
+    for text in TEXTS:
+        text.write_text(filled(text.read_text()))
+    for name in PAGES:
+        (ROOT / name).write_text(whole_page(name))

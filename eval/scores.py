@@ -3,6 +3,8 @@
 n cases, L levels. A forecast is a `Mixture` with fields `(n, K)`, in the units of `y`.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
@@ -13,12 +15,21 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(8)
 CUTS = np.array([-8.5, -5.5, -3.5, -2, -1, 0, 1, 2, 3.5, 5.5, 8.5])
 
 
-def crps(forecast: Mixture, y: np.ndarray) -> np.ndarray:
+def crps(
+    forecast: Mixture,
+    y: np.ndarray,
+    bend: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
     """Continuous ranked probability score `(n,)`, in the units of y.
 
     CRPS = integral of (F(x) - 1[x >= y])^2 dx, by Gauss-Legendre quadrature between
     cuts around every component, at y and at the bounds. For a point forecast it is the
     absolute error. Source: Gneiting & Raftery 2007.
+
+    Args:
+        forecast: fields `(n, K)`.
+        y: what came `(n,)`.
+        bend: an increasing map of [0, 1] onto itself; then bend(F) is scored, not F.
     """
     y = np.asarray(y, float)
     cuts = forecast.mean[..., None] + forecast.std[..., None] * CUTS
@@ -32,7 +43,8 @@ def crps(forecast: Mixture, y: np.ndarray) -> np.ndarray:
         half = 0.5 * (right - left)
         for node, weight in zip(NODES, WEIGHTS, strict=True):
             x = left + half * (1 + node)
-            total += half * weight * (forecast.cdf(x) - (x >= y)) ** 2
+            below = forecast.cdf(x) if bend is None else bend(forecast.cdf(x))
+            total += half * weight * (below - (x >= y)) ** 2
     return total
 
 
@@ -68,6 +80,19 @@ def calibration_error(pit: np.ndarray, bins: int = 20) -> float:
     return float(np.abs((pit[:, None] <= levels).mean(0) - levels).mean())
 
 
+def pit_histogram(pit: np.ndarray, bins: int = 20) -> np.ndarray:
+    """Share of PIT values in equal bins of [0, 1] `(bins,)`; 1 / bins if calibrated."""
+    counts, _ = np.histogram(pit, bins, (0.0, 1.0))
+    return counts / max(len(pit), 1)
+
+
+def calibration_errors(
+    pit: np.ndarray, bins: Sequence[int] = (5, 10, 20, 50)
+) -> dict[str, float]:
+    """`calibration_error` by number of bins: it should not hang on that choice."""
+    return {str(count): calibration_error(pit, count) for count in bins}
+
+
 def rank_scores(predicted: np.ndarray, true: np.ndarray, k: int = 3) -> dict:
     """How well runs of one task are ranked by their predicted final value.
 
@@ -77,7 +102,8 @@ def rank_scores(predicted: np.ndarray, true: np.ndarray, k: int = 3) -> dict:
         k: how many are looked at first.
 
     Returns:
-        "kendall" and "spearman" (tau-b and rho, 1 is best); "regret": how much worse
+        "kendall" and "spearman" (tau-b and rho, 1 is best, 0 where all are predicted
+        alike); "regret" at k: how much worse
         the best of the first k is than the best, as a share of the range of `true`;
         "ndcg": gain of the first k, discounted by log2(1 + rank), over the largest
         possible one, where the gain of a run is its distance from the worst.
@@ -87,19 +113,45 @@ def rank_scores(predicted: np.ndarray, true: np.ndarray, k: int = 3) -> dict:
     discount = 1 / np.log2(2 + np.arange(len(order)))
     gain = (true.max() - true[order]) @ discount
     most = (true.max() - ideal) @ discount
+    alike = np.ptp(predicted) == 0 or np.ptp(true) == 0
     return {
-        "kendall": float(kendalltau(predicted, true).statistic),
-        "spearman": float(spearmanr(predicted, true).statistic),
+        "kendall": 0.0 if alike else float(kendalltau(predicted, true).statistic),
+        "spearman": 0.0 if alike else float(spearmanr(predicted, true).statistic),
         "regret": float((true[order].min() - true.min()) / spread),
         "ndcg": float(gain / most) if most > 0 else 1.0,
     }
 
 
-def ratio_with_error(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """mean(a) / mean(b) of paired scores and its standard error (delta method)."""
+def clustered_error(x: np.ndarray, clusters: np.ndarray | None = None) -> float:
+    """Standard error of mean(x) where cases of one cluster are not independent.
+
+        sqrt(G / (G - 1) sum_g (sum_{i in g} (x_i - mean))^2) / n
+
+    With every case its own cluster that is the usual std / sqrt(n). NaN with fewer than
+    two clusters; rough with few. Source: Liang & Zeger 1986.
+
+    Args:
+        x: scores, or paired differences of scores `(n,)`.
+        clusters: what each case belongs to `(n,)`; default: to itself.
+    """
+    off = x - x.mean()
+    if clusters is not None:
+        _, member = np.unique(clusters, return_inverse=True)
+        off = np.bincount(member, weights=off)
+    if len(off) < 2:
+        return float("nan")
+    return float(np.sqrt(len(off) / (len(off) - 1) * (off**2).sum()) / len(x))
+
+
+def ratio_with_error(
+    a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None
+) -> tuple[float, float]:
+    """mean(a) / mean(b) of paired scores and its standard error (delta method).
+
+    `clusters` as for `clustered_error`.
+    """
     top, bottom = a.mean(), b.mean()
     if bottom == 0:
         return float("nan"), float("nan")
     ratio = top / bottom
-    residual = a - ratio * b
-    return float(ratio), float(residual.std(ddof=1) / bottom / np.sqrt(len(a)))
+    return float(ratio), clustered_error((a - ratio * b) / bottom, clusters)

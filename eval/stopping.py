@@ -138,7 +138,7 @@ def evaluate_stopping(
 def _short(row: dict[str, Any]) -> dict[str, Any]:
     kept = (
         *("speed_up", "reached", "lost", "top_lost", "begun", "improvement"),
-        *("epochs", "missed"),
+        *("way", "epochs", "missed"),
     )
     return {key: round(row[key], 4) for key in kept} | {
         "regret": round(row["regret"]["1.0"], 5)
@@ -150,10 +150,9 @@ def to_markdown(results: dict[str, Any]) -> str:
     sources = list(results["sources"])
     lines = [
         "| policy | speed-up | slowest pool | pools slower than no stop "
-        "| winner lost | top 3 stopped early | improvement | "
-        + " | ".join(sources)
-        + " |",
-        "|---|---|---|---|---|---|---|" + "---|" * len(sources),
+        "| winner lost | top 3 stopped early | better than the average run by "
+        "| of the possible | " + " | ".join(sources) + " |",
+        "|---|---|---|---|---|---|---|---|" + "---|" * len(sources),
     ]
     for name, row in results["overall"].items():
         cells = [f"{results['sources'][s][name]['speed_up']:.2f}" for s in sources]
@@ -161,7 +160,7 @@ def to_markdown(results: dict[str, Any]) -> str:
             f"| {name} | {row['speed_up']:.2f} | {row['slowest']:.2f} "
             f"| {row['slower']} of {row['pools']} | {row['lost']:.1%} "
             f"| {row['top_lost']:.0%} | {row['improvement']:.1%} "
-            f"| {' | '.join(cells)} |"
+            f"| {row['way']:.1%} | {' | '.join(cells)} |"
         )
     return "\n".join(lines)
 

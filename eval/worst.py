@@ -21,9 +21,10 @@ import lcpfn
 from lcpfn.commands.options import read_suites
 from lcpfn.eval.cases import Case, normal_cases
 from lcpfn.eval.curveset import CurveSet
+from lcpfn.eval.fans import fan_of
 from lcpfn.eval.final_value import measure, of_model
 from lcpfn.extrapolate import Model
-from lcpfn.plot import fan, pyplot
+from lcpfn.plot import pyplot
 
 EACH = 3
 RESULTS = Path(__file__).resolve().parent / "results" / "surprise.json"
@@ -61,17 +62,6 @@ def pick(cases: Sequence[Case], crps: np.ndarray) -> list[int]:
     return worst + [int(i) for i in order[middle : middle + EACH]]
 
 
-def truths(case: Case, suite: CurveSet) -> tuple[np.ndarray, np.ndarray]:
-    """All records of the run that a case is of."""
-    for run in suite.runs:
-        same = len(run.values) >= len(case.values) and run.values[-1] == case.truth
-        if same and np.array_equal(
-            run.values[: len(case.values)], case.values, equal_nan=True
-        ):
-            return run.steps, run.values
-    raise ValueError("this case is of no run of the suite")
-
-
 def draw(model: Model, suites: Sequence[CurveSet], percent: int, most: int) -> Any:
     """The picture, and a row per suite on surprise."""
     figure, axes = pyplot().subplots(
@@ -85,27 +75,9 @@ def draw(model: Model, suites: Sequence[CurveSet], percent: int, most: int) -> A
     for line, suite in zip(axes, suites, strict=True):
         cases, crps, surprise = scored(model, suite, percent, most)
         for ax, i in zip(line, pick(cases, crps), strict=False):
-            case = cases[i]
-            forecast = model.extrapolate(
-                case.values,
-                case.horizon,
-                mode=case.mode,
-                bounds=case.bounds,
-                steps=case.steps,
-            )
+            fan_of(model, cases[i], ax)
             title = f"{suite.name}: CRPS {crps[i]:.2f}, surprise {surprise[i]:.1f}"
-            fan(
-                forecast,
-                case.values.tolist(),
-                case.steps.tolist(),
-                ax=ax,
-                title=title,
-            )
-            steps, values = truths(case, suite)
-            ax.plot(steps, values, color="black", lw=0.8, zorder=4)
-            ax.title.set_fontsize(8)
-            if ax.get_legend() is not None:
-                ax.get_legend().remove()
+            ax.set_title(title, fontsize=8)
         known = np.isfinite(surprise)
         calm = surprise <= np.nanquantile(surprise, 0.8)
         rows.append(

@@ -142,6 +142,24 @@ def test_the_front_is_what_nothing_else_beats():
     assert race.on_the_front(points) == ["a", "b"]
 
 
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_improvement_is_relative_to_the_average_run(mode):
+    ends = np.linspace(0.2, 0.6, 25)
+    some = a_pool([0.5]).runs[0]  # its forecasts are not looked at
+    runs = [Run("r", some.run.steps, np.full(10, end), mode) for end in ends]
+    pool = Pool("p", "s", tuple(replayed(r, some.foresight, 10.0) for r in runs))
+    found = race.measure(pool, {"no stop": policies.no_stop()}, 30)["no stop"]
+    rng, values = np.random.default_rng(0), []
+    for _ in range(30):  # by hand: the best of the 20 runs that the budget is for
+        first = ends[rng.permutation(25)[:20]]
+        values.append(first.max() if mode == "max" else first.min())
+    gain = np.mean(values) - ends.mean()
+    gain *= 1 if mode == "max" else -1
+    assert found["improvement"] == pytest.approx(gain / ends.mean(), abs=1e-3)
+    best = (ends.max() if mode == "max" else ends.min()) - ends.mean()
+    assert found["way"] == pytest.approx(gain / abs(best), abs=5e-3)
+
+
 def test_regret_falls_record_by_record():
     pool = a_pool([0.6, 0.2])
     trace = race.race(pool, policies.no_stop(), np.array([0, 1]))

@@ -11,7 +11,16 @@ import pytest
 
 import lcpfn
 from lcpfn.__main__ import build_parser, main
-from lcpfn.eval.readme import README, RESULTS, ROOT, TABLES, TEXTS, filled
+from lcpfn.eval.readme import (
+    PAGES,
+    README,
+    RESULTS,
+    ROOT,
+    TABLES,
+    TEXTS,
+    filled,
+    whole_page,
+)
 
 # Frameworks that not every environment has; their examples run by `make frameworks`.
 OPTIONAL = ("ax", "catboost", "lightgbm", "lightning", "ray", "syne_tune", "torch")
@@ -41,6 +50,12 @@ def test_every_table_is_shown():
     text = "".join(page.read_text() for page in TEXTS)
     for name in TABLES:
         assert f"<!-- results: {name} -->" in text
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_are_those_of_the_results_files(name):
+    text = (README.parent / name).read_text()
+    assert whole_page(name) == text, "run: python -m lcpfn.eval.readme"
 
 
 def test_results_are_those_of_the_bundled_weights():

@@ -1,0 +1,178 @@
+"""The report of `lcpfn evaluate --suite`: Markdown, and one page of HTML.
+
+The page needs nothing but itself: pictures are SVG in it, there is no script, and it
+reads in light and in dark.
+"""
+
+import html
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from lcpfn.eval import suite_tables as tables
+from lcpfn.eval.suites import to_markdown as final_value
+
+# Characters beyond which a cell of a table is broken into lines.
+LONG = 60
+STYLE = """
+:root { color-scheme: light dark; --line: #8885; --soft: #8881; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 76rem;
+  padding: 1rem 1.25rem 4rem; background: Canvas; color: CanvasText; }
+h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
+p, figcaption { max-width: 46rem; }
+.wide { overflow-x: auto; margin: 1rem 0; }
+table { border-collapse: collapse; font-size: .85rem; }
+th, td { padding: .25rem .6rem; text-align: left; vertical-align: top;
+  border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
+th { background: var(--soft); }
+td { white-space: nowrap; } td.long { white-space: normal; min-width: 18rem; }
+figure { margin: 1.5rem 0; overflow-x: auto; } figcaption { font-size: .9rem; }
+figure svg { max-width: 100%; height: auto; fill: currentColor; }
+@media (max-width: 50rem) { figure svg { max-width: none; } }
+code { background: var(--soft); padding: 0 .2em; }
+"""
+
+
+def to_markdown(results: Mapping[str, Any], title: str = "Forecasts scored") -> str:
+    """All tables, each with what it says and how it came about."""
+    return "\n\n".join(
+        [f"# {title}", _introduction(results)]
+        + [f"## {head}\n\n{body}" for head, body in _sections(results).items()]
+    )
+
+
+def _introduction(results: Mapping[str, Any]) -> str:
+    sums = ", ".join(f"`{n}` ({s[:15]})" for n, s in results["checksums"].items())
+    cases = ", ".join(f"{count:,} {name}" for name, count in results["cases"].items())
+    return (
+        f"Checkpoints: {sums}. At most {results['runs_per_suite']} runs of each suite, "
+        f"about as many of every task. Cases: {cases}. Errors are in units of the "
+        "typical gain of a task's runs; standard errors are clustered by task."
+    )
+
+
+def _sections(results: Mapping[str, Any]) -> dict[str, str]:
+    first = results["checkpoint"]
+    sections = {
+        "Final value": (
+            "After a share of its records, where does a run end? Geometric means over "
+            "suites; below 1 is better than the last value. Runs that neither stand "
+            "still nor diverge.\n\n" + final_value(results)
+        ),
+        "Where a baseline is better": (
+            f"Paired differences to `{first}`, suite by suite and cutoff by cutoff. "
+            "Better and worse are counted where a 95 % interval (clustered by task, "
+            "Student's t) leaves out zero.\n\n" + tables.against(results)
+        ),
+        "Tasks it does worst on": (
+            f"Error and CRPS of `{first}` over the error of the last value, task by "
+            f"task; the {tables.WORST} of {len(results['tasks'])} with the highest "
+            "CRPS. Few runs each.\n\n" + tables.worst_tasks(results)
+        ),
+        "Calibration and sharpness": (
+            "Central intervals should hold their share. The calibration error is the "
+            "mean distance of the share of F(y) below a level from that level; it "
+            "should not hang on the number of levels. Widths and log-densities are in "
+            "units of the task's gain; log-densities of single cases count between "
+            "-10 and 10.\n\n" + tables.calibration(results)
+        ),
+        "Ranking runs": (
+            "Runs of a task in the order of their predicted final values, for tasks "
+            "with 5 runs or more in the sample; the regret is how much worse the best "
+            "of the first 3 is than the best, as a share of the range.\n\n"
+            + tables.ranking(results)
+        ),
+        "All later records, by rank": (
+            "LC-PFN's protocol: after 10, 20, ..., 90 % of a curve all later records "
+            "are forecast, and methods are ranked curve by curve; 1 is best. "
+            f"{results['ranks']['cases']:,} questions about at most "
+            f"{results['ranks']['runs_per_suite']} runs of each suite, flat and "
+            "diverged ones among them.\n\n"
+            + tables.ranks(results)
+            + "\n\n"
+            + tables.ranks_by_cutoff(results)
+        ),
+    }
+    if results["strata"]:
+        sections["Flat and diverged runs"] = (
+            "Final value again, in units of the task's gain; not part of any table "
+            "above but the ranks.\n\n" + tables.strata(results)
+        )
+    sections["Score against compute"] = (
+        "CPU time, all cores together, of forecasts of the final value, many cases in "
+        "one call; that of a checkpoint includes its compilation.\n\n"
+        + tables.compute(results)
+    )
+    sections["Would a corrected spread be better?"] = (
+        f"Corrections of `{first}` fitted on held-in tasks, cutoff by cutoff, applied "
+        "to held-out ones. CRPS in units of the last value's error.\n\n"
+        + tables.recalibration_overall(results)
+        + "\n\n"
+        + tables.recalibration(results)
+    )
+    return sections
+
+
+def to_html(
+    results: Mapping[str, Any],
+    pictures: Mapping[str, tuple[str, str]],
+    title: str = "Forecasts scored",
+) -> str:
+    """The page.
+
+    Args:
+        results: of `suites.evaluate_suites`.
+        pictures: section -> SVG and caption; drawn before its tables. Those of no
+            section come first.
+        title: of the page.
+    """
+    sections = _sections(results)
+    parts = [f"<h1>{html.escape(title)}</h1>", from_markdown(_introduction(results))]
+    parts += [_figure(*p) for name, p in pictures.items() if name not in sections]
+    for name, body in sections.items():
+        parts.append(f"<h2>{html.escape(name)}</h2>")
+        if name in pictures:
+            parts.append(_figure(*pictures[name]))
+        parts.append(from_markdown(body))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        # An icon in the page: browsers ask a server for one otherwise.
+        '<link rel="icon" href="data:,">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        + "\n".join(parts)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def _figure(svg: str, caption: str) -> str:
+    return f"<figure>{svg}<figcaption>{html.escape(caption)}</figcaption></figure>"
+
+
+def from_markdown(text: str) -> str:
+    """HTML of paragraphs and tables, the part of Markdown that is used above."""
+    blocks = []
+    for block in text.split("\n\n"):
+        if block.startswith("|"):
+            head, _, *rows = [
+                [_inline(cell.strip()) for cell in line.strip("|").split("|")]
+                for line in block.splitlines()
+            ]
+            lines = ["".join(f"<th>{cell}</th>" for cell in head)]
+            lines += ["".join(map(_cell, row)) for row in rows]
+            body = "\n".join(f"<tr>{line}</tr>" for line in lines)
+            blocks.append(f'<div class="wide"><table>\n{body}\n</table></div>')
+        else:
+            blocks.append(f"<p>{_inline(block)}</p>")
+    return "\n".join(blocks)
+
+
+def _cell(text: str) -> str:
+    kind = ' class="long"' if len(text) > LONG else ""
+    return f"<td{kind}>{text}</td>"
+
+
+def _inline(text: str) -> str:
+    text = html.escape(text, quote=False)
+    text = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", text)
+    return re.sub(r"`(.+?)`", r"<code>\1</code>", text)
