@@ -1,5 +1,7 @@
 """A headless Chromium for tests of pages: Debian's, never one that is downloaded.
 
+Use it as in
+
     with browser() as driver:
         driver.get(address)
         assert console_errors(driver) == []

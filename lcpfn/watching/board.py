@@ -1,16 +1,21 @@
 """What is known of every run that is watched: forecast, rank, decision; no display."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from lcpfn.population import best_of
 from lcpfn.reports import News, Once, Reports
-from lcpfn.rule import Rule
+from lcpfn.rule import Rule, bar_of
 from lcpfn.search import RunPool
 from lcpfn.watching.logs import Report
+
+# Quantiles of a fan, and the steps at which they are known.
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+POINTS = 24
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,18 @@ class Row:
     saved: float
 
 
+class Fan(NamedTuple):
+    """The rest of one run.
+
+    Attributes:
+        steps: later ones, the horizon last `(s,)`.
+        quantiles: of the value there, by `LEVELS` `(5, s)`.
+    """
+
+    steps: list[float]
+    quantiles: list[list[float]]
+
+
 class Board:
     """Takes reports, answers with rows.
 
@@ -61,6 +78,7 @@ class Board:
         self.reports: dict[str, Reports] = {}
         self.trouble: dict[str, str] = {}
         self._fed: dict[str, int] = {}
+        self._fans: dict[str, Fan] = {}
 
     def take(self, reports: Iterable[Report]) -> None:
         """Puts new records in their place and advances the forecasts."""
@@ -84,6 +102,7 @@ class Board:
 
     def _forget(self, run: str) -> None:
         self._fed.pop(run, None)
+        self._fans.pop(run, None)
         if run in self.pool:
             self.pool.drop(run)
 
@@ -99,76 +118,93 @@ class Board:
                 {run: step for run, (step, _) in newest.items()},
             )
             for run, left in waiting.items():
+                self._fans.pop(run, None)
                 self._fed[run] = self._fed.get(run, 0) + 1
                 left.pop(0)
 
-    def rows(self) -> list[Row]:
-        """All runs, best expected final value first."""
+    def rows(self, ended: Mapping[str, str] | None = None) -> list[Row]:
+        """All runs, best expected final value first.
+
+        Args:
+            ended: how runs ended of which no more records will come.
+        """
         if not len(self.pool):
             return []
         names, forecast = self.pool.runs, self.pool.forecast()
-        sign = self.pool.metric.sign
         bests = np.array([self._best(run) for run in names])
-        bars = np.array([self._bar(i, bests) for i in range(len(names))])
+        bars = self._bars(bests)
         bound = forecast.best if forecast.has_best else forecast.final
-        final = forecast.final
         known = np.where(np.isnan(bars), 0.0, bars)
         chance = np.where(np.isnan(bars), 1.0, bound.prob_better(known))
-        mean, (low, high) = final.mean(), final.interval(0.9)
-        order = np.argsort(np.argsort(sign * mean, kind="stable"), kind="stable")
+        mean, (low, high) = forecast.final.mean(), forecast.final.interval(0.9)
         rows = [
-            self._row(run, i, chance, (mean, low, high), bests, bars, int(order[i]) + 1)
-            for i, run in enumerate(names)
+            self._row(run, (ended or {}).get(run), *map(float, numbers))
+            for run, *numbers in zip(
+                names, chance, mean, low, high, bests, bars, strict=True
+            )
         ]
-        return sorted(rows, key=lambda row: row.rank)
+        sign = self.pool.metric.sign
+        rows.sort(key=lambda row: sign * row.final)
+        return [replace(row, rank=i) for i, row in enumerate(rows, 1)]
+
+    def fans(self) -> dict[str, Fan]:
+        """What is expected of every run that goes on, up to the horizon.
+
+        Only runs with news are asked for anew.
+        """
+        stale = [
+            run
+            for run in self.pool.runs
+            if run not in self._fans and max(self.reports[run].curve) < self.rule.horizon
+        ]
+        if stale:
+            forecast = self.pool.forecast(stale, most=POINTS)
+            quantiles = np.moveaxis(forecast.quantile(np.array(LEVELS)), 0, 1)
+            for run, at, rows in zip(stale, forecast.steps, quantiles, strict=True):
+                there = np.isfinite(at)
+                self._fans[run] = Fan(at[there].tolist(), rows[:, there].tolist())
+        return self._fans
 
     def _best(self, run: str) -> float:
-        finite = [v for v in self.reports[run].curve.values() if math.isfinite(v)]
-        better = min if self.rule.mode == "min" else max
-        return better(finite) if finite else math.nan
+        best = best_of(self.reports[run].curve.values(), self.rule.mode)
+        return math.nan if best is None else best
 
-    def _bar(self, i: int, bests: np.ndarray) -> float:
-        others = np.delete(bests, i)
-        known = [*others[~np.isnan(others)]]
-        if self.rule.beat is not None:
-            known.append(self.rule.beat)
-        if not known:
-            return math.nan
-        better = min if self.rule.mode == "min" else max
-        # What the run has reached itself need not be reached again.
-        return better([*known, bests[i]] if not math.isnan(bests[i]) else known)
+    def _bars(self, bests: np.ndarray) -> np.ndarray:
+        """What each run has to beat; NaN where there is nothing but itself."""
+        bars = np.full(len(bests), bar_of(self.rule, bests))
+        if self.rule.beat is None:
+            known = np.isfinite(bests)
+            bars[known.sum() - known == 0] = math.nan
+        return bars
 
     def _row(
         self,
         run: str,
-        i: int,
-        chance: np.ndarray,
-        final: tuple[np.ndarray, np.ndarray, np.ndarray],
-        bests: np.ndarray,
-        bars: np.ndarray,
-        rank: int,
+        ended: str | None,
+        p: float,
+        *numbers: float,
     ) -> Row:
+        mean, low, high, best, bar = numbers
         curve = self.reports[run].curve
         steps, values = list(curve), list(curve.values())
-        mean, low, high = (float(x[i]) for x in final)
-        p = float(chance[i])
         left = self.rule.horizon - steps[-1]
         least = 1 - self.rule.confidence_at(steps[-1])
-        leads = not math.isnan(bests[i]) and bests[i] == bars[i]
-        if not left:
+        if not left or ended:
             mean = low = high = values[-1]
             verdict, reason = "finished", f"at {values[-1]:.4g}"
+            if ended:
+                reason = f"{ended} {reason}"
         elif not math.isfinite(values[-1]):
             verdict, reason = "diverged", f"its last value is {values[-1]:g}"
-        elif math.isnan(bars[i]):
+        elif math.isnan(bar):
             verdict, reason = "go on", "there is nothing to beat yet"
         else:
-            what = "its own best, the best of all," if leads else "the best"
-            reason = f"beats {what} {bars[i]:.4g} with probability {p:.1%}"
+            what = "its own best, the best of all," if best == bar else "the best"
+            reason = f"beats {what} {bar:.4g} with probability {p:.1%}"
             hopeless = p <= least and len(values) >= self.rule.min_steps
-            verdict = "stop" if hopeless and not leads else "go on"
-        stops = verdict in ("stop", "diverged")
+            verdict = "stop" if hopeless and best != bar else "go on"
+        saved = left if verdict in ("stop", "diverged") else 0.0
         return Row(
-            *(run, steps, values, steps[-1], float(bests[i]), mean, low, high),
-            *(p, rank, verdict, reason, left if stops else 0.0),
+            *(run, steps, values, steps[-1], best, mean, low, high, p, 0),
+            *(verdict, reason, saved),
         )
