@@ -279,8 +279,9 @@ class RunPool:
             most: every step up to that one, thinned to at most so many.
 
         Returns:
-            A batch with at most `most` steps per run, that one last; `final` and `best` are up to the horizon. A
-            run at its horizon is forecast to stay what it is.
+            A batch with at most `most` steps per run, that one last; `final` and
+            `best` are up to the horizon. A run at its horizon is forecast to stay what
+            it is.
 
         Raises:
             KeyError: if there is no such run.

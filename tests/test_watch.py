@@ -174,7 +174,7 @@ def test_hundreds_of_runs_at_once(tmp_path, capsys):
 
 def test_event_files_as_they_are_written(tmp_path):
     writer = pytest.importorskip("tensorboardX", reason="needs tensorboardX")
-    from lcpfn.commands.watch import _events
+    from lcpfn.commands.boards import _events
 
     log = writer.SummaryWriter(str(tmp_path / "written"))
     for step, value in enumerate(curve(0.9, 5), 1):

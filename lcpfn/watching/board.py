@@ -144,7 +144,9 @@ class Board:
             )
         ]
         sign = self.pool.metric.sign
-        rows.sort(key=lambda row: sign * row.final)
+        rows.sort(
+            key=lambda row: math.inf if row.final != row.final else sign * row.final
+        )
         return [replace(row, rank=i) for i, row in enumerate(rows, 1)]
 
     def fans(self) -> dict[str, Fan]:
@@ -155,7 +157,8 @@ class Board:
         stale = [
             run
             for run in self.pool.runs
-            if run not in self._fans and max(self.reports[run].curve) < self.rule.horizon
+            if run not in self._fans
+            and max(self.reports[run].curve) < self.rule.horizon
         ]
         if stale:
             forecast = self.pool.forecast(stale, most=POINTS)

@@ -36,17 +36,24 @@ class Tail:
     """The new lines of one growing text file."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.at, self.rest = path, 0, b""
+        self.path, self.at, self.rest, self.first = path, 0, b"", b""
         self.header: list[str] = []
 
     def lines(self) -> Iterator[str]:
-        """Complete lines that came since the last time; all if the file is shorter."""
-        size = self.path.stat().st_size
-        if size < self.at:
-            self.at, self.rest, self.header = 0, b"", []
+        """Complete lines that came since the last time; all if it was written anew.
+
+        A file is that is shorter, or begins with another line: Lightning writes its
+        log anew when a metric is logged for the first time.
+        """
         with self.path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            if size < self.at or file.read(len(self.first)) != self.first:
+                self.at, self.rest, self.header, self.first = 0, b"", [], b""
             file.seek(self.at)
             new = file.read()
+        if not self.at:
+            self.first = new[: new.find(b"\n") + 1]
         self.at += len(new)
         *complete, self.rest = (self.rest + new).split(b"\n")
         for line in complete:
@@ -94,6 +101,7 @@ class Logs:
 
     Attributes:
         trouble: what could not be read, by file.
+        ended: how runs ended, which logs do not say.
     """
 
     def __init__(
@@ -104,6 +112,7 @@ class Logs:
     ) -> None:
         self.root, self.metric, self.readers = root, metric, dict(readers or {})
         self.trouble: dict[str, str] = {}
+        self.ended: dict[str, str] = {}
         self._tails: dict[Path, Tail] = {}
         self._sizes: dict[Path, int] = {}
 
