@@ -19,7 +19,7 @@ import numpy as np
 
 from lcpfn import model as network
 from lcpfn.context import model_metric, select
-from lcpfn.curves import Records, check_horizon, default_targets
+from lcpfn.curves import Records, check_horizon
 from lcpfn.extrapolate import ROWS, bucket, pad_to
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Bounds, Metric
@@ -265,23 +265,18 @@ class RunPool:
         self._free.append((gone.group, gone.row))
 
     def forecast(
-        self,
-        runs: Iterable[Any] | None = None,
-        ahead: float | None = None,
-        most: int = 1,
+        self, runs: Iterable[Any] | None = None, ahead: float | None = None
     ) -> Forecast:
-        """Forecast of runs at one later step, or on the way to it.
+        """Forecast of runs at one later step.
 
         Args:
             runs: names; default: all, in the order of `runs`.
             ahead: steps from the newest record of each, at most to the horizon;
                 default: the horizon.
-            most: every step up to that one, thinned to at most so many.
 
         Returns:
-            A batch with at most `most` steps per run, that one last; `final` and
-            `best` are up to the horizon. A run at its horizon is forecast to stay what
-            it is.
+            A batch with one step per run; `final` and `best` are up to the horizon. A
+            run at its horizon is forecast to stay what it is.
 
         Raises:
             KeyError: if there is no such run.
@@ -306,21 +301,18 @@ class RunPool:
             scale=np.where(blank, 1.0, anchor.scale),
             gap=np.where(blank, 1.0, anchor.gap),
         )
-        records = [self._records(run, ahead, most) for run in found]
+        records = [self._records(run, ahead) for run in found]
         padded = jax.numpy.asarray(pad_to(state, bucket(len(found), ROWS)))
         wait = model.answer(padded, anchor, records, self.metric)
         return model.forecast(records, wait(), self.metric, single=False)
 
-    def _records(self, run: _Run, ahead: float | None, most: int) -> Records:
+    def _records(self, run: _Run, ahead: float | None) -> Records:
         target = self.horizon
         if ahead is not None:
             target = min(run.last_step + ahead, self.horizon)
         lost = not np.isfinite(run.last_value)
         known = (np.array(run.steps), np.array(run.values))
-        targets = np.array([target])
-        if most > 1 and target > run.last_step and not lost:
-            targets = default_targets(known[0], target, most)
-        return Records(*known, run.last_step, lost, self.horizon, targets)
+        return Records(*known, run.last_step, lost, self.horizon, np.array([target]))
 
     def best(self) -> float:
         """The best value that any run has reached; NaN if there is none."""

@@ -97,7 +97,7 @@ def table(
             f"{row.values[-1]:.4g}",
             f"{row.final:.4g}",
             interval,
-            f"{row.chance:.0%}",
+            "" if math.isnan(row.chance) else f"{row.chance:.0%}",
             Text(row.verdict, style=STYLES[row.verdict]),
             row.reason,
         )

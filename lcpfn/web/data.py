@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.watching.board import LEVELS, Board, Fan, Row
+from lcpfn.watching.board import LEVELS, Board, Outlook, Row
 
 # Records of a run that the page gets.
 MOST = 64
@@ -30,8 +30,6 @@ def snapshot(
         trouble: what could not be read, by file or run.
         ended: as of `Board.rows`.
     """
-    rows = board.rows(ended)
-    fans = board.fans() if rows else {}
     return {
         "name": name,
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -39,14 +37,13 @@ def snapshot(
         "mode": board.rule.mode,
         "beat": board.rule.beat,
         "levels": LEVELS,
-        "runs": [_run(row, fans.get(row.run)) for row in rows],
+        "runs": [_run(row, board.outlooks.get(row.run)) for row in board.rows(ended)],
         "trouble": dict(trouble),
     }
 
 
-def _run(row: Row, fan: Fan | None) -> dict[str, Any]:
+def _run(row: Row, ahead: Outlook | None) -> dict[str, Any]:
     kept = thinned(row.steps)
-    goes_on = row.verdict in ("go on", "stop")
     return {
         "run": row.run,
         "rank": row.rank,
@@ -58,18 +55,18 @@ def _run(row: Row, fan: Fan | None) -> dict[str, Any]:
         "final": _short(row.final),
         "low": _short(row.low),
         "high": _short(row.high),
-        "chance": _short(row.chance) if goes_on else None,
+        "chance": _short(row.chance),
         "verdict": row.verdict,
         "reason": row.reason,
         "saved": _short(row.saved),
-        "fan": _fan(fan) if fan and goes_on else None,
+        "fan": _fan(ahead) if ahead and row.verdict in ("go on", "stop") else None,
     }
 
 
-def _fan(fan: Fan) -> dict[str, Any]:
+def _fan(ahead: Outlook) -> dict[str, Any]:
     return {
-        "steps": [_short(x) for x in fan.steps],
-        "quantiles": [[_short(x) for x in row] for row in fan.quantiles],
+        "steps": [_short(x) for x in ahead.steps],
+        "quantiles": [[_short(x) for x in row] for row in ahead.quantiles],
     }
 
 

@@ -107,8 +107,7 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Server
     server_version, sys_version = "lcpfn", ""
-    protocol_version = "HTTP/1.1"
-    timeout = 60
+    timeout = 20
 
     def do_GET(self) -> None:
         """The page or the data, or why not."""
@@ -130,7 +129,6 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def _not_allowed(self) -> None:
-        self.close_connection = True
         self._send(HTTPStatus.METHOD_NOT_ALLOWED, b"only GET and HEAD", TEXT)
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _not_allowed
