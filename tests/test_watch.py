@@ -52,6 +52,20 @@ def test_a_truncated_log_is_read_anew(tmp_path):
     assert seen(logs) == [("a", 1, 0.1)]
 
 
+def test_a_log_with_another_header_is_read_anew(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("epoch,step,train\n0,1,0.9\n0,2,0.8\n")
+    logs = Logs(tmp_path, "val", step="epoch")
+    assert seen(logs) == []
+    assert "no 'val'" in logs.trouble["metrics"]
+    path.write_text("epoch,step,train,val\n0,1,0.9,\n0,2,0.8,\n0,2,,0.7\n1,4,,0.")
+    assert seen(logs) == [("metrics", 0, 0.7)]
+    assert not logs.trouble
+    with path.open("a") as file:
+        file.write("6\n")
+    assert seen(logs) == [("metrics", 1, 0.6)]
+
+
 def test_rubbish_is_named_and_the_rest_counts(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b'{"value": 0.5}\n\xff\xfe{{{\n{"value": 0.6}\n')
     csv_log(tmp_path / "b.csv", [0.5])
@@ -83,6 +97,8 @@ def test_logs_of_keras_and_lightning(tmp_path):
         ("version_0/metrics", 9, 0.45),
         ("version_0/metrics", 19, 0.55),
     ]
+    epochs = Logs(tmp_path / "version_0", "val_accuracy", step="epoch")
+    assert [step for _, step, _ in seen(epochs)] == [0, 1]
     unnamed = Logs(tmp_path / "keras.csv")
     assert seen(unnamed) == []
     assert "--metric" in unnamed.trouble["keras"]

@@ -23,6 +23,12 @@ def add_board(parser: argparse.ArgumentParser) -> None:
         "(sqlite:///study.db or its file); - for standard input",
     )
     add_rule(parser, beat="value to beat beside other runs")
+    parser.add_argument(
+        "--step",
+        metavar="NAME",
+        help="name of the steps in CSV and JSON lines, such as epoch where there is a "
+        "step too",
+    )
 
 
 def open_board(args: argparse.Namespace) -> "tuple[Source, Board]":
@@ -46,10 +52,13 @@ def _source(args: argparse.Namespace) -> "Source":
     from lcpfn.watching import sources
     from lcpfn.watching.logs import Logs
 
-    if sources.is_storage(args.logs):
+    path, storage = Path(args.logs), sources.is_storage(args.logs)
+    whole = args.logs == "-" or (path.is_file() and path.suffix.lower() in WHOLE)
+    if args.step and (storage or whole):
+        raise ValueError(f"--step is for logs, which {args.logs} is not")
+    if storage:
         return sources.Studies(args.logs, args.mode)
-    path = Path(args.logs)
-    if args.logs == "-" or (path.is_file() and path.suffix.lower() in WHOLE):
+    if whole:
         from lcpfn.files import read_runs
 
         return sources.Recorded(
@@ -57,7 +66,7 @@ def _source(args: argparse.Namespace) -> "Source":
         )
     if not path.exists():
         raise ValueError(f"there is no {path}")
-    return Logs(path, args.metric, {"*tfevents*": _events})
+    return Logs(path, args.metric, {"*tfevents*": _events}, args.step)
 
 
 def _events(path: Path, metric: str | None) -> Iterator[tuple[str, float, float]]:

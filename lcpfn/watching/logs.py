@@ -98,6 +98,7 @@ class Logs:
         root: the directory or file.
         metric: name of the value in the records; None where there is only one.
         readers: of further formats, by file name pattern.
+        step: name of the steps in text files; None: the first of `STEP_NAMES`.
 
     Attributes:
         trouble: what could not be read, by file.
@@ -109,8 +110,10 @@ class Logs:
         root: Path,
         metric: str | None = None,
         readers: Mapping[str, Reader] | None = None,
+        step: str | None = None,
     ) -> None:
         self.root, self.metric, self.readers = root, metric, dict(readers or {})
+        self.step = step
         self.trouble: dict[str, str] = {}
         self.ended: dict[str, str] = {}
         self._tails: dict[Path, Tail] = {}
@@ -153,13 +156,22 @@ class Logs:
             value = number(row.get(key)) if key else None
             if value is None:  # such as a row of training metrics alone
                 continue
-            step = next((number(row[lower[s]]) for s in STEP_NAMES if s in lower), None)
+            step = self._step(row, lower)
             run = next((str(row[lower[r]]) for r in RUN_NAMES if r in lower), "")
             yield Report(
                 f"{name}:{run}" if run else name,
                 math.nan if step is None else step,
                 value,
             )
+
+    def _step(
+        self, row: Mapping[str, object], lower: Mapping[str, str]
+    ) -> float | None:
+        if self.step is None:
+            return next((number(row[lower[s]]) for s in STEP_NAMES if s in lower), None)
+        if self.step not in row:
+            raise ValueError(f"no {self.step!r} in it; there are {', '.join(row)}")
+        return number(row[self.step])
 
     def _value_key(
         self, row: Mapping[str, object], lower: Mapping[str, str]

@@ -1,9 +1,9 @@
 """Where records come from beside growing logs: a study's storage, recorded runs."""
 
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote
 
 from lcpfn.curves import Run
 from lcpfn.watching.logs import Report
@@ -85,12 +85,12 @@ class Studies:
         self._seen: dict[str, int] = {}
         try:
             self.storage = RDBStorage(
-                _read_only(place),
+                **_engine(place),
                 skip_compatibility_check=True,
                 skip_table_creation=True,
             )
         except (*self.errors, ImportError) as error:
-            raise ValueError(f"{place}: {error}") from None
+            raise ValueError(f"{place}: {_why(error)}") from None
 
     def poll(self) -> list[Report]:
         """Records of all trials that have new ones."""
@@ -116,7 +116,7 @@ class Studies:
                     run = run if len(names) == 1 else f"{name}/{run}"
                     reports += self._new(run, trial)
         except self.errors as error:
-            self.trouble[self.place] = str(error).partition("\n")[0]
+            self.trouble[self.place] = _why(error)
         return reports
 
     def _new(self, run: str, trial: Any) -> list[Report]:
@@ -129,11 +129,22 @@ class Studies:
         return [Report(run, float(step), values[step]) for step in sorted(values)]
 
 
-def _read_only(place: str) -> str:
-    """The URL of a storage; one of a file of SQLite such that nothing is written."""
+def _why(error: Exception) -> str:
+    """The first line of what lies behind an error of the storage."""
+    return str(error.__cause__ or error).partition("\n")[0]
+
+
+def _engine(place: str) -> dict[str, Any]:
+    """How a storage is opened: a file of SQLite such that nothing can be written."""
     path = place.removeprefix("sqlite:///")
     if "://" in path:
-        return place
+        return {"url": place}
     if not Path(path).is_file():
         raise ValueError(f"there is no {path}")
-    return f"sqlite:///file:{quote(str(Path(path).resolve()))}?mode=ro&uri=true"
+    # A name with a question mark would end early in a URL of SQLAlchemy.
+    file = f"{Path(path).resolve().as_uri()}?mode=ro"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(file, uri=True, check_same_thread=False)
+
+    return {"url": "sqlite:///read-only", "engine_kwargs": {"creator": connect}}
