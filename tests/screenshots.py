@@ -42,7 +42,7 @@ def train(folder: Path) -> None:
             net.partial_fit(parts[0], parts[2], classes=np.unique(y))
             score = net.score(parts[1], parts[3])
             lines.append(f"{epoch},{score:.5f}")
-        path = folder / f"rate {rate:g}, width {width}.csv"
+        path = folder / f"lr{rate:g}-width{width}.csv"
         path.write_text("\n".join(lines) + "\n")
 
 
@@ -83,7 +83,9 @@ def main() -> None:
                 take(driver, page.as_uri(), name, size)
 
 
-def take(driver, address: str, name: str, size: tuple[int, int], part: str = "") -> None:
+def take(
+    driver, address: str, name: str, size: tuple[int, int], part: str = ""
+) -> None:
     """Writes a picture of a page, or of one of its elements."""
     resize(driver, *size)
     driver.get(address)

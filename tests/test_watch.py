@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -178,6 +179,24 @@ def test_once_for_people_and_for_machines(tmp_path, capsys):
     assert found["saved"] == 8
     assert main(["watch", str(tmp_path / "none"), *options]) == 1
     assert "there is no" in capsys.readouterr().err
+
+
+def test_no_color_and_narrow(tmp_path, capsys, monkeypatch):
+    csv_log(tmp_path / "a rather long name of a run.csv", curve(0.9))
+    csv_log(tmp_path / "bad.csv", curve(0.3))
+    options = ["--horizon", "20", "--mode", "max", "--bounds", "0", "1", "--once"]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    for colour in (True, False):
+        if not colour:
+            monkeypatch.setenv("NO_COLOR", "1")
+        assert main(["watch", str(tmp_path), *options]) == 0
+        shown = capsys.readouterr().out
+        assert ("\x1b[33m" in shown) == colour
+    plain = re.sub(r"\x1b\[[\d;]*m", "", shown)
+    (row,) = [line for line in plain.splitlines() if " bad " in line]
+    assert len(row) <= 100
+    assert "stop" in row
 
 
 def test_hundreds_of_runs_at_once(tmp_path, capsys):
