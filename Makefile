@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test frameworks lint bench docs clean
+.PHONY: demo test browser screenshots frameworks lint bench docs clean
 
 demo: $(READY)
 	mkdir -p demo
@@ -12,6 +12,15 @@ demo: $(READY)
 test: $(READY) lint
 	$(BIN)/python -m pytest -q
 	$(BIN)/python -m pytest -q -m slow
+
+# The page in a real browser: Debian's, which is installed where that is possible.
+browser: $(READY)
+	command -v chromium > /dev/null && command -v chromedriver > /dev/null || \
+	  { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
+	LCPFN_BROWSER=1 $(BIN)/python -m pytest -q -m "slow or not slow" tests/test_page.py
+
+screenshots: $(READY)
+	$(BIN)/python -m tests.screenshots
 
 # The heavy frameworks; torch first and by version, for a wheel without CUDA. Syne Tune
 # asks for an XGBoost that brings CUDA along, and runs without it.
@@ -24,6 +33,7 @@ frameworks: $(READY)
 	$(BIN)/python -m pytest -q -m "slow or not slow" tests/test_integrations.py \
 	  -k "lightning or transformers or catboost or optunahub"
 	$(BIN)/python -m pytest -q tests/test_readme.py -k integrations
+	$(BIN)/python -m pytest -q tests/test_sources.py -k lightning
 	$(BIN)/python -m pytest -q -m slow tests/test_ray.py tests/test_ax.py \
 	  tests/test_syne_tune.py
 	$(BIN)/python -m pytest -q -m slow tests/test_examples.py \

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = (
-    *("forecast", "watch", "replay", "pretrain", "finetune"),
+    *("forecast", "watch", "report", "replay", "pretrain", "finetune"),
     *("evaluate", "bench", "info"),
     "completion",
 )

@@ -148,8 +148,10 @@ def check_steps(steps: Any, count: int, name: str) -> np.ndarray:
     return steps
 
 
-def default_targets(steps: np.ndarray, horizon: float) -> np.ndarray:
-    """Every step after the last one up to the horizon, thinned to `MOST_TARGETS`.
+def default_targets(
+    steps: np.ndarray, horizon: float, most: int = MOST_TARGETS
+) -> np.ndarray:
+    """Every step after the last one up to the horizon, thinned to at most `most`.
 
     A step is 1 where all recorded steps are whole numbers, else the median gap.
     """
@@ -157,8 +159,8 @@ def default_targets(steps: np.ndarray, horizon: float) -> np.ndarray:
     if (steps != np.round(steps)).any():
         unit = float(np.median(np.diff(steps))) if len(steps) > 1 else float(steps[0])
     count = np.ceil((horizon - last) / unit * (1 - 1e-12))
-    if count > MOST_TARGETS:
-        ticks = np.round(np.linspace(count / MOST_TARGETS, count, MOST_TARGETS))
+    if count > most:
+        ticks = np.round(np.linspace(count / most, count, most))
     else:
         ticks = np.arange(1, count + 1)
     targets = last + unit * ticks

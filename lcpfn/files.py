@@ -162,5 +162,5 @@ def _pick_value(header: list[str], first: list[str], column: str | None) -> int:
             return candidates[0]
     raise ValueError(
         f"which column holds the values? Choose one of "
-        f"{', '.join(header[i] for i in rest) or '(none)'} with --column"
+        f"{', '.join(header[i] for i in rest) or '(none)'} with --metric"
     )

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -52,6 +53,20 @@ def test_a_truncated_log_is_read_anew(tmp_path):
     assert seen(logs) == [("a", 1, 0.1)]
 
 
+def test_a_log_with_another_header_is_read_anew(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("epoch,step,train\n0,1,0.9\n0,2,0.8\n")
+    logs = Logs(tmp_path, "val", step="epoch")
+    assert seen(logs) == []
+    assert "no 'val'" in logs.trouble["metrics"]
+    path.write_text("epoch,step,train,val\n0,1,0.9,\n0,2,0.8,\n0,2,,0.7\n1,4,,0.")
+    assert seen(logs) == [("metrics", 0, 0.7)]
+    assert not logs.trouble
+    with path.open("a") as file:
+        file.write("6\n")
+    assert seen(logs) == [("metrics", 1, 0.6)]
+
+
 def test_rubbish_is_named_and_the_rest_counts(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b'{"value": 0.5}\n\xff\xfe{{{\n{"value": 0.6}\n')
     csv_log(tmp_path / "b.csv", [0.5])
@@ -83,6 +98,8 @@ def test_logs_of_keras_and_lightning(tmp_path):
         ("version_0/metrics", 9, 0.45),
         ("version_0/metrics", 19, 0.55),
     ]
+    epochs = Logs(tmp_path / "version_0", "val_accuracy", step="epoch")
+    assert [step for _, step, _ in seen(epochs)] == [0, 1]
     unnamed = Logs(tmp_path / "keras.csv")
     assert seen(unnamed) == []
     assert "--metric" in unnamed.trouble["keras"]
@@ -164,6 +181,24 @@ def test_once_for_people_and_for_machines(tmp_path, capsys):
     assert "there is no" in capsys.readouterr().err
 
 
+def test_no_color_and_narrow(tmp_path, capsys, monkeypatch):
+    csv_log(tmp_path / "a rather long name of a run.csv", curve(0.9))
+    csv_log(tmp_path / "bad.csv", curve(0.3))
+    options = ["--horizon", "20", "--mode", "max", "--bounds", "0", "1", "--once"]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    for colour in (True, False):
+        if not colour:
+            monkeypatch.setenv("NO_COLOR", "1")
+        assert main(["watch", str(tmp_path), *options]) == 0
+        shown = capsys.readouterr().out
+        assert ("\x1b[33m" in shown) == colour
+    plain = re.sub(r"\x1b\[[\d;]*m", "", shown)
+    (row,) = [line for line in plain.splitlines() if " bad " in line]
+    assert len(row) <= 100
+    assert "stop" in row
+
+
 def test_hundreds_of_runs_at_once(tmp_path, capsys):
     for i in range(150):
         csv_log(tmp_path / f"run{i}.csv", curve(0.3 + 0.004 * i))
@@ -174,7 +209,7 @@ def test_hundreds_of_runs_at_once(tmp_path, capsys):
 
 def test_event_files_as_they_are_written(tmp_path):
     writer = pytest.importorskip("tensorboardX", reason="needs tensorboardX")
-    from lcpfn.commands.watch import _events
+    from lcpfn.commands.boards import _events
 
     log = writer.SummaryWriter(str(tmp_path / "written"))
     for step, value in enumerate(curve(0.9, 5), 1):

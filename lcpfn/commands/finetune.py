@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     from lcpfn.files import read_runs
     from lcpfn.train.finetune import finetune as run
 
-    runs = read_runs(args.file, args.mode, args.bounds, args.column)
+    runs = read_runs(args.file, args.mode, args.bounds, args.metric)
     report = run(runs, args.out, checkpoint=args.checkpoint, steps=args.steps)
     print(json.dumps(report))
     return 0

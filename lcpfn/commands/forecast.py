@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.commands.options import add_metric
-from lcpfn.rule import Rule
+from lcpfn.commands.options import add_rule
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 EXAMPLE = "curve.csv --horizon 50 --mode max --bounds 0 1"
@@ -17,13 +16,7 @@ EXAMPLE = "curve.csv --horizon 50 --mode max --bounds 0 1"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `lcpfn forecast`."""
     parser.add_argument("file", help="CSV or JSON; - for standard input")
-    parser.add_argument(
-        "--horizon", type=float, required=True, help="last step to predict"
-    )
-    add_metric(parser)
-    parser.add_argument("--beat", type=float, help="value the run has to beat")
-    parser.add_argument("--confidence", type=float, default=Rule.confidence)
-    parser.add_argument("--checkpoint", help="bundled name or path")
+    add_rule(parser, beat="value the run has to beat")
     parser.add_argument("--plot", metavar="FILE", help="write a picture of the fan")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -34,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from lcpfn.files import read_runs
     from lcpfn.startup import confine_jax, enable_compilation_cache
 
-    runs = read_runs(args.file, args.mode, args.bounds, args.column)
+    runs = read_runs(args.file, args.mode, args.bounds, args.metric)
     confine_jax()
     enable_compilation_cache()
     model = lcpfn.load(args.checkpoint)

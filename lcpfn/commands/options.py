@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lcpfn.rule import Rule
+
 if TYPE_CHECKING:
     from lcpfn.eval.curveset import CurveSet
 
@@ -27,7 +29,34 @@ def add_metric(parser: argparse.ArgumentParser) -> None:
         metavar=("LOW", "HIGH"),
         help="range of the metric; none where there is no bound",
     )
-    parser.add_argument("--column", help="header of the values, where not evident")
+    parser.add_argument(
+        "--metric",
+        "--column",
+        metavar="NAME",
+        help="name of the values in the file, where not evident",
+    )
+
+
+def add_rule(parser: argparse.ArgumentParser, beat: str) -> None:
+    """What a rule judges runs by.
+
+    Args:
+        parser: of a command.
+        beat: help of `--beat`.
+    """
+    parser.add_argument(
+        "--horizon", type=float, required=True, help="last step of a full run"
+    )
+    add_metric(parser)
+    parser.add_argument("--beat", type=float, help=beat)
+    parser.add_argument("--confidence", type=float, default=Rule.confidence)
+    parser.add_argument("--checkpoint", help="bundled name or path")
+
+
+def rule_of(args: argparse.Namespace) -> Rule:
+    """The rule that these options describe."""
+    bounds = None if args.bounds is None else (args.bounds[0], args.bounds[1])
+    return Rule(args.horizon, args.mode, bounds, args.beat, args.confidence)
 
 
 def add_hints(parser: argparse.ArgumentParser) -> None:

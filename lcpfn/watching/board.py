@@ -1,16 +1,23 @@
 """What is known of every run that is watched: forecast, rank, decision; no display."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from lcpfn.curves import default_targets
+from lcpfn.forecast import Forecast
+from lcpfn.population import best_of
 from lcpfn.reports import News, Once, Reports
-from lcpfn.rule import Rule
-from lcpfn.search import RunPool
+from lcpfn.rule import Rule, bar_of
+from lcpfn.startup import shared_model
 from lcpfn.watching.logs import Report
+
+# Quantiles of an outlook, and how many steps it has.
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+POINTS = 24
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,8 @@ class Row:
         best: its best value; NaN if it has none.
         final: expected value at the horizon.
         low, high: 90 % interval of that.
-        chance: probability that it ever beats the best of the other runs.
+        chance: probability that it ever beats the best of the other runs; NaN when it
+            has finished or diverged.
         rank: by the expected final value, 1 is best.
         verdict: "go on", "stop", "diverged" or "finished".
         reason: one sentence.
@@ -46,129 +54,152 @@ class Row:
     saved: float
 
 
+class Outlook(NamedTuple):
+    """The rest of one run.
+
+    Attributes:
+        steps: later ones, the horizon last `(s,)`.
+        quantiles: of the value there, by `LEVELS` `(5, s)`.
+        final: mean and 90 % interval at the horizon.
+        bound: what has to beat a bar: the best value still to come if the checkpoint
+            knows it, else the value at the horizon.
+    """
+
+    steps: list[float]
+    quantiles: list[list[float]]
+    final: tuple[float, float, float]
+    bound: Forecast
+
+
 class Board:
     """Takes reports, answers with rows.
 
     Args:
         rule: horizon, direction, bounds and confidence; its `beat` is a value to beat
             beside the other runs.
-        model: as of `lcpfn.search.RunPool`.
+        model: a loaded model, a checkpoint name, or None for the default. Loaded at
+            the first report.
+
+    Attributes:
+        reports: records by run.
+        outlooks: of the runs that go on; only runs with news are forecast anew.
+        trouble: why records were left out, by run.
     """
 
     def __init__(self, rule: Rule, model: Any = None) -> None:
-        self.rule = rule
-        self.pool = RunPool(rule.horizon, rule.mode, rule.bounds, model=model)
+        self.rule, self._model = rule, model
         self.reports: dict[str, Reports] = {}
+        self.outlooks: dict[str, Outlook] = {}
         self.trouble: dict[str, str] = {}
-        self._fed: dict[str, int] = {}
 
     def take(self, reports: Iterable[Report]) -> None:
-        """Puts new records in their place and advances the forecasts."""
-        for run, step, value in reports:
-            curve = self.reports.setdefault(run, Reports(Once()))
-            at = None if math.isnan(step) else step
-            try:
-                self.pool.metric.check(np.array([value]), f"run {run}")
-            except ValueError as error:
-                self.trouble[run] = str(error)
-                continue
-            if at is not None and at > self.rule.horizon:
-                self.trouble[run] = (
-                    f"step {at:g} lies beyond the horizon {self.rule.horizon:g}"
-                )
-                continue
-            news = curve.add(value, at, self.rule.horizon)
-            if news in (News.BACK, News.RESTART, News.LATE):
-                self._forget(run)
-        self._feed()
+        """Puts new records in their place and forecasts the runs that have any."""
+        news = {report.run for report in reports if self._add(report)}
+        if news:
+            self._look_ahead(sorted(news))
 
-    def _forget(self, run: str) -> None:
-        self._fed.pop(run, None)
-        if run in self.pool:
-            self.pool.drop(run)
-
-    def _feed(self) -> None:
-        waiting = {
-            run: list(reports.curve.items())[self._fed.get(run, 0) :]
-            for run, reports in self.reports.items()
-        }
-        while waiting := {run: left for run, left in waiting.items() if left}:
-            newest = {run: left[0] for run, left in waiting.items()}
-            self.pool.update(
-                {run: value for run, (_, value) in newest.items()},
-                {run: step for run, (step, _) in newest.items()},
+    def _add(self, report: Report) -> bool:
+        run, step, value = report
+        self._model = shared_model(self._model)
+        metric = self._model.metric(self.rule.mode, self.rule.bounds)
+        try:
+            metric.check(np.array([value]), f"run {run}")
+        except ValueError as error:
+            self.trouble[run] = str(error)
+            return False
+        at = None if math.isnan(step) else step
+        if at is not None and at > self.rule.horizon:
+            self.trouble[run] = (
+                f"step {at:g} lies beyond the horizon {self.rule.horizon:g}"
             )
-            for run, left in waiting.items():
-                self._fed[run] = self._fed.get(run, 0) + 1
-                left.pop(0)
+            return False
+        curve = self.reports.setdefault(run, Reports(Once()))
+        news = curve.add(value, at, self.rule.horizon)
+        return news not in (News.REPEATED, News.NOTHING)
 
-    def rows(self) -> list[Row]:
-        """All runs, best expected final value first."""
-        if not len(self.pool):
-            return []
-        names, forecast = self.pool.runs, self.pool.forecast()
-        sign = self.pool.metric.sign
-        bests = np.array([self._best(run) for run in names])
-        bars = np.array([self._bar(i, bests) for i in range(len(names))])
+    def _look_ahead(self, runs: list[str]) -> None:
+        horizon = self.rule.horizon
+        curves = {run: self.reports[run].curve for run in runs}
+        for run in runs:
+            self.outlooks.pop(run, None)
+        going = [run for run in runs if max(curves[run]) < horizon]
+        if not going:
+            return
+        steps = [np.array(list(curves[run])) for run in going]
+        forecast = self._model.extrapolate(
+            [list(curves[run].values()) for run in going],
+            horizon,
+            mode=self.rule.mode,
+            bounds=self.rule.bounds,
+            steps=steps,
+            at=[default_targets(known, horizon, POINTS) for known in steps],
+        )
         bound = forecast.best if forecast.has_best else forecast.final
-        final = forecast.final
-        known = np.where(np.isnan(bars), 0.0, bars)
-        chance = np.where(np.isnan(bars), 1.0, bound.prob_better(known))
-        mean, (low, high) = final.mean(), final.interval(0.9)
-        order = np.argsort(np.argsort(sign * mean, kind="stable"), kind="stable")
+        quantiles = np.moveaxis(forecast.quantile(np.array(LEVELS)), 0, 1)
+        final = np.stack([forecast.final.mean(), *forecast.final.interval(0.9)], -1)
+        for i, run in enumerate(going):
+            there = np.isfinite(forecast.steps[i])
+            mean, low, high = final[i].tolist()
+            self.outlooks[run] = Outlook(
+                forecast.steps[i, there].tolist(),
+                quantiles[i][:, there].tolist(),
+                (mean, low, high),
+                bound[i],
+            )
+
+    def rows(self, ended: Mapping[str, str] | None = None) -> list[Row]:
+        """All runs, best expected final value first.
+
+        Args:
+            ended: how runs ended of which no more records will come.
+        """
+        bests = np.array([self._best(run) for run in self.reports])
         rows = [
-            self._row(run, i, chance, (mean, low, high), bests, bars, int(order[i]) + 1)
-            for i, run in enumerate(names)
+            self._row(run, (ended or {}).get(run), float(best), float(bar))
+            for run, best, bar in zip(
+                self.reports, bests, self._bars(bests), strict=True
+            )
         ]
-        return sorted(rows, key=lambda row: row.rank)
+        sign = -1 if self.rule.mode == "max" else 1
+        rows.sort(key=lambda x: math.inf if math.isnan(x.final) else sign * x.final)
+        return [replace(row, rank=i) for i, row in enumerate(rows, 1)]
 
     def _best(self, run: str) -> float:
-        finite = [v for v in self.reports[run].curve.values() if math.isfinite(v)]
-        better = min if self.rule.mode == "min" else max
-        return better(finite) if finite else math.nan
+        best = best_of(self.reports[run].curve.values(), self.rule.mode)
+        return math.nan if best is None else best
 
-    def _bar(self, i: int, bests: np.ndarray) -> float:
-        others = np.delete(bests, i)
-        known = [*others[~np.isnan(others)]]
-        if self.rule.beat is not None:
-            known.append(self.rule.beat)
-        if not known:
-            return math.nan
-        better = min if self.rule.mode == "min" else max
-        # What the run has reached itself need not be reached again.
-        return better([*known, bests[i]] if not math.isnan(bests[i]) else known)
+    def _bars(self, bests: np.ndarray) -> np.ndarray:
+        """What each run has to beat; NaN where there is nothing but itself."""
+        bars = np.full(len(bests), bar_of(self.rule, bests))
+        if self.rule.beat is None:
+            known = np.isfinite(bests)
+            bars[known.sum() - known == 0] = math.nan
+        return bars
 
-    def _row(
-        self,
-        run: str,
-        i: int,
-        chance: np.ndarray,
-        final: tuple[np.ndarray, np.ndarray, np.ndarray],
-        bests: np.ndarray,
-        bars: np.ndarray,
-        rank: int,
-    ) -> Row:
-        curve = self.reports[run].curve
+    def _row(self, run: str, ended: str | None, best: float, bar: float) -> Row:
+        curve, ahead = self.reports[run].curve, self.outlooks.get(run)
         steps, values = list(curve), list(curve.values())
-        mean, low, high = (float(x[i]) for x in final)
-        p = float(chance[i])
-        left = self.rule.horizon - steps[-1]
-        least = 1 - self.rule.confidence_at(steps[-1])
-        leads = not math.isnan(bests[i]) and bests[i] == bars[i]
-        if not left:
-            mean = low = high = values[-1]
-            verdict, reason = "finished", f"at {values[-1]:.4g}"
+        left, chance, saved = self.rule.horizon - steps[-1], math.nan, 0.0
+        if ended or ahead is None:
+            final = (values[-1],) * 3
+            how = "" if ended is None else f"{ended} "
+            verdict, reason = "finished", f"{how}at {values[-1]:.4g}"
         elif not math.isfinite(values[-1]):
+            final, saved = ahead.final, left
             verdict, reason = "diverged", f"its last value is {values[-1]:g}"
-        elif math.isnan(bars[i]):
+        elif math.isnan(bar):
+            final, chance = ahead.final, 1.0
             verdict, reason = "go on", "there is nothing to beat yet"
         else:
-            what = "its own best, the best of all," if leads else "the best"
-            reason = f"beats {what} {bars[i]:.4g} with probability {p:.1%}"
-            hopeless = p <= least and len(values) >= self.rule.min_steps
-            verdict = "stop" if hopeless and not leads else "go on"
-        stops = verdict in ("stop", "diverged")
+            final, chance = ahead.final, float(ahead.bound.prob_better(bar))
+            what = "its own best, the best of all," if best == bar else "the best"
+            verdict = "go on"
+            reason = f"beats {what} {bar:.4g} with probability {chance:.1%}"
+            least = 1 - self.rule.confidence_at(steps[-1])
+            hopeless = chance <= least and len(values) >= self.rule.min_steps
+            if hopeless and best != bar:
+                verdict, saved = "stop", left
         return Row(
-            *(run, steps, values, steps[-1], float(bests[i]), mean, low, high),
-            *(p, rank, verdict, reason, left if stops else 0.0),
+            *(run, steps, values, steps[-1], best, *final),
+            *(chance, 0, verdict, reason, saved),
         )

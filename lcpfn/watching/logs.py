@@ -36,17 +36,24 @@ class Tail:
     """The new lines of one growing text file."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.at, self.rest = path, 0, b""
+        self.path, self.at, self.rest, self.first = path, 0, b"", b""
         self.header: list[str] = []
 
     def lines(self) -> Iterator[str]:
-        """Complete lines that came since the last time; all if the file is shorter."""
-        size = self.path.stat().st_size
-        if size < self.at:
-            self.at, self.rest, self.header = 0, b"", []
+        """Complete lines that came since the last time; all if it was written anew.
+
+        A file is that is shorter, or begins with another line: Lightning writes its
+        log anew when a metric is logged for the first time.
+        """
         with self.path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            if size < self.at or file.read(len(self.first)) != self.first:
+                self.at, self.rest, self.header, self.first = 0, b"", [], b""
             file.seek(self.at)
             new = file.read()
+        if not self.at:
+            self.first = new[: new.find(b"\n") + 1]
         self.at += len(new)
         *complete, self.rest = (self.rest + new).split(b"\n")
         for line in complete:
@@ -91,9 +98,11 @@ class Logs:
         root: the directory or file.
         metric: name of the value in the records; None where there is only one.
         readers: of further formats, by file name pattern.
+        step: name of the steps in text files; None: the first of `STEP_NAMES`.
 
     Attributes:
         trouble: what could not be read, by file.
+        ended: how runs ended, which logs do not say.
     """
 
     def __init__(
@@ -101,9 +110,12 @@ class Logs:
         root: Path,
         metric: str | None = None,
         readers: Mapping[str, Reader] | None = None,
+        step: str | None = None,
     ) -> None:
         self.root, self.metric, self.readers = root, metric, dict(readers or {})
+        self.step = step
         self.trouble: dict[str, str] = {}
+        self.ended: dict[str, str] = {}
         self._tails: dict[Path, Tail] = {}
         self._sizes: dict[Path, int] = {}
 
@@ -144,13 +156,22 @@ class Logs:
             value = number(row.get(key)) if key else None
             if value is None:  # such as a row of training metrics alone
                 continue
-            step = next((number(row[lower[s]]) for s in STEP_NAMES if s in lower), None)
+            step = self._step(row, lower)
             run = next((str(row[lower[r]]) for r in RUN_NAMES if r in lower), "")
             yield Report(
                 f"{name}:{run}" if run else name,
                 math.nan if step is None else step,
                 value,
             )
+
+    def _step(
+        self, row: Mapping[str, object], lower: Mapping[str, str]
+    ) -> float | None:
+        if self.step is None:
+            return next((number(row[lower[s]]) for s in STEP_NAMES if s in lower), None)
+        if self.step not in row:
+            raise ValueError(f"no {self.step!r} in it; there are {', '.join(row)}")
+        return number(row[self.step])
 
     def _value_key(
         self, row: Mapping[str, object], lower: Mapping[str, str]

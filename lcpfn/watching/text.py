@@ -73,8 +73,8 @@ def table(
     saved = sum(row.saved for row in rows)
     total = horizon * max(len(rows), 1)
     grid = Table(
-        title=f"{len(rows)} runs to step {horizon:g}; {saved:g} steps would be saved "
-        f"({saved / total:.0%})",
+        title=f"{len(rows)} runs to step {horizon:g}; stopping as advised saves "
+        f"{saved:g} of {total:g} steps ({saved / total:.0%})",
         title_justify="left",
         expand=False,
         box=None,
@@ -82,30 +82,36 @@ def table(
     )
     for name, justify in (
         *(("", "right"), ("run", "left"), ("step", "right"), ("curve and fan", "left")),
-        *(("last", "right"), ("expected final", "right"), ("90 % interval", "left")),
+        *(("last", "right"), ("final", "right"), ("90 % interval", "left")),
         *(("beats best", "right"), ("", "left"), ("why", "left")),
     ):
-        grid.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        fits = name not in ("run", "why")  # these give way where it is narrow
+        grid.add_column(name, justify=justify, no_wrap=fits)  # type: ignore[arg-type]
     low, high = levels(rows)
     for row in rows[:most]:
         interval = "" if row.low == row.high else f"{row.low:.4g} to {row.high:.4g}"
         grid.add_row(
             str(row.rank),
-            row.run,
+            _cut(row.run),
             f"{row.last:g}",
             fan(row, low, high),
             f"{row.values[-1]:.4g}",
             f"{row.final:.4g}",
             interval,
-            f"{row.chance:.0%}",
+            "" if math.isnan(row.chance) else f"{row.chance:.0%}",
             Text(row.verdict, style=STYLES[row.verdict]),
-            row.reason,
+            _cut(row.reason),
         )
     parts: list[RenderableType] = [grid]
     if len(rows) > most:
         parts.append(Text(f"... and {len(rows) - most} more", style="dim"))
     parts += [Text(f"{name}: {what}", style="red") for name, what in trouble.items()]
     return Group(*parts)
+
+
+def _cut(text: str) -> Text:
+    """One line, however narrow its column is."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def as_json(rows: Sequence[Row], trouble: Mapping[str, str]) -> dict[str, Any]:
