@@ -24,6 +24,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="against exact inference by importance sampling (LC-PFN's prior)",
     )
     parser.add_argument(
+        "--table3",
+        action="store_true",
+        help="against MCMC (LC-PFN's prior), with seconds; half an hour, resumes --out",
+    )
+    parser.add_argument(
         "--no-fits",
         dest="fits",
         action="store_false",
@@ -61,6 +66,12 @@ def run(args: argparse.Namespace) -> int:
         report(results, suites.to_markdown(results), args.out)
         return 0
     model = lcpfn.load(args.checkpoint)
+    if args.table3:
+        from lcpfn.eval import table3
+
+        results = table3.table3(model, n=args.curves or 200, out=args.out)
+        report(results, table3.to_markdown(results), None)
+        return 0
     if args.exact:
         results = importance.compare_all(model, n=args.curves or 256, seed=args.seed)
         report(results, importance.to_markdown(results), args.out)
