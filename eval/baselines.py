@@ -152,16 +152,22 @@ def _grid(axes: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack([x.ravel() for x in np.meshgrid(*axes)])
 
 
-def least_squares_fit(
-    curve: Curve, t: np.ndarray, y: np.ndarray, target: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Predictions and their standard errors at `target` `(s,)`, in the units of y."""
+def best_fit(curve: Curve, t: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Parameters (level, size, *q) of the least-squares fit."""
     best = curve.best_of(t, y, _grid(curve.axes))
     step = np.array([axis[1] - axis[0] for axis in curve.axes])
     for _ in range(ROUNDS if curve.axes else 0):
         near = [q + d * FINER for q, d in zip(best[2:], step, strict=True)]
         best = curve.best_of(t, y, _grid(near))
         step = step / 2
+    return best
+
+
+def least_squares_fit(
+    curve: Curve, t: np.ndarray, y: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions and their standard errors at `target` `(s,)`, in the units of y."""
+    best = best_fit(curve, t, y)
     shift = np.diag(1e-5 * np.maximum(np.abs(best), 1e-3))
     jacobian, slope = (
         np.stack(

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lcpfn.extrapolate import Model
-from lcpfn.priors import draw, find_prior
+from lcpfn.priors import Prior, draw, find_prior
 
 CUTOFFS = (10, 20, 40, 80)
 # Expected log-density of the oracle under LC-PFN's prior: E[log sigma] = -4.
@@ -36,6 +36,33 @@ CHUNK = 256
 MILESTONES = (0.03, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 
+def fresh(prior: Prior, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Curves that no training or validation draws, and the oracle's log-density.
+
+    Returns:
+        Two arrays `(n, length)`, float64.
+    """
+    key = jax.random.fold_in(jax.random.key(271828), seed)
+    draws = jax.jit(lambda k: draw(prior, k, n))(key)
+    y, oracle = (np.asarray(x, np.float64) for x in (draws.y, draws.log_prob))
+    return y, oracle
+
+
+def log_prob(model: Model, prior: Prior, y: np.ndarray, cutoff: int) -> np.ndarray:
+    """Log-density of all records after the first `cutoff` `(n, length - cutoff)`."""
+    found = []
+    for i in range(0, len(y), CHUNK):
+        forecast = model.extrapolate(
+            y[i : i + CHUNK, :cutoff],
+            horizon=prior.length,
+            mode=prior.mode,
+            bounds=prior.bounds,
+            at=np.asarray(prior.steps, float)[cutoff:],
+        )
+        found.append(forecast.log_prob(y[i : i + CHUNK, cutoff:]))
+    return np.concatenate(found)
+
+
 def prior_score(model: Model, n: int = 4096, seed: int = 0) -> dict[str, Any]:
     """Scores a checkpoint on `n` fresh curves of the prior it was trained on.
 
@@ -49,25 +76,12 @@ def prior_score(model: Model, n: int = 4096, seed: int = 0) -> dict[str, Any]:
         for the oracle; what was measured.
     """
     prior = find_prior(model.card["training"]["prior"])
-    key = jax.random.fold_in(jax.random.key(271828), seed)
-    draws = jax.jit(lambda k: draw(prior, k, n))(key)
-    y, oracle = (np.asarray(x, np.float64) for x in (draws.y, draws.log_prob))
-    steps = np.asarray(prior.steps, float)
+    y, oracle = fresh(prior, n, seed)
     rows = []
     for percent in tqdm(CUTOFFS, desc="cutoffs", disable=None):
         cutoff = prior.length * percent // 100
-        missed = []
-        for i in range(0, n, CHUNK):
-            forecast = model.extrapolate(
-                y[i : i + CHUNK, :cutoff],
-                horizon=prior.length,
-                mode=prior.mode,
-                bounds=prior.bounds,
-                at=steps[cutoff:],
-            )
-            log_q = forecast.log_prob(y[i : i + CHUNK, cutoff:])
-            missed.append((log_q - oracle[i : i + CHUNK, cutoff:]).mean(1))
-        gap = np.concatenate(missed)
+        log_q = log_prob(model, prior, y, cutoff)
+        gap = (log_q - oracle[:, cutoff:]).mean(1)
         row = {
             "cutoff_percent": percent,
             "gap_to_oracle": float(gap.mean()),

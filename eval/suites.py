@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lcpfn.eval import baselines, paired, recalibrate
+from lcpfn.eval.bayesian_fits import FITS, TITLES, bayesian
 from lcpfn.eval.cases import PERCENTS, Case, final_value_cases
 from lcpfn.eval.curveset import CurveSet
 from lcpfn.eval.final_value import Method, measure, of_model, summarise
@@ -31,6 +32,7 @@ def evaluate_suites(
     suites: Sequence[CurveSet],
     most: int = 400,
     fits: bool = True,
+    mcmc: bool = False,
 ) -> dict[str, Any]:
     """The final-value protocol and that of ranks, for checkpoints and baselines.
 
@@ -39,6 +41,7 @@ def evaluate_suites(
         suites: recorded curves, one set per source.
         most: runs taken of each, evenly over its tasks.
         fits: whether to run least squares too, which takes minutes.
+        mcmc: whether to fit by MCMC too, which takes seconds per case.
 
     Returns:
         JSON values: "methods" -> name -> see `score_methods`; "strata" -> name ->
@@ -65,6 +68,8 @@ def evaluate_suites(
     }
     if fits:
         methods |= {name: baselines.fitted(name) for name in baselines.CURVES}
+    if mcmc:
+        methods |= {TITLES[name]: bayesian(name) for name in FITS}
     results, columns, forecast = score_methods(normal, methods)
     return {
         "checkpoint": first.name,

@@ -26,10 +26,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="against exact inference by importance sampling (LC-PFN's prior)",
     )
     parser.add_argument(
+        "--table3",
+        action="store_true",
+        help="against MCMC (LC-PFN's prior), with seconds; half an hour, resumes --out",
+    )
+    parser.add_argument(
         "--no-fits",
         dest="fits",
         action="store_false",
         help="leave out the least-squares baselines, which take minutes",
+    )
+    parser.add_argument(
+        "--mcmc",
+        action="store_true",
+        help="add the fits by MCMC as baselines, seconds per question",
     )
     parser.add_argument(
         "--stopping",
@@ -68,6 +78,12 @@ def run(args: argparse.Namespace) -> int:
         if args.plot:
             stopping.draw(results, stopping.SHOWN).savefig(args.plot, dpi=90)
         return 0
+    if args.table3:
+        from lcpfn.eval import table3
+
+        results = table3.table3(model, n=args.curves or 200, out=args.out)
+        report(results, table3.to_markdown(results), None)
+        return 0
     if args.exact:
         results = importance.compare_all(model, n=args.curves or 256, seed=args.seed)
         report(results, importance.to_markdown(results), args.out)
@@ -87,7 +103,9 @@ def _score_suites(args: argparse.Namespace) -> int:
         pyplot()  # said now if it is missing, not after minutes
     curves = read_suites(args.suite, args.mode, args.bounds)
     models = [lcpfn.load(name) for name in args.checkpoint or (None,)]
-    results = suites.evaluate_suites(models, curves, args.curves or 400, args.fits)
+    results = suites.evaluate_suites(
+        models, curves, args.curves or 400, args.fits, args.mcmc
+    )
     text = page.to_markdown(results)
     if args.markdown:
         write(args.markdown, text + "\n")

@@ -1,0 +1,240 @@
+"""LC-PFN's Table 3 measured anew: MCMC and a checkpoint on the same curves.
+
+Fresh curves of LC-PFN's prior at cutoffs of 10, 20, 40 and 80 %: mean log-density of
+the unseen records (`lcpfn.eval.prior_score`, whose control variate it takes), and the
+seconds of one curve, compilation left out. MCMC is that of `lcpfn.eval.posterior`: the
+ensemble with the settings of Domhan et al., row M1 of the paper, and NUTS.
+
+A curve whose chains do not agree stays in the score and is named in the results; the
+difference to the checkpoint is also given without such curves.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from lcpfn.eval import measure
+from lcpfn.eval.mcmc import Latents, Settings, make_bank
+from lcpfn.eval.posterior import DOMHAN, NUTS, Posterior, diagnose, sample, unconverged
+from lcpfn.eval.prior_score import CHUNK, CUTOFFS, ORACLE, fresh, log_prob, prior_score
+from lcpfn.extrapolate import Model
+from lcpfn.priors import LCPFN_PRIOR as PRIOR
+
+CANDIDATES = 2**16  # draws of the prior, of which a fifth are accepted
+BATCH = 25
+CALLS = 7
+SAMPLERS = (DOMHAN, NUTS)
+TITLES = {"ensemble": "ensemble MCMC", "nuts": "NUTS"}
+
+
+class Curves(NamedTuple):
+    """Values and the oracle's log-density of the curves of MCMC, `(n, length)` each."""
+
+    y: np.ndarray
+    oracle: np.ndarray
+
+    def gap(self, log_q: np.ndarray) -> list[float]:
+        """Below the oracle, per unseen record, for each curve."""
+        seen = self.y.shape[1] - log_q.shape[1]
+        return np.round((log_q - self.oracle[:, seen:]).mean(1), 5).tolist()
+
+
+def table3(
+    model: Model,
+    n: int = 200,
+    many: int = 4000,
+    out: Path | None = None,
+    samplers: tuple[Settings, ...] = SAMPLERS,
+) -> dict[str, Any]:
+    """Both samplers and a checkpoint trained on LC-PFN's prior.
+
+    Args:
+        model: the checkpoint.
+        n: curves for MCMC, the first of `many`.
+        many: curves for the checkpoint.
+        out: written after every stage; stages found there, of the same settings, are
+            not run again.
+        samplers: settings of the references.
+
+    Returns:
+        JSON values: "score" of the checkpoint on all curves, "gap" of each of the first
+        n, "stages" (sampler and cutoff) and "seconds" of one curve.
+    """
+    results: dict[str, Any] = {
+        "checkpoint": model.name,
+        "checksum": model.card.get("checksum"),
+        "curves": n,
+        "many": many,
+        "candidates": CANDIDATES,
+        "samplers": {s.sampler: s._asdict() for s in samplers},
+    }
+    if out is not None and out.exists():
+        found = json.loads(out.read_text())
+        if {key: found.get(key) for key in results} == results:
+            results = found
+    curves = Curves(*(x[:n] for x in fresh(PRIOR, many, seed=0)))
+    if "stages" not in results:
+        results |= _of_model(model, curves, many) | {"stages": {}}
+    stages = results["stages"]
+    bank = make_bank(PRIOR, jax.random.key(31415), CANDIDATES)
+    for settings in samplers:
+        left = [c for c in CUTOFFS if f"{settings.sampler} {c}" not in stages]
+        if not left:
+            continue
+        alone, batch = (_compiled(settings, bank, size) for size in (1, min(BATCH, n)))
+        for cutoff in left:
+            name = f"{settings.sampler} {cutoff}"
+            stages[name] = stage(name, alone, batch, curves, cutoff)
+            if out is not None:
+                out.parent.mkdir(parents=True, exist_ok=True)
+                out.write_text(json.dumps(results) + "\n")
+    return results
+
+
+def _of_model(model: Model, curves: Curves, many: int) -> dict[str, Any]:
+    """What there is to say of the checkpoint and the machine."""
+    return {
+        "machine": measure.machine(jax.devices()[0]),
+        "score": prior_score(model, many)["cutoffs"],
+        "gap": {
+            str(cutoff): curves.gap(log_prob(model, PRIOR, curves.y, cutoff))
+            for cutoff in CUTOFFS
+        },
+        "seconds": {"model": model_seconds(model, curves.y)},
+    }
+
+
+# Posteriors of some curves `(size, length)` given a key and a cutoff.
+Sampler = Callable[[jax.Array, np.ndarray, int], Posterior]
+
+
+def _compiled(settings: Settings, bank: Latents, size: int) -> Sampler:
+    """`sample` for so many curves at a time, compiled before it is timed."""
+    y = np.zeros((size, PRIOR.length), np.float32)
+    keys = jax.random.split(jax.random.key(0), size)
+    program = sample.lower(PRIOR, settings, bank, keys, y, jnp.int32(1)).compile()
+
+    def run(key: jax.Array, y: np.ndarray, cutoff: int) -> Posterior:
+        keys = jax.random.split(key, size)
+        cut = jnp.int32(cutoff)
+        return jax.block_until_ready(program(bank, keys, y.astype(np.float32), cut))
+
+    return run
+
+
+def stage(
+    name: str, alone: Sampler, batch: Sampler, curves: Curves, cutoff: int
+) -> dict[str, Any]:
+    """One sampler at one cutoff: figures of every curve, and seconds of one."""
+    n = len(curves.y)
+    size, columns = min(BATCH, n), []
+    key = jax.random.fold_in(jax.random.key(2718), cutoff)
+    began = time.perf_counter()
+    for i in tqdm(range(0, n, size), desc=name, disable=None):
+        rows = np.arange(i, i + size) % n  # the last batch may begin anew
+        found = batch(jax.random.fold_in(key, i), curves.y[rows], cutoff)
+        log_q, moves = np.asarray(found.log_prob, float), np.asarray(found.moves)
+        columns.append((log_q, *diagnose(np.asarray(found.watched)), moves))
+    took = (time.perf_counter() - began) / (len(columns) * size)
+    log_q, rhat, effective, moves = (
+        np.concatenate(column)[:n] for column in zip(*columns, strict=True)
+    )
+    return {
+        "gap": curves.gap(log_q[:, cutoff:]),
+        "rhat": np.round(rhat, 3).tolist(),
+        "effective_samples": np.round(effective, 1).tolist(),
+        "moves": np.round(moves, 3).tolist(),
+        "unconverged": unconverged(rhat),
+        "seconds": {
+            "alone": measure.seconds(lambda: alone(key, curves.y[:1], cutoff)),
+            "batch": took,
+        },
+    }
+
+
+def model_seconds(model: Model, y: np.ndarray) -> dict[str, float]:
+    """Seconds of one curve, forecast and log-density, over the four cutoffs."""
+    many = np.resize(y, (CHUNK, y.shape[1]))
+
+    def call(y: np.ndarray, cutoff: int) -> Callable[[], np.ndarray]:
+        return lambda: log_prob(model, PRIOR, y, cutoff)
+
+    calls = {f"alone {c}": call(y[:1], c) for c in CUTOFFS}
+    calls |= {f"batch {c}": call(many, c) for c in CUTOFFS}
+    took = measure.interleaved(calls, CALLS)
+    return {
+        "alone": float(np.mean([took[f"alone {c}"] for c in CUTOFFS])),
+        "batch": float(np.mean([took[f"batch {c}"] for c in CUTOFFS])) / CHUNK,
+    }
+
+
+def mean_and_error(x: np.ndarray) -> tuple[float, float]:
+    """Mean and its standard error; NaN where there are too few."""
+    if len(x) < 2:
+        return float("nan"), float("nan")
+    return float(x.mean()), float(x.std(ddof=1) / np.sqrt(len(x)))
+
+
+def _line(name: str, cells: Iterable[str], seconds: Iterable[str] = ("", "")) -> str:
+    return f"| {' | '.join([name, *cells, *seconds])} |"
+
+
+def _shown(pair: tuple[float, float], sign: str = "") -> str:
+    return f"{pair[0]:{sign}.3f} ± {pair[1]:.3f}"
+
+
+def _of_sampler(results: dict[str, Any], name: str) -> tuple[str, list[str]]:
+    """The line of scores of a sampler, and the lines of what the checkpoint gains."""
+    settings, seconds = results["samplers"][name], results["seconds"]["model"]
+    stages = [results["stages"][f"{name} {cutoff}"] for cutoff in CUTOFFS]
+    scores, gains, agree = [], [], []
+    for cutoff, found in zip(CUTOFFS, stages, strict=True):
+        gap = np.array(found["gap"])
+        gain = np.array(results["gap"][str(cutoff)]) - gap
+        fine = np.delete(gain, found["unconverged"])
+        scores.append(_shown(mean_and_error(ORACLE[PRIOR.name] + gap)))
+        gains.append(_shown(mean_and_error(gain), "+"))
+        gain_fine = _shown(mean_and_error(fine), "+") if len(fine) > 1 else "-"
+        agree.append(f"{gain_fine} ({len(fine)})")
+    took = {
+        key: float(np.mean([found["seconds"][key] for found in stages]))
+        for key in seconds
+    }
+    title = f"{TITLES[name]}, {settings['chains']} x {settings['samples']:,}"
+    return _line(title, scores, [f"{s:.2g}" for s in took.values()]), [
+        _line(
+            f"`{results['checkpoint']}` minus {TITLES[name]}",
+            gains,
+            [f"{took[key] / seconds[key]:,.0f} x as fast" for key in took],
+        ),
+        _line("the same, where its chains agree (curves)", agree),
+    ]
+
+
+def to_markdown(results: dict[str, Any]) -> str:
+    """Scores and seconds, and what the checkpoint gains on the same curves."""
+    model = f"**`{results['checkpoint']}`**"
+    found = [_of_sampler(results, name) for name in results["samplers"]]
+    gaps = [np.array(results["gap"][str(cutoff)]) for cutoff in CUTOFFS]
+    rows = [(row["log_prob"], row["standard_error"]) for row in results["score"]]
+    return "\n".join(
+        [
+            _line("", [f"{c} %" for c in CUTOFFS], ["s a curve", "s, in batches"]),
+            "|---|" + "---|" * (len(CUTOFFS) + 2),
+            *(scores for scores, _ in found),
+            _line(
+                f"{model}, the same {results['curves']} curves",
+                [_shown(mean_and_error(ORACLE[PRIOR.name] + gap)) for gap in gaps],
+                [f"{s:.2g}" for s in results["seconds"]["model"].values()],
+            ),
+            _line(f"{model}, {results['many']:,} curves", map(_shown, rows)),
+            *(line for _, gains in found for line in gains),
+        ]
+    )
