@@ -80,7 +80,19 @@ def to_markdown(results: Mapping[str, Any]) -> str:
             f"| {name} | {' | '.join(cells)} | {row['worst']:.2f} "
             f"| {parts[0]['covered_90']:.0%} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n\n" + _noise(results["variants"])
+
+
+def _noise(rows: Mapping[str, Any]) -> str:
+    """How much two seeds differ, which is what a difference has to exceed."""
+    if not {"as it is", "another seed"} <= set(rows):
+        return ""
+    one, two = (rows[n]["overall"]["all"] for n in ("as it is", "another seed"))
+    error, crps = (abs(one[k] - two[k]) for k in ("error_ratio", "crps_ratio"))
+    return (
+        f"Two seeds differ by {error:.3f} in error and {crps:.3f} in CRPS over all "
+        "cutoffs;\nsmaller differences say nothing.\n"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:

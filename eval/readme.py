@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lcpfn.eval import (
     bench,
+    history,
     importance,
     left_out,
     prior_score,
@@ -19,6 +20,7 @@ from lcpfn.eval import (
     stopping,
     suite_tables,
     suites,
+    table3,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,6 +96,10 @@ TABLES = {
     "domhan": ("domhan.json", prior_score.to_markdown),
     "history": ("domhan.json", prior_score.history_to_markdown),
     "exact": ("exact.json", importance.to_markdown),
+    "table3": ("table3.json", table3.to_markdown),
+    "fits": ("fits.json", suites.to_markdown),
+    "tuned": ("history.json", history.to_markdown),
+    "front": ("stopping.json", stopping.front_to_markdown),
     "left_out": ("left_out.json", left_out.to_markdown),
     "stopping": ("stopping.json", stopping.to_markdown),
     "risk": ("stopping.json", stopping.risk_to_markdown),
