@@ -223,11 +223,15 @@ def draw(results: dict[str, Any], names: Sequence[str]) -> "Figure":
     points = {name: (row["epochs"], row["missed"]) for name, row in rows.items()}
     front = sorted(points[name] for name in on_the_front(points))
     right.plot(*zip(*front, strict=True), color="0.7", lw=1, zorder=0)
-    for name, (x, y) in points.items():
-        ours = name.startswith(("ever", "population"))
-        right.scatter(x, y, s=14, color="#0072b2" if ours else "0.35")
-        if name in names or (x, y) in front:
-            right.annotate(name, (x, y), (3, 3), textcoords="offset points", fontsize=7)
+    kinds = {"ever": "#cc79a7", "population": "#0072b2"}
+    for kind, colour in kinds.items():
+        ours = sorted(xy for name, xy in points.items() if name.startswith(kind))
+        right.scatter(*zip(*ours, strict=True), s=18, color=colour, label=kind)
+    for name, xy in points.items():
+        if not name.startswith(tuple(kinds)):
+            right.scatter(*xy, s=14, color="0.35", zorder=1)
+            right.annotate(name, xy, (3, 3), textcoords="offset points", fontsize=7)
+    right.legend(title="ours, at several confidences", fontsize=8, title_fontsize=8)
     right.set(
         xlabel="records trained of the first 20 runs",
         ylabel="regret among them",
