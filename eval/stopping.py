@@ -225,8 +225,8 @@ def draw(results: dict[str, Any], names: Sequence[str]) -> "Figure":
     right.plot(*zip(*front, strict=True), color="0.7", lw=1, zorder=0)
     kinds = {"ever": "#cc79a7", "population": "#0072b2"}
     for kind, colour in kinds.items():
-        ours = sorted(xy for name, xy in points.items() if name.startswith(kind))
-        right.scatter(*zip(*ours, strict=True), s=18, color=colour, label=kind)
+        own = sorted(xy for name, xy in points.items() if name.startswith(kind))
+        right.scatter(*zip(*own, strict=True), s=18, color=colour, label=kind)
     for name, xy in points.items():
         if not name.startswith(tuple(kinds)):
             right.scatter(*xy, s=14, color="0.35", zorder=1)

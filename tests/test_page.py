@@ -264,8 +264,13 @@ def test_light_and_dark(driver, server):
     )
     prefer(driver, color_scheme="dark")
     assert luminance(driver) < 100
-    after = driver.execute_script("return document.querySelector('canvas').toDataURL()")
-    assert before != after
+    # The charts are drawn again when the browser says so, which may be a little later.
+    driver.execute_script("window.before = arguments[0]", before)
+    until(
+        driver,
+        "return document.querySelector('canvas').toDataURL() !== window.before",
+        True,
+    )
 
 
 def test_on_a_phone(driver, server):
