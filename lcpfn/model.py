@@ -39,6 +39,8 @@ class ModelConfig:
         components: Gaussians in the predicted mixture.
         context: most tokens of one curve; longer curves are pooled onto them.
         best: whether the network also answers for the best value up to the horizon.
+        blind: features of a token that the network does not see, to measure what they
+            are worth; indices below `TOKEN_FEATURES`.
     """
 
     width: int = 128
@@ -49,11 +51,19 @@ class ModelConfig:
     components: int = 16
     context: int = 128
     best: bool = False
+    blind: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "blind", tuple(self.blind))  # a card has a list
+        if not set(self.blind) <= set(range(TOKEN_FEATURES)):
+            raise ValueError(
+                f"blind must hold indices below {TOKEN_FEATURES}, got {self.blind!r}"
+            )
         for name in self.__dataclass_fields__:
             size = getattr(self, name)
-            if name != "best" and (not isinstance(size, int) or size < 1):
+            if name in ("best", "blind"):
+                continue
+            if not isinstance(size, int) or size < 1:
                 raise ValueError(f"{name} must be a positive integer, got {size!r}")
         if self.width % self.heads:
             raise ValueError(
@@ -265,6 +275,9 @@ def encode(
     """
     if position is None:
         position = jnp.zeros(features.shape[0], int)
+    if config.blind:
+        hidden = jnp.isin(jnp.arange(TOKEN_FEATURES), jnp.array(config.blind))
+        features = jnp.where(hidden, 0, features)
     return nnx.merge(_graph(config), params).encode(features, cache, position)
 
 

@@ -1,5 +1,7 @@
 """The network: what may see what, and what may not."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -115,8 +117,17 @@ def test_fresh_weights_depend_on_the_key_alone(model):
         ({"layers": 1.5}, "layers must be a positive integer, got 1.5"),
         ({"context": -1}, "context must be a positive integer, got -1"),
         ({"width": 32, "heads": 3}, "heads must divide width, got 3 and 32"),
+        ({"blind": (2, 26)}, "blind must hold indices below 26"),
     ],
 )
 def test_impossible_sizes_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         ModelConfig(**wrong)
+
+
+def test_a_blind_network_does_not_see_these_features(model, features):
+    config = replace(model.config, blind=[2, 5])  # as a card has it
+    look = jax.jit(lambda x: encode(config, model.params, x)[0])
+    before = look(features)
+    np.testing.assert_array_equal(look(features.at[..., 5].add(1.0)), before)
+    assert np.abs(look(features.at[..., 4].add(1.0)) - before).max() > 1e-3
