@@ -365,10 +365,19 @@ def test_watching_logs_that_grow(driver, tmp_path):
 
     write(tmp_path / "a.csv", records("", 0.9, 5))
     options = ["--horizon", "20", "--mode", "max", "--web", "0", "--every", "0.2"]
-    command = [sys.executable, "-m", "lcpfn", "watch", str(tmp_path), *options]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    # A shell's background jobs ignore Ctrl-C, and so would what they start.
+    start = (
+        "import signal, sys; from lcpfn.__main__ import main;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler); sys.exit(main())"
+    )
+    command = [sys.executable, "-c", start, "watch", str(tmp_path), *options]
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+        )
+        stack.callback(process.kill)
         driver.get(process.stdout.readline().strip())
         last = "return document.querySelector('tbody .last')?.textContent"
         until(driver, last, "5", 60)
