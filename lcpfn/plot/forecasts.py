@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lcpfn.forecast import Forecast
 
 LEVELS = (0.5, 0.8, 0.95)
+BAND = 0.22  # opacity of one band
 
 
 def fan(
@@ -42,17 +43,12 @@ def fan(
     at = np.arange(1, len(seen) + 1) if steps is None else np.asarray(steps, float)
     if not len(seen):
         at, seen = forecast.observed
-    for level in reversed(LEVELS):
+    for below, level in enumerate(reversed(LEVELS)):
         low, high = forecast.interval(level)
-        ax.fill_between(
-            forecast.steps,
-            low,
-            high,
-            color=COLOUR,
-            alpha=0.22,
-            linewidth=0,
-            label=f"{level:.0%} interval",
-        )
+        ax.fill_between(forecast.steps, low, high, color=COLOUR, alpha=BAND, lw=0)
+        # Bands lie on each other; the legend shows what they add up to.
+        dark, label = 1 - (1 - BAND) ** (below + 1), f"{level:.0%} interval"
+        ax.fill_between([], [], [], color=COLOUR, alpha=dark, lw=0, label=label)
     ax.plot(forecast.steps, forecast.median(), color=COLOUR, label="median")
     if len(seen):
         marker = "o" if len(seen) <= 40 else None
