@@ -174,7 +174,8 @@ def test_sampling_takes_runs_of_every_task():
 def test_least_squares_finds_a_power_law(name):
     cases = [case for case in final_value_cases(power_runs()) if case.percent >= 20]
     columns = measure(cases, baselines.fitted(name, progress=False)(cases))
-    limit = {"pow3": 0.05, "pow4": 0.05}.get(name, 1.0)
+    # The shift in time of pow4 is searched within a grid, so it is less exact.
+    limit = {"pow3": 0.05, "pow4": 0.1}.get(name, 1.0)
     assert columns["error"].mean() < limit * columns["last_error"].mean()
 
 
