@@ -58,14 +58,14 @@ def compare(
 
 
 def certain(row: Mapping[str, Any], key: str) -> int:
-    """1 if ours is better beyond doubt, -1 if the other is, else 0."""
+    """1 if ours is better by the 95 % interval, -1 if the other is, else 0."""
     if abs(row[key]) <= row[f"{key}_t"] * row[f"{key}_se"]:
         return 0
     return 1 if row[key] > 0 else -1
 
 
 def tally(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
-    """Cells of suite and cutoff won and lost beyond doubt, by "error" and "crps".
+    """Cells of suite and cutoff won and lost (95 % interval), by "error" and "crps".
 
     Returns:
         Key -> {"better", "worse", "cells", "lost": names of the cells ours lost}.

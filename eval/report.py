@@ -62,7 +62,8 @@ def _sections(results: Mapping[str, Any]) -> dict[str, str]:
         "Where a baseline is better": (
             f"Paired differences to `{first}`, suite by suite and cutoff by cutoff. "
             "Better and worse are counted where a 95 % interval (clustered by task, "
-            "Student's t) leaves out zero.\n\n" + tables.against(results)
+            "Student's t) leaves out zero. Of so many intervals one in forty does on "
+            "either side by chance.\n\n" + tables.against(results)
         ),
         "Tasks it does worst on": (
             f"Error and CRPS of `{first}` over the error of the last value, task by "

@@ -200,13 +200,10 @@ def compute(results: Mapping[str, Any]) -> "Figure":
     for name, colour in colours(results).items():
         method = results["methods"][name]
         at = method["cpu_ms_per_case"], method["overall"]["all"]["crps_ratio"]
-        left.scatter(*at, color=colour)
-        left.annotate(
-            name, at, xytext=(0, 5), textcoords="offset points", fontsize=8, ha="center"
-        )
+        left.scatter(*at, color=colour, label=name)
     left.set(xlabel="CPU time of one forecast, ms", xscale="log")
     left.set(ylabel="CRPS / error of the last value")
-    left.margins(x=0.2, y=0.15)
+    left.legend(fontsize=8, frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
     palette = colours(results)
     for name, history in results["history"].items():
         minutes = [entry["seconds"] / 60 for entry in history]

@@ -98,7 +98,7 @@ def worst_tasks(results: Mapping[str, Any]) -> str:
 
 
 def against(results: Mapping[str, Any]) -> str:
-    """Cells of suite and cutoff that the checkpoint wins and loses beyond doubt."""
+    """Cells of suite and cutoff the checkpoint wins and loses, by 95 % intervals."""
     rows = []
     for name, method in results["methods"].items():
         if name == results["checkpoint"]:
