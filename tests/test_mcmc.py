@@ -164,17 +164,22 @@ def test_chains_that_disagree_are_named():
 
 @pytest.mark.slow
 def test_the_ensemble_is_exact_inference_on_a_short_prefix():
-    cutoff, n = 5, 12
+    cutoff, n = 5, 64
     settings = Settings("ensemble", chains=100, warmup=500, samples=2000, thin=10)
     keys = jax.random.split(jax.random.key(4), 4)
     y = draw(LCPFN_PRIOR, keys[0], n).y
-    noiseless = noiseless_bank(keys[1], 300_000)
+    noiseless = noiseless_bank(keys[1], 200_000)
     exact, effective = zip(
         *(exact_log_prob(noiseless, curve, cutoff) for curve in y), strict=True
     )
-    fine = np.array(effective) > 500
-    assert fine.sum() >= 6
+    # Only where so many curves of the bank matter is it exact to a hundredth.
+    fine = np.flatnonzero(np.array(effective) > 3000)
+    assert len(fine) >= 8
     bank = make_bank(LCPFN_PRIOR, keys[2], 2**15)
-    found = sample(LCPFN_PRIOR, settings, bank, jax.random.split(keys[3], n), y, cutoff)
-    off = np.asarray(found.log_prob)[:, cutoff:].mean(1) - np.stack(exact).mean(1)
-    assert np.abs(off[fine]).mean() < 0.03
+    keys = jax.random.split(keys[3], len(fine))
+    found = sample(LCPFN_PRIOR, settings, bank, keys, y[fine], cutoff)
+    ensemble = np.asarray(found.log_prob)[:, cutoff:].mean(1)
+    off = ensemble - np.stack(exact)[fine].mean(1)
+    # Walkers may miss a mode, so single curves may be off.
+    assert np.median(np.abs(off)) < 0.02
+    assert np.abs(off).mean() < 0.06
