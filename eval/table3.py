@@ -2,7 +2,8 @@
 
 Fresh curves of LC-PFN's prior at cutoffs of 10, 20, 40 and 80 %: mean log-density of
 the unseen records (`lcpfn.eval.prior_score`, whose control variate it takes), and the
-seconds of one curve, compilation left out. MCMC is that of `lcpfn.eval.posterior`: the
+seconds of one curve: medians of calls that take turns, so that a busy machine slows all
+alike, compilation left out. MCMC is that of `lcpfn.eval.posterior`: the
 ensemble with the settings of Domhan et al., row M1 of the paper, and NUTS.
 
 A curve whose chains do not agree stays in the score and is named in the results; the
@@ -10,8 +11,8 @@ difference to the checkpoint is also given without such curves.
 """
 
 import json
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,8 @@ from lcpfn.priors import LCPFN_PRIOR as PRIOR
 
 CANDIDATES = 2**16  # draws of the prior, of which a fifth are accepted
 BATCH = 25
-CALLS = 7
+CALLS = 7  # of which the median is taken
+BATCH_CALLS = 3
 SAMPLERS = (DOMHAN, NUTS)
 TITLES = {"ensemble": "ensemble MCMC", "nuts": "NUTS"}
 
@@ -59,8 +61,7 @@ def table3(
         model: the checkpoint.
         n: curves for MCMC, the first of `many`.
         many: curves for the checkpoint.
-        out: written after every stage; stages found there, of the same settings, are
-            not run again.
+        out: written after every stage; what it has of the same settings is kept.
         samplers: settings of the references.
 
     Returns:
@@ -83,36 +84,42 @@ def table3(
     if "stages" not in results:
         results |= _of_model(model, curves, many) | {"stages": {}}
     stages = results["stages"]
+    names = {f"{s.sampler} {c}": (s, c) for s in samplers for c in CUTOFFS}
+    if "seconds" in results and set(names) <= set(stages):
+        return results
     bank = make_bank(PRIOR, jax.random.key(31415), CANDIDATES)
-    for settings in samplers:
-        left = [c for c in CUTOFFS if f"{settings.sampler} {c}" not in stages]
-        if not left:
-            continue
-        alone, batch = (_compiled(settings, bank, size) for size in (1, min(BATCH, n)))
-        for cutoff in left:
-            name = f"{settings.sampler} {cutoff}"
-            stages[name] = stage(name, alone, batch, curves, cutoff)
-            if out is not None:
-                out.parent.mkdir(parents=True, exist_ok=True)
-                out.write_text(json.dumps(results) + "\n")
+    batch = {s.sampler: _compiled(s, bank, min(BATCH, n)) for s in samplers}
+    for name, (settings, cutoff) in names.items():
+        if name not in stages:
+            stages[name] = stage(name, batch[settings.sampler], curves, cutoff)
+            _write(results, out)
+    alone = {s.sampler: _compiled(s, bank, 1) for s in samplers}
+    results["machine"] = measure.machine(jax.devices()[0])
+    results["seconds"] = seconds(model, alone, batch, curves.y)
+    _write(results, out)
     return results
 
 
+def _write(results: dict[str, Any], out: Path | None) -> None:
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(results) + "\n")
+
+
 def _of_model(model: Model, curves: Curves, many: int) -> dict[str, Any]:
-    """What there is to say of the checkpoint and the machine."""
+    """Scores of the checkpoint, on all curves and on those of MCMC."""
     return {
-        "machine": measure.machine(jax.devices()[0]),
         "score": prior_score(model, many)["cutoffs"],
         "gap": {
             str(cutoff): curves.gap(log_prob(model, PRIOR, curves.y, cutoff))
             for cutoff in CUTOFFS
         },
-        "seconds": {"model": model_seconds(model, curves.y)},
     }
 
 
 # Posteriors of some curves `(size, length)` given a key and a cutoff.
 Sampler = Callable[[jax.Array, np.ndarray, int], Posterior]
+Samplers = Mapping[str, Sampler]
 
 
 def _compiled(settings: Settings, bank: Latents, size: int) -> Sampler:
@@ -129,20 +136,16 @@ def _compiled(settings: Settings, bank: Latents, size: int) -> Sampler:
     return run
 
 
-def stage(
-    name: str, alone: Sampler, batch: Sampler, curves: Curves, cutoff: int
-) -> dict[str, Any]:
-    """One sampler at one cutoff: figures of every curve, and seconds of one."""
+def stage(name: str, batch: Sampler, curves: Curves, cutoff: int) -> dict[str, Any]:
+    """One sampler at one cutoff: figures of every curve."""
     n = len(curves.y)
     size, columns = min(BATCH, n), []
     key = jax.random.fold_in(jax.random.key(2718), cutoff)
-    began = time.perf_counter()
     for i in tqdm(range(0, n, size), desc=name, disable=None):
         rows = np.arange(i, i + size) % n  # the last batch may begin anew
         found = batch(jax.random.fold_in(key, i), curves.y[rows], cutoff)
         log_q, moves = np.asarray(found.log_prob, float), np.asarray(found.moves)
         columns.append((log_q, *diagnose(np.asarray(found.watched)), moves))
-    took = (time.perf_counter() - began) / (len(columns) * size)
     log_q, rhat, effective, moves = (
         np.concatenate(column)[:n] for column in zip(*columns, strict=True)
     )
@@ -152,26 +155,36 @@ def stage(
         "effective_samples": np.round(effective, 1).tolist(),
         "moves": np.round(moves, 3).tolist(),
         "unconverged": unconverged(rhat),
-        "seconds": {
-            "alone": measure.seconds(lambda: alone(key, curves.y[:1], cutoff)),
-            "batch": took,
-        },
     }
 
 
-def model_seconds(model: Model, y: np.ndarray) -> dict[str, float]:
-    """Seconds of one curve, forecast and log-density, over the four cutoffs."""
+def seconds(
+    model: Model, alone: Samplers, batch: Samplers, y: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """Seconds of one curve, posterior and log-density of the later records.
+
+    Returns:
+        For "model" and every sampler: "alone", the mean over the cutoffs; "batch", a
+        share of `CHUNK` or `BATCH` curves at the second cutoff.
+    """
+    key, size, cutoff = jax.random.key(0), min(BATCH, len(y)), CUTOFFS[1]
     many = np.resize(y, (CHUNK, y.shape[1]))
-
-    def call(y: np.ndarray, cutoff: int) -> Callable[[], np.ndarray]:
-        return lambda: log_prob(model, PRIOR, y, cutoff)
-
-    calls = {f"alone {c}": call(y[:1], c) for c in CUTOFFS}
-    calls |= {f"batch {c}": call(many, c) for c in CUTOFFS}
-    took = measure.interleaved(calls, CALLS)
+    singles: dict[str, Callable[[], Any]] = {}
+    for c in CUTOFFS:
+        singles[f"model {c}"] = partial(log_prob, model, PRIOR, y[:1], c)
+        for name, sampler in alone.items():
+            singles[f"{name} {c}"] = partial(sampler, key, y[:1], c)
+    whole: dict[str, Callable[[], Any]] = {
+        name: partial(sampler, key, y[:size], cutoff) for name, sampler in batch.items()
+    } | {"model": partial(log_prob, model, PRIOR, many, cutoff)}
+    one = measure.interleaved(singles, CALLS)
+    all_of_them = measure.interleaved(whole, BATCH_CALLS)
     return {
-        "alone": float(np.mean([took[f"alone {c}"] for c in CUTOFFS])),
-        "batch": float(np.mean([took[f"batch {c}"] for c in CUTOFFS])) / CHUNK,
+        name: {
+            "alone": float(np.mean([one[f"{name} {c}"] for c in CUTOFFS])),
+            "batch": all_of_them[name] / (CHUNK if name == "model" else size),
+        }
+        for name in ("model", *alone)
     }
 
 
@@ -192,7 +205,8 @@ def _shown(pair: tuple[float, float], sign: str = "") -> str:
 
 def _of_sampler(results: dict[str, Any], name: str) -> tuple[str, list[str]]:
     """The line of scores of a sampler, and the lines of what the checkpoint gains."""
-    settings, seconds = results["samplers"][name], results["seconds"]["model"]
+    settings = results["samplers"][name]
+    ours, took = results["seconds"]["model"], results["seconds"][name]
     stages = [results["stages"][f"{name} {cutoff}"] for cutoff in CUTOFFS]
     scores, gains, agree = [], [], []
     for cutoff, found in zip(CUTOFFS, stages, strict=True):
@@ -203,16 +217,12 @@ def _of_sampler(results: dict[str, Any], name: str) -> tuple[str, list[str]]:
         gains.append(_shown(mean_and_error(gain), "+"))
         gain_fine = _shown(mean_and_error(fine), "+") if len(fine) > 1 else "-"
         agree.append(f"{gain_fine} ({len(fine)})")
-    took = {
-        key: float(np.mean([found["seconds"][key] for found in stages]))
-        for key in seconds
-    }
     title = f"{TITLES[name]}, {settings['chains']} x {settings['samples']:,}"
     return _line(title, scores, [f"{s:.2g}" for s in took.values()]), [
         _line(
             f"`{results['checkpoint']}` minus {TITLES[name]}",
             gains,
-            [f"{took[key] / seconds[key]:,.0f} x as fast" for key in took],
+            [f"{took[key] / ours[key]:,.0f} x as fast" for key in took],
         ),
         _line("the same, where its chains agree (curves)", agree),
     ]
