@@ -7,8 +7,8 @@ A case is asked of every method alike. Its stratum keeps apart what would drown 
     normal    all others
 """
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -125,3 +125,27 @@ def _case(suite: str, run: Run, seen: int, percent: int, scale: float) -> Case:
         later_steps=run.steps[seen:],
         later_values=run.values[seen:],
     )
+
+
+def cells(
+    cases: Sequence[Case], percents: Iterable[int] = PERCENTS
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Suite, cutoff and which cases `(n,)` are of both, where there are any."""
+    suite = np.array([case.suite for case in cases])
+    percent = np.array([case.percent for case in cases])
+    for name in sorted(set(suite)):
+        for cutoff in percents:
+            rows = (suite == name) & (percent == cutoff)
+            if rows.any():
+                yield name, str(cutoff), rows
+
+
+def over_suites(
+    suites: Mapping[str, Mapping[str, Any]], percents: Iterable[int] = PERCENTS
+) -> dict[str, list[Any]]:
+    """Rows of suite -> cutoff by cutoff, and "all" of them; none is empty."""
+    groups = {
+        str(cutoff): [s[str(cutoff)] for s in suites.values() if str(cutoff) in s]
+        for cutoff in percents
+    } | {"all": [row for cutoffs in suites.values() for row in cutoffs.values()]}
+    return {key: rows for key, rows in groups.items() if rows}

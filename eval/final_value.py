@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lcpfn.eval import scores
-from lcpfn.eval.cases import PERCENTS, Case
+from lcpfn.eval.cases import Case, cells, over_suites
 from lcpfn.extrapolate import Model
 from lcpfn.mixture import Mixture
 
@@ -105,23 +105,16 @@ def summarise(cases: Sequence[Case], columns: dict[str, np.ndarray]) -> dict[str
         geometric means of ratios and means of the rest; "worst_error_ratio". A suite
         or cutoff with fewer than two cases is left out.
     """
-    suite = np.array([case.suite for case in cases])
-    percent = np.array([case.percent for case in cases])
     cluster = np.array([case.cluster for case in cases])
     suites: dict[str, dict[str, dict[str, Any]]] = {}
-    for name in sorted(set(suite)):
-        for cutoff in PERCENTS:
-            rows = (suite == name) & (percent == cutoff)
-            if rows.sum() < 2:
-                continue
-            part = {key: column[rows] for key, column in columns.items()}
-            suites.setdefault(name, {})[str(cutoff)] = figures(part, cluster[rows])
-    rows_of = [row for by_cutoff in suites.values() for row in by_cutoff.values()]
-    groups = {
-        str(cutoff): [s[str(cutoff)] for s in suites.values() if str(cutoff) in s]
-        for cutoff in PERCENTS
-    } | {"all": rows_of}
-    overall = {key: mean_over_suites(rows) for key, rows in groups.items() if rows}
+    for name, cutoff, rows in cells(cases):
+        if rows.sum() < 2:
+            continue
+        part = {key: column[rows] for key, column in columns.items()}
+        suites.setdefault(name, {})[cutoff] = figures(part, cluster[rows])
+    groups = over_suites(suites)
+    overall = {key: mean_over_suites(rows) for key, rows in groups.items()}
+    rows_of = groups.get("all", [])
     for row in rows_of:  # a mean over suites is kept; each would fill the file
         del row["pit"]
     return {

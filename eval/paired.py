@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from lcpfn.eval import scores
-from lcpfn.eval.cases import PERCENTS, Case
+from lcpfn.eval.cases import Case, cells
 
 KEYS = ("error", "crps")
 
@@ -36,24 +36,20 @@ def compare(
         interval reaches to either side. JSON values; a cell with fewer than two tasks
         is left out.
     """
-    suite = np.array([case.suite for case in cases])
-    percent = np.array([case.percent for case in cases])
     cluster = np.array([case.cluster for case in cases])
     found: dict[str, dict[str, dict[str, Any]]] = {}
-    for name in sorted(set(suite)):
-        for cutoff in PERCENTS:
-            rows = (suite == name) & (percent == cutoff)
-            tasks = len(set(cluster[rows]))
-            last = ours["last_error"][rows].mean() if rows.any() else 0.0
-            if tasks < 2 or last == 0:
-                continue
-            row: dict[str, Any] = {"cases": int(rows.sum()), "tasks": tasks}
-            for key in KEYS:
-                off = (other[key] - ours[key])[rows] / last
-                row[key] = float(off.mean())
-                row[f"{key}_se"] = scores.clustered_error(off, cluster[rows])
-                row[f"{key}_t"] = float(student.ppf(0.975, tasks - 1))
-            found.setdefault(name, {})[str(cutoff)] = row
+    for name, cutoff, rows in cells(cases):
+        tasks = len(set(cluster[rows]))
+        last = ours["last_error"][rows].mean()
+        if tasks < 2 or last == 0:
+            continue
+        row: dict[str, Any] = {"cases": int(rows.sum()), "tasks": tasks}
+        for key in KEYS:
+            off = (other[key] - ours[key])[rows] / last
+            row[key] = float(off.mean())
+            row[f"{key}_se"] = scores.clustered_error(off, cluster[rows])
+            row[f"{key}_t"] = float(student.ppf(0.975, tasks - 1))
+        found.setdefault(name, {})[cutoff] = row
     return found
 
 
@@ -70,14 +66,14 @@ def tally(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any
     Returns:
         Key -> {"better", "worse", "cells", "lost": names of the cells ours lost}.
     """
-    cells = [
+    named = [
         (f"{suite} at {cutoff} %", row)
         for suite, by_cutoff in found.items()
         for cutoff, row in by_cutoff.items()
     ]
     result = {}
     for key in KEYS:
-        verdicts = [(name, certain(row, key)) for name, row in cells]
+        verdicts = [(name, certain(row, key)) for name, row in named]
         result[key] = {
             "better": sum(v > 0 for _, v in verdicts),
             "worse": sum(v < 0 for _, v in verdicts),

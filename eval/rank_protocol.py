@@ -25,7 +25,7 @@ from scipy.stats import rankdata
 from tqdm import tqdm
 
 from lcpfn.eval import baselines, scores
-from lcpfn.eval.cases import Case, final_value_cases
+from lcpfn.eval.cases import Case, cells, final_value_cases, over_suites
 from lcpfn.eval.curveset import CurveSet
 from lcpfn.eval.final_value import forecasts
 from lcpfn.extrapolate import Model
@@ -123,31 +123,18 @@ def rank_methods(
         -> cutoff or "all" -> means over suites.
     """
     ranks = rankdata(np.stack(list(measured.values())), axis=0)
-    suite = np.array([case.suite for case in cases])
-    percent = np.array([case.percent for case in cases])
     cluster = np.array([case.cluster for case in cases])
     results: dict[str, Any] = {}
     for name, rank in zip(measured, ranks, strict=True):
         suites: dict[str, dict[str, dict[str, float]]] = {}
-        for source in sorted(set(suite)):
-            for cutoff in PERCENTS:
-                rows = (suite == source) & (percent == cutoff)
-                if not rows.any():
-                    continue
-                cell = suites.setdefault(source, {}).setdefault(str(cutoff), {})
-                for key, values in zip(SCORES, rank[:, rows], strict=True):
-                    cell[key] = float(values.mean())
-                    cell[f"{key}_se"] = scores.clustered_error(values, cluster[rows])
-        by_cutoff = {
-            str(c): [s[str(c)] for s in suites.values() if str(c) in s]
-            for c in PERCENTS
-        } | {"all": [cell for s in suites.values() for cell in s.values()]}
+        for source, cutoff, rows in cells(cases, PERCENTS):
+            cell = suites.setdefault(source, {}).setdefault(cutoff, {})
+            for key, values in zip(SCORES, rank[:, rows], strict=True):
+                cell[key] = float(values.mean())
+                cell[f"{key}_se"] = scores.clustered_error(values, cluster[rows])
         overall = {
-            cutoff: {
-                key: float(np.mean([cell[key] for cell in cells])) for key in SCORES
-            }
-            for cutoff, cells in by_cutoff.items()
-            if cells
+            cutoff: {key: float(np.mean([row[key] for row in found])) for key in SCORES}
+            for cutoff, found in over_suites(suites, PERCENTS).items()
         }
         results[name] = {"suites": suites, "overall": overall}
     return results

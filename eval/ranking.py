@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lcpfn.eval import scores
-from lcpfn.eval.cases import PERCENTS, Case
+from lcpfn.eval.cases import Case, over_suites
 from lcpfn.metric import Metric
 
 # Runs below which a task has no order worth the name.
@@ -62,15 +62,7 @@ def _mean(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _overall(suites: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    cutoffs = {
-        str(percent): [s[str(percent)] for s in suites.values() if str(percent) in s]
-        for percent in PERCENTS
-    }
-    cutoffs["all"] = [
-        row for by_cutoff in suites.values() for row in by_cutoff.values()
-    ]
     return {
         cutoff: {name: float(np.mean([row[name] for row in rows])) for name in NAMES}
-        for cutoff, rows in cutoffs.items()
-        if rows
+        for cutoff, rows in over_suites(suites).items()
     }

@@ -13,6 +13,8 @@ CUTOFFS = tuple(map(str, PERCENTS))
 # Tasks shown of the many.
 WORST = 12
 COVERED = tuple(f"covered_{level * 100:g}" for level in LEVELS)
+INTERVALS = "50 / 80 / 90 / 95 % intervals hold, %"
+CALIBRATED = ("log-density", "calibration error", INTERVALS)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -201,6 +203,15 @@ def compute(results: Mapping[str, Any]) -> str:
     return table(head, rows)
 
 
+def _calibrated(row: Mapping[str, float]) -> tuple[str, str, str]:
+    """The cells under `CALIBRATED`."""
+    return (
+        f"{row['log_prob']:.2f}",
+        f"{row['calibration_error']:.3f}",
+        " / ".join(f"{100 * row[key]:.0f}" for key in COVERED),
+    )
+
+
 def recalibration(results: Mapping[str, Any]) -> str:
     """What a correction of the spread brings on what it has not seen."""
     rows = []
@@ -212,15 +223,10 @@ def recalibration(results: Mapping[str, Any]) -> str:
                     suite,
                     f"{row['crps']:.3f}",
                     f"{row['gain']:+.3f} ± {row['gain_se']:.3f}" if row["gain"] else "",
-                    f"{row['log_prob']:.2f}",
-                    f"{row['calibration_error']:.3f}",
-                    " / ".join(f"{100 * row[key]:.0f}" for key in COVERED),
+                    *_calibrated(row),
                 )
             )
-    head = (
-        *("correction", "suite", "CRPS", "fell by", "log-density"),
-        *("calibration error", "50 / 80 / 90 / 95 % intervals hold, %"),
-    )
+    head = ("correction", "suite", "CRPS", "fell by", *CALIBRATED)
     return table(head, rows)
 
 
@@ -237,14 +243,9 @@ def recalibration_overall(results: Mapping[str, Any]) -> str:
                 name,
                 f"{row['crps']:.3f}",
                 f"{better} : {worse}" if row["gain"] else "",
-                f"{row['log_prob']:.2f}",
-                f"{row['calibration_error']:.3f}",
-                " / ".join(f"{100 * row[key]:.0f}" for key in COVERED),
+                *_calibrated(row),
             )
         )
-    head = (
-        *("correction", "CRPS", "suites better : worse, by 2 standard errors"),
-        *("log-density", "calibration error"),
-        "50 / 80 / 90 / 95 % intervals hold, %",
-    )
+    tally_head = "suites better : worse, by 2 standard errors"
+    head = ("correction", "CRPS", tally_head, *CALIBRATED)
     return table(head, rows)
