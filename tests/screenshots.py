@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lcpfn.commands.boards import add_board, open_board
+from lcpfn.commands.boards import add_board, look, open_board
 from lcpfn.web.data import snapshot
 from lcpfn.web.page import still_page
 from tests.browser import browser, prefer, resize
@@ -68,7 +68,7 @@ def main() -> None:
         train(Path(folder))
         options = ["--horizon", str(HORIZON), "--mode", "max", "--bounds", "0", "1"]
         source, board = open_board(parser.parse_args([folder, *options]))
-        board.take(source.poll())
+        look(source, board)
         page, svg = Path(folder) / "page.html", Path(folder) / "terminal.svg"
         page.write_text(still_page(snapshot(board, "runs/", {}, {})))
         svg.write_text(terminal(board))

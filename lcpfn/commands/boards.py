@@ -48,6 +48,12 @@ def open_board(args: argparse.Namespace) -> "tuple[Source, Board]":
     return source, Board(rule, args.checkpoint)
 
 
+def look(source: "Source", board: "Board") -> dict[str, str]:
+    """Puts what is new on the board; what could not be read, by file or run."""
+    board.take(source.poll())
+    return source.trouble | board.trouble
+
+
 def _source(args: argparse.Namespace) -> "Source":
     from lcpfn.watching import sources
     from lcpfn.watching.logs import Logs

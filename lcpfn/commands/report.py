@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lcpfn.commands.boards import add_board, open_board
+from lcpfn.commands.boards import add_board, look, open_board
 
 EXAMPLE = "runs/ --horizon 50 --mode max --metric val_accuracy --out report.html"
 
@@ -23,8 +23,7 @@ def run(args: argparse.Namespace) -> int:
     from lcpfn.web.page import still_page
 
     source, board = open_board(args)
-    board.take(source.poll())
-    trouble = source.trouble | board.trouble
+    trouble = look(source, board)
     for name, what in trouble.items():
         print(f"{name}: {what}", file=sys.stderr)
     name = "standard input" if args.logs == "-" else args.logs

@@ -5,7 +5,7 @@ import json
 import sys
 import time
 
-from lcpfn.commands.boards import add_board, open_board
+from lcpfn.commands.boards import add_board, look, open_board
 
 EXAMPLE = "runs/ --horizon 50 --mode max --metric val_accuracy --bounds 0 1"
 PORT = 8765
@@ -71,8 +71,7 @@ def _serve(args: argparse.Namespace) -> None:
                 file=sys.stderr,
             )
         while True:
-            board.take(source.poll())
-            trouble = source.trouble | board.trouble
+            trouble = look(source, board)
             server.publish(snapshot(board, args.logs, trouble, source.ended))
             time.sleep(args.every)
 
@@ -87,8 +86,8 @@ def _print(args: argparse.Namespace) -> None:
     if not console.is_terminal:
         console = Console(width=200)
     while True:
-        board.take(source.poll())
-        rows, trouble = board.rows(source.ended), source.trouble | board.trouble
+        trouble = look(source, board)
+        rows = board.rows(source.ended)
         if args.json:
             print(json.dumps(text.as_json(rows, trouble)), flush=True)
         else:
@@ -106,8 +105,8 @@ def _live(args: argparse.Namespace) -> None:
     source, board = open_board(args)
     with Live(auto_refresh=False) as live:
         while True:
-            board.take(source.poll())
-            rows, trouble = board.rows(source.ended), source.trouble | board.trouble
+            trouble = look(source, board)
+            rows = board.rows(source.ended)
             shown = text.table(rows, args.horizon, trouble, args.most)
             live.update(shown, refresh=True)
             time.sleep(args.every)
