@@ -17,10 +17,10 @@ test: $(READY) lint
 browser: $(READY)
 	command -v chromium > /dev/null && command -v chromedriver > /dev/null || \
 	  { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
-	LCPFN_BROWSER=1 $(BIN)/python -m pytest -q -m "slow or not slow" tests/test_page.py
+	LCPFN_BROWSER=1 $(BIN)/python -m pytest -q -m "slow or not slow" tests/browser
 
 screenshots: $(READY)
-	$(BIN)/python -m tests.screenshots
+	$(BIN)/python -m docs.screenshots
 
 # The heavy frameworks; torch first and by version, for a wheel without CUDA. Syne Tune
 # asks for an XGBoost that brings CUDA along, and runs without it.
@@ -30,13 +30,13 @@ frameworks: $(READY)
 	  "accelerate>=1.0" "catboost>=1.2.7" "ray[tune]>=2.40" "ax-platform>=1.2" \
 	  optunahub dill sortedcontainers statsmodels
 	$(BIN)/python -m pip install --quiet --no-deps "syne-tune>=0.15"
-	$(BIN)/python -m pytest -q -m "slow or not slow" tests/test_integrations.py \
+	$(BIN)/python -m pytest -q -m "slow or not slow" tests/integrations/test_integrations.py \
 	  -k "lightning or transformers or catboost or optunahub"
-	$(BIN)/python -m pytest -q tests/test_readme.py -k integrations
-	$(BIN)/python -m pytest -q tests/test_sources.py -k lightning
-	$(BIN)/python -m pytest -q -m slow tests/test_ray.py tests/test_ax.py \
-	  tests/test_syne_tune.py
-	$(BIN)/python -m pytest -q -m slow tests/test_examples.py \
+	$(BIN)/python -m pytest -q tests/docs/test_readme.py -k integrations
+	$(BIN)/python -m pytest -q tests/io/test_sources.py -k lightning
+	$(BIN)/python -m pytest -q -m slow tests/integrations/test_ray.py tests/integrations/test_ax.py \
+	  tests/integrations/test_syne_tune.py
+	$(BIN)/python -m pytest -q -m slow tests/docs/test_examples.py \
 	  -k "lightning or transformers or ray or syne or ax_strategy or boosting"
 
 lint: $(READY)

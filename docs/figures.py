@@ -19,15 +19,15 @@ from sklearn.neural_network import MLPClassifier
 
 import lcpfn
 from lcpfn import plot
-from lcpfn.commands.options import read_suites
+from lcpfn.cli.options import read_suites
 from lcpfn.context import read_tokens
 from lcpfn.curves import check_curves
 from lcpfn.eval import scores
-from lcpfn.eval.cases import normal_cases
-from lcpfn.eval.final_value import of_model
-from lcpfn.eval.gallery import effect_rows, montage
-from lcpfn.eval.worst import draw
-from lcpfn.files import read_runs
+from lcpfn.eval.curves import of_model
+from lcpfn.eval.data import normal_cases
+from lcpfn.eval.studies.gallery import effect_rows, montage
+from lcpfn.eval.studies.worst import draw
+from lcpfn.io.text import read_runs
 
 FOLDER = Path(__file__).parent / "figures"
 EPOCHS = 60

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lcpfn.eval.cases import Case, normal_cases
-from lcpfn.eval.curveset import CurveSet
-from lcpfn.eval.final_value import measure, of_model
-from lcpfn.extrapolate import Model
+from lcpfn.curves import CurveSet
+from lcpfn.eval.curves import measure, of_model
+from lcpfn.eval.data import Case, normal_cases
+from lcpfn.model import Model
 from lcpfn.plot import fan, pyplot
 
 if TYPE_CHECKING:

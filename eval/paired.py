@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from lcpfn.eval import scores
-from lcpfn.eval.cases import Case, cells
+from lcpfn.eval.data import Case, cells
 
 KEYS = ("error", "crps")
 

@@ -20,8 +20,8 @@ from scipy.special import betainc
 from scipy.stats import beta
 
 from lcpfn.eval import scores
-from lcpfn.eval.cases import Case
-from lcpfn.eval.final_value import LEVELS, MOST, NATS
+from lcpfn.eval.curves import LEVELS, MOST, NATS
+from lcpfn.eval.data import Case
 from lcpfn.mixture import Mixture
 
 FACTORS = np.round(np.exp(np.linspace(np.log(0.3), np.log(2.0), 25)), 3)

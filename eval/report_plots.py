@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lcpfn.eval.cases import PERCENTS
-from lcpfn.eval.curveset import CurveSet
+from lcpfn.curves import CurveSet
+from lcpfn.eval.data import PERCENTS
 from lcpfn.eval.fans import fans
-from lcpfn.extrapolate import Model
+from lcpfn.model import Model
 from lcpfn.plot import COLOUR, pyplot
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.eval.cases import PERCENTS
-from lcpfn.eval.final_value import LEVELS
+from lcpfn.eval.curves import LEVELS
+from lcpfn.eval.data import PERCENTS
 from lcpfn.eval.paired import tally
 
 CUTOFFS = tuple(map(str, PERCENTS))

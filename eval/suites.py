@@ -1,7 +1,7 @@
 """Scores checkpoints and baselines on recorded curves, all in one results file.
 
 Strata are reported apart: "normal" runs make the tables, "flat" and "diverged" ones a
-table of their own (`lcpfn.eval.cases`).
+table of their own (`lcpfn.eval.data`).
 """
 
 import time
@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from lcpfn.eval import baselines, paired, recalibrate
-from lcpfn.eval.bayesian_fits import FITS, TITLES, bayesian
-from lcpfn.eval.cases import PERCENTS, Case, final_value_cases
-from lcpfn.eval.curveset import CurveSet
-from lcpfn.eval.final_value import Method, measure, of_model, summarise
-from lcpfn.eval.rank_protocol import evaluate_ranks
-from lcpfn.eval.ranking import rank_tasks
+from lcpfn.curves import CurveSet
+from lcpfn.eval import paired, recalibrate
+from lcpfn.eval.baselines import last_value
+from lcpfn.eval.baselines.bayesian_fits import FITS, TITLES, bayesian
+from lcpfn.eval.curves import Method, measure, of_model, summarise
+from lcpfn.eval.data import PERCENTS, Case, final_value_cases
+from lcpfn.eval.method_ranks import evaluate_ranks
+from lcpfn.eval.run_ordering import rank_tasks
 from lcpfn.eval.scores import clustered_error
-from lcpfn.extrapolate import Model
 from lcpfn.mixture import Mixture
+from lcpfn.model import Model
 
 STRATA = ("normal", "flat", "diverged")
 # Runs of a suite in the protocol of ranks, which asks nine cutoffs of each.
@@ -34,7 +35,7 @@ def evaluate_suites(
     fits: bool = True,
     mcmc: bool = False,
 ) -> dict[str, Any]:
-    """The final-value protocol and that of ranks, for checkpoints and baselines.
+    """The final-value protocol and that of ranks, for checkpoints and last_value.
 
     Args:
         models: checkpoints; the first is what all others are compared with.
@@ -63,11 +64,11 @@ def evaluate_suites(
     methods: dict[str, Method] = {model.name: of_model(model) for model in models}
     methods |= {
         f"{first.name}, bounds unknown": of_model(first, bounds=False),
-        "last value": baselines.across_tasks(normal, baselines.last_value),
-        "best so far": baselines.across_tasks(normal, baselines.best_so_far),
+        "last value": last_value.across_tasks(normal, last_value.last_value),
+        "best so far": last_value.across_tasks(normal, last_value.best_so_far),
     }
     if fits:
-        methods |= {name: baselines.fitted(name) for name in baselines.CURVES}
+        methods |= {name: last_value.fitted(name) for name in last_value.CURVES}
     if mcmc:
         methods |= {TITLES[name]: bayesian(name) for name in FITS}
     results, columns, forecast = score_methods(normal, methods)

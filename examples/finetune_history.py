@@ -23,7 +23,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 import lcpfn
-from lcpfn.files import read_runs
+from lcpfn.io.text import read_runs
 from lcpfn.train.finetune import finetune
 
 EPOCHS, RUNS = 30, 20

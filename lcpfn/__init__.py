@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import jax
 
     from lcpfn.checkpoint import CheckpointError
-    from lcpfn.decision import Decision
-    from lcpfn.extrapolate import Model
     from lcpfn.forecast import Forecast
-    from lcpfn.stopping import EarlyStopping
+    from lcpfn.model import Model
+    from lcpfn.stopping.decision import Decision
+    from lcpfn.stopping.early_stopping import EarlyStopping
 
 try:
     __version__ = version("lcpfn-jax")
@@ -36,10 +36,10 @@ if not (Path(__file__).parent / "priors").is_dir():
 
 _HOME = {
     "CheckpointError": "lcpfn.checkpoint",
-    "Decision": "lcpfn.decision",
-    "EarlyStopping": "lcpfn.stopping",
+    "Decision": "lcpfn.stopping.decision",
+    "EarlyStopping": "lcpfn.stopping.early_stopping",
     "Forecast": "lcpfn.forecast",
-    "Model": "lcpfn.extrapolate",
+    "Model": "lcpfn.model",
 }
 
 __all__ = [
@@ -71,11 +71,11 @@ def load(
     Raises:
         CheckpointError: not found, damaged, foreign, or newer than this library.
     """
-    from lcpfn.startup import confine_jax
+    from lcpfn.jax_setup import confine_jax
 
     if device is None:
         confine_jax()
-    from lcpfn.extrapolate import load as load_model
+    from lcpfn.model import load as load_model
 
     return load_model(name, device)
 

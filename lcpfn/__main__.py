@@ -23,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
-        command = importlib.import_module(f"lcpfn.commands.{name}")
+        command = importlib.import_module(f"lcpfn.cli.{name}")
         summary = command.run.__doc__
         sub = commands.add_parser(
             name,

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from lcpfn.model import ModelConfig, Params, init
+from lcpfn.network import ModelConfig, Params, init
 
 FORMAT = 1
 BUNDLED = Path(__file__).parent / "checkpoints"

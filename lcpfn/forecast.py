@@ -53,7 +53,7 @@ class Forecast:
 
     def _repr_html_(self) -> str:
         """A small picture, or a table, for notebooks."""
-        from lcpfn.sketch import html_of
+        from lcpfn.plot.html import html_of
 
         return html_of(self)
 

@@ -1,304 +1,316 @@
-"""The network: a causal transformer over records and a head that answers questions.
+"""The model a user holds: weights on a device, and the calls that run them.
 
-    context   record i attends to records 1..i, so its state sums up the curve to i
-    query     (cutoff i, target step j) reads the state of i alone and gives a mixture
-              of Gaussians for (y_j - level_i) / scale_i; with `best`, also for the
-              best value between i and j in place of y_j
-
-One pass over a curve therefore holds the forecasts from every cutoff. The same
-causality makes streaming exact: `encode` with a cache appends tokens to the keys and
-values of the past.
-
-flax lives in this file alone; everything outside calls the pure functions below.
-B batch, N tokens, C cached tokens, Q queries, D width, H heads, K components.
+Batches are padded to a few sizes, so that nothing is recompiled from call to call.
 """
 
 import functools
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
+import numpy as np
 
-from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES
+from lcpfn import checkpoint, network
+from lcpfn.context import read_tokens
+from lcpfn.curves import Records, check_curves
+from lcpfn.forecast import Forecast
+from lcpfn.jax_setup import check_process
+from lcpfn.metric import Bounds, Metric
+from lcpfn.mixture import Mixture
+from lcpfn.stream import Stream
+from lcpfn.surprise import surprise
+from lcpfn.tokens import Anchor, query_features
+from lcpfn.trajectories import simulate
 
-Params = Any
+ROWS = (1, 8, 64, 256)
+LENGTHS = (8, 16, 32, 64, 128)
+QUESTIONS = (1, 8, 32, 64, 128, 256, 512)
+# From this many rows on padding costs more than compiling for a closer fit.
+MANY_ROWS = 64
+CLOSE_LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128)
+CLOSE_QUESTIONS = (1, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+# Rows that a CPU computes at a time: their activations stay in its cache.
+CHUNK = 16
 
 
-@dataclass(frozen=True)
-class ModelConfig:
-    """Size of the network.
+def bucket(size: int, sizes: Sequence[int]) -> int:
+    """The smallest of `sizes` that holds `size`; beyond them, the next power of two."""
+    for candidate in sizes:
+        if size <= candidate:
+            return candidate
+    return 1 << (size - 1).bit_length()
+
+
+def pad_to(x: np.ndarray, size: int, axis: int = 0) -> np.ndarray:
+    """Repeats the last entry along an axis until it has `size` of them."""
+    if x.shape[axis] == size:
+        return x
+    return x.take(np.minimum(np.arange(size), x.shape[axis] - 1), axis)
+
+
+def _chunked(run: Callable[..., Any], *rows: jax.Array) -> Any:
+    """`run` on all rows, on a CPU `CHUNK` of them at a time."""
+    count = rows[0].shape[0]
+    if count <= CHUNK:
+        return run(*rows)
+
+    def split(*rows: jax.Array) -> Any:
+        parts = [x.reshape(-1, CHUNK, *x.shape[1:]) for x in rows]
+        done = jax.lax.map(lambda part: run(*part), parts)
+        return jax.tree.map(lambda x: x.reshape(count, *x.shape[2:]), done)
+
+    return jax.lax.platform_dependent(*rows, cpu=split, default=run)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _states(
+    config: network.ModelConfig, params: Any, features: jax.Array, last: jax.Array
+) -> jax.Array:
+    def run(features: jax.Array, last: jax.Array) -> jax.Array:
+        states, _ = network.encode(config, params, features)
+        return states[jnp.arange(states.shape[0]), last]
+
+    return _chunked(run, features, last)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _answers(
+    config: network.ModelConfig, params: Any, state: jax.Array, query: jax.Array
+) -> network.Mixture:
+    return _chunked(functools.partial(network.answer, config, params), state, query)
+
+
+class Model:
+    """A pre-trained network that extrapolates learning curves.
+
+    Made by `lcpfn.load`. Holds no state between calls; may be used from several
+    threads.
 
     Attributes:
-        width: of the residual stream.
-        layers: attention blocks.
-        heads: attention heads; must divide `width`.
-        hidden: of the gated feed-forward blocks.
-        head_hidden: of the gated block in the head, which runs once per question.
-        components: Gaussians in the predicted mixture.
-        context: most tokens of one curve; longer curves are pooled onto them.
-        best: whether the network also answers for the best value up to the horizon.
-        blind: features of a token that the network does not see, to measure what they
-            are worth; indices below `TOKEN_FEATURES`.
-    """
-
-    width: int = 128
-    layers: int = 4
-    heads: int = 4
-    hidden: int = 256
-    head_hidden: int = 128
-    components: int = 16
-    context: int = 128
-    best: bool = False
-    blind: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "blind", tuple(self.blind))  # a card has a list
-        if not set(self.blind) <= set(range(TOKEN_FEATURES)):
-            raise ValueError(
-                f"blind must hold indices below {TOKEN_FEATURES}, got {self.blind!r}"
-            )
-        for name in self.__dataclass_fields__:
-            size = getattr(self, name)
-            if name in ("best", "blind"):
-                continue
-            if not isinstance(size, int) or size < 1:
-                raise ValueError(f"{name} must be a positive integer, got {size!r}")
-        if self.width % self.heads:
-            raise ValueError(
-                f"heads must divide width, got {self.heads} and {self.width}"
-            )
-
-
-class Mixture(NamedTuple):
-    """Gaussian mixture in units of the anchor; each `(..., K)`."""
-
-    log_weight: jax.Array
-    mean: jax.Array
-    log_std: jax.Array
-
-
-Memory = tuple[jax.Array, jax.Array]  # keys and values of one layer, (B, C, H, D/H)
-Cache = tuple[Memory, ...]  # of all layers
-
-
-# Curves from which on `_attend_one` is the faster way.
-MANY_ROWS = 16
-
-
-def _attend(q: jax.Array, k: jax.Array, v: jax.Array, index: jax.Array) -> jax.Array:
-    """Each query attends to the tokens up to its own `index` `(B, N)`."""
-    seen = jnp.arange(k.shape[1])[None, None] <= index[..., None]  # (B, N, C)
-    logits = jnp.einsum("bnhd,bmhd->bhnm", q, k) * q.shape[-1] ** -0.5
-    weights = jax.nn.softmax(jnp.where(seen[:, None], logits, -1e30))
-    return jnp.einsum("bhnm,bmhd->bnhd", weights, v)
-
-
-def _attend_one(
-    q: jax.Array, k: jax.Array, v: jax.Array, index: jax.Array
-) -> jax.Array:
-    """The same for one query of each of many curves.
-
-    The matrix products would have one row each. Sums of products read keys and values
-    once, in the order they lie in: for 64 curves on a CPU in three quarters of the
-    time, for a single curve in several times as much.
-    """
-    seen = jnp.arange(k.shape[1])[None] <= index  # (B, C)
-    logits = jnp.sum(q * k, axis=-1) * q.shape[-1] ** -0.5  # (B, C, H)
-    weights = jax.nn.softmax(jnp.where(seen[..., None], logits, -1e30), axis=1)
-    return jnp.sum(weights[..., None] * v, axis=1, keepdims=True)
-
-
-class _Attention(nnx.Module):
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        small = nnx.initializers.variance_scaling(
-            1 / (2 * config.layers), "fan_in", "truncated_normal"
-        )
-        width = config.width
-        self.heads = config.heads
-        self.qkv = nnx.Linear(width, 3 * width, use_bias=False, rngs=rngs)
-        self.out = nnx.Linear(
-            width, width, use_bias=False, kernel_init=small, rngs=rngs
-        )
-
-    def __call__(
-        self,
-        x: jax.Array,
-        past: Memory | None,
-        position: jax.Array,
-    ) -> tuple[jax.Array, Memory]:
-        batch, tokens, width = x.shape
-        qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads)
-        q, k, v = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]  # (B, N, H, D/H)
-        index = position[:, None] + jnp.arange(tokens)  # (B, N)
-        if past is not None:
-            rows = jnp.arange(batch)[:, None]
-            k = past[0].at[rows, index].set(k)
-            v = past[1].at[rows, index].set(v)
-        many = tokens == 1 and batch >= MANY_ROWS
-        mixed = (_attend_one if many else _attend)(q, k, v, index)
-        return self.out(mixed.reshape(batch, tokens, width)), (k, v)
-
-
-class _Gated(nnx.Module):
-    """Gated feed-forward block (Shazeer 2020, arXiv 2002.05202)."""
-
-    def __init__(self, config: ModelConfig, hidden: int, rngs: nnx.Rngs) -> None:
-        small = nnx.initializers.variance_scaling(
-            1 / (2 * config.layers), "fan_in", "truncated_normal"
-        )
-        width = config.width
-        self.up = nnx.Linear(width, 2 * hidden, use_bias=False, rngs=rngs)
-        self.down = nnx.Linear(
-            hidden, width, use_bias=False, kernel_init=small, rngs=rngs
-        )
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        gate, value = jnp.split(self.up(x), 2, axis=-1)
-        return self.down(jax.nn.silu(gate) * value)
-
-
-class _Block(nnx.Module):
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.norm1 = nnx.RMSNorm(config.width, rngs=rngs)
-        self.attention = _Attention(config, rngs)
-        self.norm2 = nnx.RMSNorm(config.width, rngs=rngs)
-        self.gated = _Gated(config, config.hidden, rngs)
-
-    def __call__(
-        self,
-        x: jax.Array,
-        past: Memory | None,
-        position: jax.Array,
-    ) -> tuple[jax.Array, Memory]:
-        mixed, memory = self.attention(self.norm1(x), past, position)
-        x = x + mixed
-        return x + self.gated(self.norm2(x)), memory
-
-
-def _spread_out(
-    key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
-) -> jax.Array:
-    """Initial output bias: means from -10 to +2 scales, since curves go down."""
-    del key
-    count = shape[0] // 3
-    means = jnp.arcsinh(jnp.linspace(-10.0, 2.0, count))
-    return jnp.concatenate([jnp.zeros(count), means, jnp.zeros(count)]).astype(dtype)
-
-
-class _Network(nnx.Module):
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        width = config.width
-        self.embed1 = nnx.Linear(TOKEN_FEATURES, width, rngs=rngs)
-        self.embed2 = nnx.Linear(width, width, rngs=rngs)
-        self.blocks = nnx.List([_Block(config, rngs) for _ in range(config.layers)])
-        self.norm = nnx.RMSNorm(width, rngs=rngs)
-        self.asked = QUERY_FEATURES + config.best
-        self.ask1 = nnx.Linear(self.asked, width // 2, rngs=rngs)
-        self.ask2 = nnx.Linear(width // 2, 2 * width, rngs=rngs)
-        self.head_norm = nnx.RMSNorm(width, rngs=rngs)
-        self.head = _Gated(config, config.head_hidden, rngs)
-        self.out = nnx.Linear(
-            width,
-            3 * config.components,
-            kernel_init=nnx.initializers.normal(0.01),
-            bias_init=_spread_out,
-            rngs=rngs,
-        )
-
-    def encode(
-        self, features: jax.Array, cache: Cache | None, position: jax.Array
-    ) -> tuple[jax.Array, Cache]:
-        x = self.embed2(jax.nn.silu(self.embed1(features)))
-        memories = []
-        for i, block in enumerate(self.blocks):
-            x, memory = block(x, None if cache is None else cache[i], position)
-            memories.append(memory)
-        return self.norm(x), tuple(memories)
-
-    def answer(self, state: jax.Array, query: jax.Array) -> Mixture:
-        # A question without the flag of `best` is one for a value.
-        lacking = self.asked - query.shape[-1]
-        query = jnp.pad(query, [(0, 0)] * (query.ndim - 1) + [(0, lacking)])
-        asked = self.ask2(jax.nn.silu(self.ask1(query)))
-        scale, shift = jnp.split(asked, 2, axis=-1)
-        x = state[..., None, :] * (1 + scale) + shift
-        x = x + self.head(self.head_norm(x))
-        weight, mean, std = jnp.split(self.out(x), 3, axis=-1)
-        # Soft limits: a mean within sinh(15) scales, a spread within exp(+-9) of them.
-        return Mixture(
-            jax.nn.log_softmax(weight),
-            jnp.sinh(15 * jnp.tanh(mean / 15)),
-            9 * jnp.tanh(std / 9),
-        )
-
-
-@functools.lru_cache
-def _graph(config: ModelConfig) -> Any:
-    return nnx.split(nnx.eval_shape(lambda: _Network(config, nnx.Rngs(0))))[0]
-
-
-def init(config: ModelConfig, key: jax.Array) -> Params:
-    """Fresh parameters: a nested dict of float32 arrays."""
-    network = _Network(config, nnx.Rngs(params=key))
-    return nnx.to_pure_dict(nnx.split(network)[1])
-
-
-def empty_cache(config: ModelConfig, batch: int, tokens: int) -> Cache:
-    """A cache with room for `tokens` tokens of each of `batch` curves."""
-    shape = (batch, tokens, config.heads, config.width // config.heads)
-    # Whatever precision the process defaults to, the network computes in float32.
-    empty = lambda: jnp.zeros(shape, jnp.float32)
-    return tuple((empty(), empty()) for _ in range(config.layers))
-
-
-def encode(
-    config: ModelConfig,
-    params: Params,
-    features: jax.Array,
-    cache: Cache | None = None,
-    position: jax.Array | None = None,
-) -> tuple[jax.Array, Cache]:
-    """Reads tokens, each attending to itself and those before it.
-
-    Args:
         config: size of the network.
-        params: from `init`.
-        features: `(B, N, TOKEN_FEATURES)`. Tokens after a curve's last are padding:
-            they change nothing before them.
-        cache: keys and values of the past, or None to start a curve.
-        position: index of the first new token `(B,)`; default 0.
-
-    Returns:
-        States `(B, N, D)`, and the cache with the new tokens written into it.
+        card: what the checkpoint says of itself.
+        path: where it was read from.
+        device: where it computes.
     """
-    if position is None:
-        position = jnp.zeros(features.shape[0], int)
-    if config.blind:
-        hidden = jnp.isin(jnp.arange(TOKEN_FEATURES), jnp.array(config.blind))
-        features = jnp.where(hidden, 0, features)
-    return nnx.merge(_graph(config), params).encode(features, cache, position)
+
+    def __init__(
+        self,
+        params: network.Params,
+        config: network.ModelConfig,
+        card: dict,
+        path: Path | None = None,
+        device: jax.Device | None = None,
+    ) -> None:
+        self.config, self.card, self.path = config, card, path
+        self.device = device or jax.local_devices(backend="cpu")[0]
+        self.params = jax.device_put(params, self.device)
+
+    def __repr__(self) -> str:
+        size = network.parameter_count(self.params)
+        return f"Model({self.name}, {size:,} parameters, on {self.device})"
+
+    @property
+    def name(self) -> str:
+        """Name of the checkpoint."""
+        return self.path.name if self.path else "unsaved"
+
+    def metric(self, mode: str, bounds: Bounds | None) -> Metric:
+        """Direction and bounds as this checkpoint treats them: hard, or as hints."""
+        hard = self.card.get("metric", {}).get("hard_bounds", True)
+        return Metric(mode, bounds, hard)
+
+    def extrapolate(
+        self,
+        curves: Any,
+        horizon: Any,
+        *,
+        mode: str,
+        bounds: Bounds | None = None,
+        steps: Any = None,
+        at: Any = None,
+    ) -> Forecast:
+        """Forecasts the rest of one or several curves.
+
+        Args:
+            curves: values of one curve; or a list of curves of any lengths; or a 2-D
+                array, rows padded with NaN at the end. Elsewhere NaN and infinity are
+                observations of a diverged run: they are left out as a gap in the curve,
+                and a curve that ends in one is forecast to stay lost.
+            horizon: last step to predict, in the unit of `steps`; or one per curve.
+            mode: "max" or "min": which way is better.
+            bounds: lowest and highest possible value, either may be None.
+            steps: steps of the values, strictly increasing; a list per curve if there
+                are several. Default 1..n.
+            at: steps to predict, a list per curve if they differ. Default: every step
+                after the last one up to the horizon, thinned to at most 512.
+
+        Returns:
+            The forecast, in the user's units and direction.
+
+        Raises:
+            ValueError: saying what was expected, what was got and what to do.
+        """
+        metric = self.metric(mode, bounds)
+        records, single = check_curves(curves, horizon, metric, steps, at)
+        check_process()
+        if not records:
+            raise ValueError("there are no curves to extrapolate")
+        # All parts are on their way before the first is waited for.
+        pending = [
+            self._ask(records[i : i + ROWS[-1]], metric)
+            for i in range(0, len(records), ROWS[-1])
+        ]
+        parts = [collect() for collect in pending]
+        widest = max(part.mean.shape[1] for part in parts)
+        mixture = Mixture(
+            *(
+                np.concatenate(
+                    [pad_to(x, widest, 1) if x.ndim > 1 else x for x in fields]
+                )
+                for fields in zip(*parts, strict=True)
+            )
+        )
+        return self.forecast(records, mixture, metric, single)
+
+    def stream(
+        self, horizon: float, *, mode: str, bounds: Bounds | None = None
+    ) -> Stream:
+        """A curve to be fed record by record; see `Stream.update`.
+
+        Args:
+            horizon: last step to predict.
+            mode: "max" or "min": which way is better.
+            bounds: lowest and highest possible value, either may be None.
+        """
+        check_process()
+        return Stream(self, horizon, self.metric(mode, bounds))
+
+    def forecast(
+        self, records: list[Records], mixture: Mixture, metric: Metric, single: bool
+    ) -> Forecast:
+        """Wraps the mixtures of `answer` for the user."""
+        lost = np.array([r.diverged for r in records])
+        widest = max(len(r.targets) for r in records)
+        steps = np.full((len(records), widest), np.nan)
+        for row, r in zip(steps, records, strict=True):
+            row[: len(r.targets)] = r.targets
+        ends = np.array([r.horizon for r in records])
+        inner = Mixture(*(x[:, self.config.best : -1] for x in mixture))
+        outer = Mixture(*(x[:, -1] for x in mixture))
+        peak = Mixture(*(x[:, 0] for x in mixture)) if self.config.best else None
+
+        def paths(n: int, seed: int) -> np.ndarray:
+            check_process()
+            drawn = simulate(self.config, self.params, records, metric, n, seed)
+            return drawn[:, 0] if single else drawn
+
+        def surprised() -> np.ndarray:
+            check_process()
+            found = surprise(self.config, self.params, records, metric)
+            return found[0] if single else found
+
+        if single:
+            lost, steps, ends = lost[0], steps[0], ends[0]
+            inner, outer = (Mixture(*(x[0] for x in part)) for part in (inner, outer))
+            peak = peak and Mixture(*(x[0] for x in peak))
+        if not widest:  # a stream has reached its horizon
+            return Forecast(steps, lost, metric, inner, _records=records)
+        final = Forecast(np.asarray(ends), lost, metric, outer)
+        best = peak and Forecast(np.asarray(ends), lost, metric, peak)
+        more = (final, best, paths, surprised, records)
+        return Forecast(steps, lost, metric, inner, *more)
+
+    def _ask(self, records: list[Records], metric: Metric) -> Callable[[], Mixture]:
+        """Starts on some curves; see `answer` for what comes of it."""
+        # A curve without any finite value has nothing to encode; its forecast is
+        # overruled by `diverged`, so any record serves in its place.
+        known = [
+            r if len(r.values) else r._replace(steps=np.ones(1), values=np.zeros(1))
+            for r in records
+        ]
+        tokens = read_tokens(known, metric, self.config.context)
+        rows = bucket(len(records), ROWS)
+        lengths = LENGTHS if rows < MANY_ROWS else CLOSE_LENGTHS
+        length = bucket(int(tokens.length.max()), lengths)
+        features = pad_to(pad_to(tokens.features, length, 1), rows)
+        with jax.default_device(self.device):
+            state = _states(
+                self.config, self.params, features, pad_to(tokens.length - 1, rows)
+            )
+        return self.answer(state, tokens.anchor, known, metric)
+
+    def answer(
+        self, state: jax.Array, anchor: Anchor, records: list[Records], metric: Metric
+    ) -> Callable[[], Mixture]:
+        """Asks the states of several cutoffs for the targets of their records.
+
+        Args:
+            state: `(rows, D)`, rows beyond the records are padding.
+            anchor: of the cutoffs, fields `(batch,)`.
+            records: horizon and targets.
+            metric: direction and bounds.
+
+        Returns:
+            A function that waits for the mixture `(batch, widest + 1, K)`, in the
+            user's units; the horizon is last. If the network can be asked for the best
+            value up to the horizon, that comes first: `(batch, 1 + widest + 1, K)`.
+        """
+        count, rows = len(records), state.shape[0]
+        widest = max(len(r.targets) for r in records)
+        sizes = QUESTIONS if rows < MANY_ROWS else CLOSE_QUESTIONS
+        horizon = np.array([r.horizon for r in records])
+        ahead = int(self.config.best)
+        asked = ahead + widest + 1
+        targets = np.empty((count, bucket(asked, sizes)))
+        targets[:] = horizon[:, None]
+        for row, r in zip(targets, records, strict=True):
+            row[ahead : ahead + len(r.targets)] = r.targets
+        query = query_features(anchor, horizon, targets, np).astype(np.float32)
+        if ahead:
+            flag = np.broadcast_to(np.arange(targets.shape[1]) == 0, targets.shape)
+            query = np.concatenate([query, flag[..., None]], axis=-1, dtype=np.float32)
+        with jax.default_device(self.device):
+            mixture = _answers(self.config, self.params, state, pad_to(query, rows))
+
+        def collect() -> Mixture:
+            # The horizon is asked for in the padding, directly behind the targets of
+            # the curve that has most; shorter ones repeat it.
+            log_weight, mean, log_std = (
+                np.asarray(x)[:count, :asked].astype(np.float64) for x in mixture
+            )
+            return in_user_units(log_weight, mean, log_std, anchor, metric)
+
+        return collect
 
 
-def answer(
-    config: ModelConfig, params: Params, state: jax.Array, query: jax.Array
+def in_user_units(
+    log_weight: np.ndarray,
+    mean: np.ndarray,
+    log_std: np.ndarray,
+    anchor: Anchor,
+    metric: Metric,
 ) -> Mixture:
-    """Predicted distribution of `(y_target - level) / scale`.
+    """Moves mixtures `(batch, targets, K)` from anchor units to the user's."""
+    level, scale = anchor.level[:, None, None], anchor.scale[:, None, None]
+    weight = np.exp(log_weight)
+    low, high = -np.inf, np.inf
+    if metric.hard:
+        low, high = sorted((metric.sign * metric.low, metric.sign * metric.high))
+    shape = mean.shape[:-1]
+    return Mixture(
+        weight / weight.sum(-1, keepdims=True),
+        metric.sign * (level + scale * mean),
+        scale * np.exp(log_std),
+        np.full(shape, low),
+        np.full(shape, high),
+    )
 
-    Args:
-        config: size of the network.
-        params: from `init`.
-        state: of the cutoffs `(..., D)`.
-        query: `(..., Q, QUERY_FEATURES)`, see `lcpfn.tokens.query_features`; with one
-            more column of 0 and 1 to ask for values and for best values.
 
-    Returns:
-        Mixture with fields `(..., Q, K)`.
-    """
-    return nnx.merge(_graph(config), params).answer(state, query)
-
-
-def parameter_count(params: Params) -> int:
-    """Numbers in a parameter tree."""
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
+def load(name: str | Path | None = None, device: jax.Device | None = None) -> Model:
+    """Reads a checkpoint; see `lcpfn.load`."""
+    check_process()
+    path = checkpoint.find(name)
+    params, config, card = checkpoint.restore(path)
+    return Model(params, config, card, path, device)

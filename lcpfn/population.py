@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from lcpfn.guard import Guard
-from lcpfn.reports import Once, Schedule
-from lcpfn.rule import Schedule as Levels
-from lcpfn.rule import among_best, bar_of_population
+from lcpfn.stopping.monitor import Guard
+from lcpfn.stopping.observations import Once, Schedule
+from lcpfn.stopping.rule import Schedule as Levels
+from lcpfn.stopping.rule import among_best, bar_of_population
 
-# What was best on the development pools: see `lcpfn.eval.stopping`.
+# What was best on the development pools: see `lcpfn.eval.stopping.benchmark`.
 PROTECT, CONFIDENCE = 0.05, 0.9
 
 
@@ -43,10 +43,10 @@ class Population:
         horizon: last step of a full run.
         n_startup: finished runs before the first decision, at least 1.
         top_k: how many of the best runs are looked for.
-        protect: share of the runs that is not stopped, see `lcpfn.rule.among_best`; 0:
-            nothing is protected.
+        protect: share of the runs that is not stopped, see
+            `lcpfn.stopping.rule.among_best`; 0: nothing is protected.
         confidence: as of `lcpfn.EarlyStopping`.
-        **guard: further options of `lcpfn.guard.Guard`.
+        **guard: further options of `lcpfn.stopping.monitor.Guard`.
 
     Attributes:
         runs: guard by run.

@@ -19,15 +19,15 @@ import numpy as np
 
 from lcpfn.context import model_metric
 from lcpfn.curves import Records, check_horizon
-from lcpfn.extrapolate import ROWS, bucket, pad_to
 from lcpfn.forecast import Forecast
+from lcpfn.jax_setup import check_process
 from lcpfn.metric import Bounds, Metric
+from lcpfn.model import ROWS, bucket, pad_to
 from lcpfn.shared_cache import GROUP, SharedCache
-from lcpfn.startup import check_process
 from lcpfn.tokens import Anchor, pool_factor
 
 if TYPE_CHECKING:
-    from lcpfn.extrapolate import Model
+    from lcpfn.model import Model
 
 
 class _Run:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from lcpfn import model as network
+from lcpfn import network
 from lcpfn.context import select
 from lcpfn.stream import append_token
 from lcpfn.tokens import Anchor, Stats, empty_stats, observe
 
 if TYPE_CHECKING:
-    from lcpfn.extrapolate import Model
+    from lcpfn.model import Model
 
 # Runs of a group: their activations stay in the cache of a CPU.
 GROUP = 64

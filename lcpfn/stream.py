@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from lcpfn import model as network
+from lcpfn import network
 from lcpfn.context import model_metric, pool
 from lcpfn.curves import Records, check_horizon, default_targets
 from lcpfn.forecast import Forecast
+from lcpfn.jax_setup import check_process
 from lcpfn.metric import Metric
-from lcpfn.startup import check_process
 from lcpfn.tokens import Anchor, empty_stats, observe, pool_factor
 
 if TYPE_CHECKING:
-    from lcpfn.extrapolate import Model
+    from lcpfn.model import Model
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lcpfn import model as network
+from lcpfn import network
 from lcpfn.context import read_tokens
 from lcpfn.curves import Records
 from lcpfn.metric import Metric

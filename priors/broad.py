@@ -22,8 +22,8 @@ from jax import Array
 from numpyro import handlers
 
 from lcpfn.priors import noise, shapes
-from lcpfn.priors.axes import ragged
 from lcpfn.priors.base import Prior, observe
+from lcpfn.priors.step_grids import ragged
 
 
 @dataclass(frozen=True)

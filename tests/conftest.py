@@ -8,8 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from lcpfn.extrapolate import Model
-from lcpfn.model import ModelConfig, init
+from lcpfn.model import Model
+from lcpfn.network import ModelConfig, init
 
 # Promotion of ranks and types stays as it is: flax broadcasts biases and the tokens
 # multiply flags with numbers.

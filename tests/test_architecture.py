@@ -18,7 +18,7 @@ FOLDERS = {
     "eval": "lcpfn.eval",
     "checkpoints": "lcpfn.checkpoints",
 }
-DOORS = ("lcpfn.__main__", "lcpfn.commands")
+DOORS = ("lcpfn.__main__", "lcpfn.cli")
 JOINED = ("lcpfn.priors", "lcpfn.train", "lcpfn.eval")
 
 
@@ -67,8 +67,8 @@ def imported(module):
 
 
 def test_the_walk_finds_the_code():
-    assert {"lcpfn.model", "lcpfn.priors.base", "lcpfn.train.step"} <= set(FILES)
-    assert "lcpfn.tokens" in set(imports(FILES["lcpfn.model"], "lcpfn.model"))
+    assert {"lcpfn.network", "lcpfn.priors.base", "lcpfn.train.step"} <= set(FILES)
+    assert "lcpfn.tokens" in set(imports(FILES["lcpfn.network"], "lcpfn.network"))
 
 
 def test_top_level_folders_are_imported_through_the_package(imported):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lcpfn.curves import Run
+from lcpfn.train.batches import best_ahead, make_tasks
 from lcpfn.train.config import Augment
-from lcpfn.train.sources import recorded_curves, recorded_source
-from lcpfn.train.tasks import best_ahead, make_tasks
+from lcpfn.train.data import recorded_curves, recorded_source
 
 CURVES = [[0.9, 0.7, 0.6, 0.65], [0.5, 0.4], [0.9, 0.8, 0.7, 0.6, 0.5, 0.45, 0.44]]
 

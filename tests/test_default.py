@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lcpfn
-from lcpfn.eval.readme import RESULTS
+from docs.tables import RESULTS
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from lcpfn.model import ModelConfig
+from lcpfn.network import ModelConfig
 
 
 def _check_shares(config: object, names: Iterable[str]) -> None:

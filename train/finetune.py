@@ -15,13 +15,12 @@ import numpy as np
 
 from lcpfn import checkpoint as store
 from lcpfn.curves import Run
-from lcpfn.model import ModelConfig
+from lcpfn.network import ModelConfig
+from lcpfn.train.batches import Curves, make_tasks
 from lcpfn.train.config import Augment, TrainConfig
-from lcpfn.train.feeds import describe
+from lcpfn.train.data import LEAST_RECORDS, describe, finite_length, recorded_curves
 from lcpfn.train.fit import fit
-from lcpfn.train.sources import LEAST_RECORDS, finite_length, recorded_curves
 from lcpfn.train.step import log_probs
-from lcpfn.train.tasks import Curves, make_tasks
 from lcpfn.train.validate import UNCHANGED
 
 HELD_OUT = 5

@@ -30,9 +30,9 @@ from lcpfn import checkpoint
 from lcpfn.curves import Run
 from lcpfn.priors import Prior, find_prior
 from lcpfn.train.config import TrainConfig
-from lcpfn.train.feeds import make_feeds
-from lcpfn.train.journal import Journal, NonFiniteLoss, write_text
+from lcpfn.train.data import make_feeds
 from lcpfn.train.release import save_apart
+from lcpfn.train.run_log import Journal, NonFiniteLoss, write_text
 from lcpfn.train.step import TrainState, init_state, train_step
 from lcpfn.train.validate import validation
 

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from lcpfn import checkpoint
-from lcpfn.model import ModelConfig, Params, init
+from lcpfn.network import ModelConfig, Params, init
 
 
 def save_apart(

@@ -19,11 +19,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from lcpfn import model as network
+from lcpfn import network
 from lcpfn.mixture import LOG_2PI
+from lcpfn.train.batches import Tasks, make_tasks
 from lcpfn.train.config import TrainConfig
-from lcpfn.train.feeds import Feed
-from lcpfn.train.tasks import Tasks, make_tasks
+from lcpfn.train.data import Feed
 
 
 class TrainState(NamedTuple):

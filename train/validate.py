@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 
 from lcpfn.priors import Prior, draw
+from lcpfn.train.batches import make_tasks
 from lcpfn.train.config import Augment, TrainConfig
-from lcpfn.train.sources import from_draws
+from lcpfn.train.data import from_draws
 from lcpfn.train.step import log_probs
-from lcpfn.train.tasks import make_tasks
 
 CUTOFFS = (10, 20, 40, 80)
 CHUNK = 16

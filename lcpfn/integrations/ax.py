@@ -7,7 +7,7 @@ from ax.core.trial_status import TrialStatus
 from ax.early_stopping.strategies import ModelBasedEarlyStoppingStrategy
 
 from lcpfn.population import Population, best_of
-from lcpfn.reports import Once
+from lcpfn.stopping.observations import Once
 
 Curves = dict[int, dict[float, float]]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lcpfn.guard import Guard
+from lcpfn.stopping.monitor import Guard
 
 
 class LCEarlyStopping:

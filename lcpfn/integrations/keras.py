@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from lcpfn.guard import Guard
+from lcpfn.stopping.monitor import Guard
 
 
 class LCEarlyStopping(keras.callbacks.Callback):

@@ -4,7 +4,7 @@ from typing import Any
 
 from lightgbm.callback import CallbackEnv, EarlyStopException
 
-from lcpfn.guard import Guard
+from lcpfn.stopping.monitor import Guard
 
 
 class LCEarlyStopping:

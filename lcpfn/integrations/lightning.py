@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from lcpfn.guard import Guard
+from lcpfn.stopping.monitor import Guard
 
 if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
     from pytorch_lightning.callbacks import Callback

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from lcpfn.guard import Guard
+from lcpfn.stopping.monitor import Guard
 
 
 class Epochs(Guard):
@@ -20,7 +20,8 @@ class Epochs(Guard):
     Args:
         horizon: epochs of a full run, counted from 1.
         mode: "max" or "min".
-        **options: further ones of `lcpfn.guard.Guard` and `lcpfn.EarlyStopping`.
+        **options: further ones of `lcpfn.stopping.monitor.Guard` and of
+            `lcpfn.EarlyStopping`.
 
     Attributes:
         should_stop: whether the loop is to end.

@@ -7,8 +7,8 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lcpfn.population import CONFIDENCE, PROTECT, Population, best_of
-from lcpfn.reports import Once
-from lcpfn.rule import Schedule
+from lcpfn.stopping.observations import Once
+from lcpfn.stopping.rule import Schedule
 
 
 class LCPruner(BasePruner):

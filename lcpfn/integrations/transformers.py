@@ -9,7 +9,7 @@ from transformers.trainer_callback import (
     TrainerState,
 )
 
-from lcpfn.guard import Guard
+from lcpfn.stopping.monitor import Guard
 
 
 class LCEarlyStoppingCallback(TrainerCallback, ExportableState):

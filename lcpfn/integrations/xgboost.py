@@ -4,7 +4,7 @@ from typing import Any
 
 import xgboost
 
-from lcpfn.guard import Guard
+from lcpfn.stopping.monitor import Guard
 
 
 class LCEarlyStopping(xgboost.callback.TrainingCallback):

@@ -9,8 +9,8 @@ import numpy as np
 from lcpfn.plot.axes import BAR, COLOUR, axes, finish
 
 if TYPE_CHECKING:
-    from lcpfn.decision import Decision
-    from lcpfn.rule import Rule
+    from lcpfn.stopping.decision import Decision
+    from lcpfn.stopping.rule import Rule
 
 HOLLOW = {"surprised": "D", "protected": "s", "too early": "v", "patience": "^"}
 # Probabilities below are drawn as this.

@@ -1,7 +1,8 @@
 """The weights in `checkpoints/default`: three runs on the broad prior.
 
 Each began with the weights of the one before. Between them the prior was brought closer
-to recorded runs (`lcpfn.eval.prior_check`); what the third saw is the prior as it is.
+to recorded runs (`lcpfn.eval.studies.prior_check`); what the third saw is the prior as
+it is.
 
 Commands:   lcpfn pretrain broad --out runs/1
             lcpfn pretrain broad --start runs/1/release --out runs/2

@@ -2,7 +2,7 @@
 
 Command:    lcpfn pretrain recorded --start default --out runs/ONE
               --recorded ALL BUT ONE
-Result:     `eval/results/left_out.json`, by `python -m lcpfn.eval.left_out`
+Result:     `eval/results/left_out.json`, by `python -m lcpfn.eval.studies.left_out`
 """
 
 from dataclasses import replace

@@ -1,0 +1,286 @@
+"""Bayesian fits of parametric curves by MCMC, each as a `Method` of `final_value`.
+
+domhan
+    The weighted sum of the eleven families of Domhan et al. 2015 by an ensemble of 100
+    walkers. Weights are positive and normalised; all priors are flat within the bounds
+    of `lcpfn.priors.families` (a log-normal parameter in its logarithm, within three
+    spreads), so is log noise; a curve that ends worse than it begins is rejected by a
+    factor, see `lcpfn.eval.exact.mcmc`. Walkers start at draws from the bounds, family
+    by family weighted by how well each fits alone, which stands for least squares. Left
+    out of the original: weights that grow with the step, and that a family whose fit
+    is poor is dropped.
+deephyper
+    One family, mmf4, by NUTS: 200 steps of warm-up and 1,000 more. Parameters are
+    normal around their least-squares fit with spread 1, noise is exponential with mean
+    1. Source: LCModelStopper of DeepHyper, but the forecast includes the noise.
+
+Records count from step 1 in units of their gap. Values are scaled so that higher is
+better: by the bounds where both are known, otherwise so that what is shown spans the
+lower half of [0, 1] (domhan); as they are, by what is shown (deephyper).
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from numpyro.distributions.transforms import biject_to
+from tqdm import tqdm
+
+from lcpfn.eval.baselines.last_value import CURVES, best_fit, gaussians, shown
+from lcpfn.eval.curves import Method
+from lcpfn.eval.data import Case
+from lcpfn.eval.exact.mcmc import SAMPLERS, Latents, Settings, Target, records
+from lcpfn.mixture import Mixture
+from lcpfn.priors import observe
+from lcpfn.priors.families import FAMILIES
+
+DOMHAN = Settings("ensemble", chains=100, warmup=300, samples=300, thin=30)
+DEEPHYPER = Settings("nuts", chains=1, warmup=200, samples=1000, thin=20)
+TITLES = {"domhan": "MCMC, 11 families", "deephyper": "NUTS, mmf4"}
+COMPONENTS = 50  # samples in a forecast
+BANK = 512  # draws of each family that walkers start from
+NOISE = dist.Uniform(-9.0, 0.0)  # of log sigma
+# Records are padded to one of these lengths, more than the last are thinned to it.
+LENGTHS = (16, 64, 256)
+BATCH = 32
+
+
+class Asked(NamedTuple):
+    """Cases in the units of a fit, of one padded length.
+
+    Attributes:
+        t: steps `(n, length)`; the horizon behind the records.
+        v: values `(n, length)`, NaN behind them.
+        center: parameters that a fit starts from `(n, p)`; p may be 0.
+    """
+
+    t: np.ndarray
+    v: np.ndarray
+    center: np.ndarray
+
+
+def box(distribution: dist.Distribution) -> dist.Distribution:
+    """The flat prior within the bounds of a parameter."""
+    if isinstance(distribution, dist.LogNormal):
+        loc, reach = distribution.loc, 3 * distribution.scale
+        return dist.LogUniform(jnp.exp(loc - reach), jnp.exp(loc + reach))
+    return distribution
+
+
+def eleven_families(steps: jax.Array, observed: jax.Array | None = None) -> None:
+    """NumPyro model of `domhan`."""
+    weight = numpyro.sample(
+        "weight", dist.Uniform(0.0, 1.0).expand([len(FAMILIES)]).to_event(1)
+    )
+    curve = jnp.zeros_like(steps)
+    for share, (name, family) in zip(weight, FAMILIES.items(), strict=True):
+        drawn = {
+            parameter: numpyro.sample(f"{name}_{parameter}", box(prior))
+            for parameter, prior in family.parameters.items()
+        }
+        curve = curve + share / jnp.sum(weight) * family.value(steps, **drawn)
+    numpyro.factor("rises", jnp.where(curve[-1] >= curve[0], 0.0, -jnp.inf))
+    log_sigma = numpyro.sample("log_sigma", NOISE)
+    observe(dist.Normal(curve, jnp.exp(log_sigma)), observed)
+
+
+def mmf4(
+    center: jax.Array, steps: jax.Array, observed: jax.Array | None = None
+) -> None:
+    """NumPyro model of `deephyper`: a + b / (1 + (t e^-c)^(e^d))."""
+    free = dist.Normal(center, 1.0).to_event(1)
+    a, b, c, d = numpyro.sample("parameters", free)
+    power = jnp.exp(jnp.clip(jnp.exp(d) * (jnp.log(steps) - c), -50.0, 50.0))
+    sigma = numpyro.sample("sigma", dist.Exponential(1.0))
+    observe(dist.Normal(a + b / (1 + power), sigma), observed)
+
+
+def walkers(key: jax.Array, t: jax.Array, v: jax.Array, chains: int) -> Latents:
+    """Starts of `domhan`: draws of every family by its fit, nearly equal weights."""
+    known = ~jnp.isnan(v)
+    seen, count = jnp.where(known, v, 0.0), jnp.sum(known)
+    start: Latents = {}
+    total = jnp.zeros((chains, len(t)))
+    for name, family in FAMILIES.items():
+        boxes = {parameter: box(p) for parameter, p in family.parameters.items()}
+        key, key_pick, *keys = jax.random.split(key, 2 + len(boxes))
+        drawn = {
+            parameter: prior.sample(k, (BANK,))
+            for k, (parameter, prior) in zip(keys, boxes.items(), strict=True)
+        }
+        curves = jax.vmap(lambda p, value=family.value: value(t, **p))(drawn)
+        error = jnp.sum(jnp.where(known, curves - seen, 0.0) ** 2, axis=1)
+        error = jnp.where(jnp.all(jnp.isfinite(curves), axis=1), error, jnp.inf)
+        # The likelihood with the noise at its best.
+        fit = -0.5 * count * jnp.log(error + 1e-6)
+        _, index = jax.lax.top_k(fit + jax.random.gumbel(key_pick, (BANK,)), chains)
+        total = total + curves[index] / len(FAMILIES)
+        for parameter, prior in boxes.items():
+            inverse = biject_to(prior.support).inv
+            start[f"{name}_{parameter}"] = inverse(drawn[parameter][index])
+    key_weight, key_noise = jax.random.split(key)
+    start["weight"] = 0.1 * jax.random.normal(key_weight, (chains, len(FAMILIES)))
+    error = jnp.where(known, total - seen, 0.0) ** 2
+    rough = 0.5 * jnp.log(jnp.sum(error, axis=1) / count + 1e-6)
+    rough = rough + 0.1 * jax.random.normal(key_noise, (chains,))
+    low, high = NOISE.low + 0.1, NOISE.high - 0.1
+    inverse = biject_to(NOISE.support).inv
+    start["log_sigma"] = inverse(jnp.clip(rough, low, high))
+    return start
+
+
+def _at_horizon(target: Target, z: Latents) -> tuple[jax.Array, jax.Array]:
+    """Mean and standard deviation of `COMPONENTS` samples at the last step."""
+    flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), z)
+    count = len(jax.tree.leaves(flat)[0])
+    index = jnp.linspace(0, count - 1, COMPONENTS).astype(int)
+
+    def one(z: Latents) -> tuple[jax.Array, jax.Array]:
+        _, mean, std = records(target, z)
+        return mean[-1], std[-1]
+
+    return jax.vmap(one)(jax.tree.map(lambda x: x[index], flat))
+
+
+@partial(jax.jit, static_argnums=0)
+def sample_domhan(
+    settings: Settings, key: jax.Array, asked: Asked
+) -> tuple[jax.Array, jax.Array]:
+    """Means and standard deviations of the final values `(n, COMPONENTS)`."""
+
+    def one(key: jax.Array, t: Any, v: Any) -> tuple[jax.Array, jax.Array]:
+        key_start, key = jax.random.split(key)
+        start = walkers(key_start, t, v, settings.chains)
+        target = Target(eleven_families, t, v)
+        z, _ = SAMPLERS[settings.sampler](target, settings, key, start)
+        return _at_horizon(target, z)
+
+    return jax.vmap(one)(jax.random.split(key, len(asked.t)), asked.t, asked.v)
+
+
+@partial(jax.jit, static_argnums=0)
+def sample_deephyper(
+    settings: Settings, key: jax.Array, asked: Asked
+) -> tuple[jax.Array, jax.Array]:
+    """Means and standard deviations of the final values `(n, COMPONENTS)`."""
+
+    def one(key: jax.Array, t: Any, v: Any, center: Any) -> tuple[jax.Array, jax.Array]:
+        target = Target(partial(mmf4, center), t, v)
+        start = {
+            "parameters": jnp.tile(center, (settings.chains, 1)),
+            "sigma": jnp.full(settings.chains, -3.0),  # unconstrained: its logarithm
+        }
+        z, _ = SAMPLERS[settings.sampler](target, settings, key, start)
+        return _at_horizon(target, z)
+
+    return jax.vmap(one)(jax.random.split(key, len(asked.t)), *asked)
+
+
+class Fit(NamedTuple):
+    """A sampler and what it asks of a case.
+
+    Attributes:
+        sample: `(settings, key, asked) -> (means, standard deviations)`.
+        settings: of the chains.
+        least: records up to which the forecast is the last value, give or take the
+            range of what is shown, as that of `baselines.fitted`.
+        scale: offset and unit of the values of a case.
+        center: parameters to start from, of steps and scaled values.
+    """
+
+    sample: Callable[[Settings, jax.Array, Asked], tuple[jax.Array, jax.Array]]
+    settings: Settings
+    least: int
+    scale: Callable[[Case], tuple[float, float]]
+    center: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def rising_scale(case: Case) -> tuple[float, float]:
+    """Offset and unit that make higher better, in [0, 1] where the bounds say so."""
+    _, values, reach = shown(case)
+    low, high = float(values.min()), float(values.min()) + 2 * reach
+    if case.mode == "min":
+        high, low = float(values.max()), float(values.max()) - 2 * reach
+    if case.bounds is not None and None not in case.bounds:
+        low, high = (float(bound) for bound in case.bounds)  # type: ignore[arg-type]
+    return (low, high - low) if case.mode == "max" else (high, low - high)
+
+
+def shown_scale(case: Case) -> tuple[float, float]:
+    """Offset and unit of what is shown."""
+    _, values, reach = shown(case)
+    return float(values.min()), reach
+
+
+FITS = {
+    "domhan": Fit(sample_domhan, DOMHAN, 2, rising_scale, lambda t, v: np.zeros(0)),
+    "deephyper": Fit(
+        sample_deephyper,
+        DEEPHYPER,
+        4,
+        shown_scale,
+        lambda t, v: best_fit(CURVES["mmf4"], t, v),
+    ),
+}
+
+
+def _asked(fit: Fit, case: Case) -> Asked:
+    """One case, padded, without the axis of cases."""
+    steps, values, _ = shown(case)
+    offset, unit = fit.scale(case)
+    gap = (steps[-1] - steps[0]) / (len(steps) - 1)
+    t, v = 1 + (steps - steps[0]) / gap, (values - offset) / unit
+    length = next((n for n in LENGTHS if n > len(t)), LENGTHS[-1])
+    if len(t) >= length:
+        kept = np.linspace(0, len(t) - 1, length - 1).round().astype(int)
+        t, v = t[kept], v[kept]
+    rest = length - len(t)
+    horizon = 1 + (case.horizon - steps[0]) / gap
+    return Asked(
+        np.concatenate([t, np.full(rest, horizon)]).astype(np.float32),
+        np.concatenate([v, np.full(rest, np.nan)]).astype(np.float32),
+        np.asarray(fit.center(t, v), np.float32),
+    )
+
+
+def bayesian(name: str, progress: bool = True, seed: int = 0) -> Method:
+    """One of `FITS`, in batches of cases of similar length."""
+    fit = FITS[name]
+
+    def predict(cases: Sequence[Case]) -> Mixture:
+        mean = np.empty((len(cases), COMPONENTS))
+        std = np.empty((len(cases), COMPONENTS))
+        rows: dict[int, list[tuple[int, Asked]]] = {}
+        for i, case in enumerate(cases):
+            _, values, reach = shown(case)
+            mean[i], std[i] = values[-1], reach
+            if len(values) > fit.least:
+                asked = _asked(fit, case)
+                rows.setdefault(len(asked.t), []).append((i, asked))
+        batches = [
+            group[i : i + BATCH]
+            for group in rows.values()
+            for i in range(0, len(group), BATCH)
+        ]
+        for number, batch in enumerate(
+            tqdm(batches, desc=name, disable=None if progress else True)
+        ):
+            index = [i for i, _ in batch]
+            full = [batch[i % len(batch)][1] for i in range(BATCH)]
+            asked = Asked(*(np.stack(column) for column in zip(*full, strict=True)))
+            key = jax.random.fold_in(jax.random.key(seed), number)
+            found = fit.sample(fit.settings, key, asked)
+            scales = np.array([fit.scale(cases[i]) for i in index])[:, :, None]
+            centers, spreads = (np.asarray(x, float)[: len(index)] for x in found)
+            centers = np.clip(np.nan_to_num(centers), -1e3, 1e3)
+            mean[index] = scales[:, 0] + scales[:, 1] * centers
+            std[index] = np.abs(scales[:, 1]) * np.nan_to_num(spreads, nan=1.0)
+        floor = 1e-6 * np.array([[case.scale] for case in cases])
+        return gaussians(cases, mean, np.maximum(std, floor))
+
+    return predict

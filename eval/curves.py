@@ -1,0 +1,170 @@
+"""The final-value protocol: how good is the forecast of where a run ends?
+
+Errors are in units of the task's typical gain, none counted beyond `MOST` of them, and
+compared with the last value as a point forecast, for which CRPS is the absolute error:
+
+    error ratio = mean |median - truth| / mean |last value - truth|
+    CRPS ratio  = mean CRPS / mean |last value - truth|
+
+per suite and cutoff; geometric means over suites.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lcpfn.eval import scores
+from lcpfn.eval.data import Case, cells, over_suites
+from lcpfn.mixture import Mixture
+from lcpfn.model import Model
+
+MOST = 10.0
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+# Log-densities of one case count between - and + this: one case is not to decide.
+NATS = 10.0
+# One forecast of the final value per case.
+Method = Callable[[Sequence[Case]], Mixture]
+
+
+def forecasts(
+    model: Model, cases: Sequence[Case], at: Sequence[np.ndarray], bounds: bool = True
+) -> list[Mixture]:
+    """What a checkpoint says of each case.
+
+    Args:
+        model: the checkpoint.
+        cases: asked together by direction and bounds.
+        at: steps to predict, `(s,)` for each case.
+        bounds: whether it is told them.
+
+    Returns:
+        Mixtures with fields `(s, K)`, the user's units.
+    """
+    parts: list[Any] = [None] * len(cases)
+    groups: dict[tuple, list[int]] = {}
+    for i, case in enumerate(cases):
+        groups.setdefault((case.mode, case.bounds if bounds else None), []).append(i)
+    for (mode, limits), rows in groups.items():
+        found = model.extrapolate(
+            [cases[i].values for i in rows],
+            [cases[i].horizon for i in rows],
+            mode=mode,
+            bounds=limits,
+            steps=[cases[i].steps for i in rows],
+            at=[at[i] for i in rows],
+        )
+        for i, *row in zip(rows, *found.mixture, strict=True):
+            parts[i] = Mixture(*(x[: len(at[i])] for x in row))
+    return parts
+
+
+def of_model(model: Model, bounds: bool = True) -> Method:
+    """A checkpoint as a method; without `bounds` it is not told them."""
+
+    def predict(cases: Sequence[Case]) -> Mixture:
+        at = [np.array([case.horizon]) for case in cases]
+        parts = forecasts(model, cases, at, bounds)
+        return Mixture(*(np.concatenate(x) for x in zip(*parts, strict=True)))
+
+    return predict
+
+
+def measure(cases: Sequence[Case], forecast: Mixture) -> dict[str, np.ndarray]:
+    """Scores of every case `(n,)`, errors in units of the task's gain.
+
+    "log_prob" is per unit of that gain, "log_prob_user" per unit of the metric.
+    """
+    truth = np.array([case.truth for case in cases])
+    scale = np.array([case.scale for case in cases])
+    last = np.array([case.values[np.isfinite(case.values)][-1] for case in cases])
+    median = forecast.quantile(np.array(0.5))
+    with np.errstate(divide="ignore"):
+        log_prob = forecast.log_prob(truth)
+    columns = {
+        "median": median,
+        "last_error": np.minimum(np.abs(last - truth) / scale, MOST),
+        "error": np.minimum(np.abs(median - truth) / scale, MOST),
+        "crps": np.minimum(scores.crps(forecast, truth) / scale, MOST),
+        "log_prob": log_prob + np.log(scale),
+        "log_prob_user": log_prob,
+        "pit": scores.pit(forecast, truth),
+        "width_90": scores.width(forecast, 0.9) / scale,
+    }
+    for level in LEVELS:
+        name = f"covered_{level * 100:g}"
+        columns[name] = scores.coverage(forecast, truth, level).astype(float)
+    return columns
+
+
+def summarise(cases: Sequence[Case], columns: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Ratios and coverage per suite and cutoff, and their means over suites.
+
+    Returns:
+        JSON values: "suites" -> suite -> cutoff -> figures; "overall" -> the same,
+        geometric means of ratios and means of the rest; "worst_error_ratio". A suite
+        or cutoff with fewer than two cases is left out.
+    """
+    cluster = np.array([case.cluster for case in cases])
+    suites: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, cutoff, rows in cells(cases):
+        if rows.sum() < 2:
+            continue
+        part = {key: column[rows] for key, column in columns.items()}
+        suites.setdefault(name, {})[cutoff] = figures(part, cluster[rows])
+    groups = over_suites(suites)
+    overall = {key: mean_over_suites(rows) for key, rows in groups.items()}
+    rows_of = groups.get("all", [])
+    for row in rows_of:  # a mean over suites is kept; each would fill the file
+        del row["pit"]
+    return {
+        "suites": suites,
+        "overall": overall,
+        "worst_error_ratio": max((row["error_ratio"] for row in rows_of), default=None),
+    }
+
+
+def figures(part: dict[str, np.ndarray], cluster: np.ndarray) -> dict[str, Any]:
+    """All figures of some cases, from the columns of `measure`; JSON values.
+
+    Standard errors are clustered by task: its runs are not independent.
+    """
+    error = scores.ratio_with_error(part["error"], part["last_error"], cluster)
+    crps = scores.ratio_with_error(part["crps"], part["last_error"], cluster)
+    log_prob = np.clip(part["log_prob"], -NATS, NATS)
+    return {
+        "cases": len(cluster),
+        "tasks": len(set(cluster)),
+        "last_error": float(part["last_error"].mean()),
+        "error_ratio": error[0],
+        "error_ratio_se": error[1],
+        "crps_ratio": crps[0],
+        "crps_ratio_se": crps[1],
+        "log_prob": float(log_prob.mean()),
+        "log_prob_se": scores.clustered_error(log_prob, cluster),
+        "median_log_prob": float(np.median(part["log_prob"])),
+        "median_log_prob_user": float(np.median(part["log_prob_user"])),
+        "calibration_error": scores.calibration_error(part["pit"]),
+        "calibration_errors": scores.calibration_errors(part["pit"]),
+        "pit": scores.pit_histogram(part["pit"]).round(4).tolist(),
+        "width_90": float(np.median(part["width_90"])),
+    } | {key: float(part[key].mean()) for key in part if key.startswith("covered")}
+
+
+def mean_over_suites(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Geometric means of ratios and widths, arithmetic means of everything else."""
+    result: dict[str, Any] = {}
+    for key in ("error_ratio", "crps_ratio", "width_90"):
+        with np.errstate(divide="ignore"):
+            result[key] = float(np.exp(np.mean(np.log([row[key] for row in rows]))))
+    for key in (
+        *("log_prob", "median_log_prob", "median_log_prob_user", "calibration_error"),
+        *(f"covered_{q * 100:g}" for q in LEVELS),
+    ):
+        result[key] = float(np.mean([row[key] for row in rows]))
+    result["calibration_errors"] = {
+        bins: float(np.mean([row["calibration_errors"][bins] for row in rows]))
+        for bins in rows[0]["calibration_errors"]
+    }
+    result["pit"] = np.mean([row["pit"] for row in rows], axis=0).round(4).tolist()
+    return result

@@ -1,0 +1,150 @@
+"""From recorded runs to questions: given the first records, what is the final value?
+
+A case is asked of every method alike. Its stratum keeps apart what would drown a mean:
+
+    flat      nothing moves after the first record (within 1e-4 of its size)
+    diverged  it ends worse than it began, by more than it ever gained, or not finite
+    normal    all others
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lcpfn.curves import CurveSet, Run
+from lcpfn.metric import Bounds, Metric
+
+PERCENTS = (10, 20, 40, 80)
+LEAST_RECORDS = 10
+
+
+class Case(NamedTuple):
+    """One question about one run.
+
+    Attributes:
+        suite, task: where the run is from; `task` includes the metric.
+        stratum: "normal", "flat" or "diverged".
+        percent: share of the records that is shown.
+        steps, values: the records shown `(n,)`, the user's units.
+        horizon: step of the last record.
+        truth: value of the last record.
+        mode, bounds: of the metric.
+        scale: typical gain of the task's runs, the unit of errors.
+        cluster: source and task without the metric; cases of one are not independent.
+        later_steps, later_values: the records not shown `(m,)`, the last one the truth.
+    """
+
+    suite: str
+    task: str
+    stratum: str
+    percent: int
+    steps: np.ndarray
+    values: np.ndarray
+    horizon: float
+    truth: float
+    mode: str
+    bounds: Bounds | None
+    scale: float
+    cluster: str
+    later_steps: np.ndarray
+    later_values: np.ndarray
+
+
+def stratum(run: Run) -> str:
+    """Which of the three kinds above a run is."""
+    y = Metric(run.mode).sign * run.values
+    finite = y[np.isfinite(y)]
+    if not np.isfinite(y[-1]) or not len(finite):
+        return "diverged"
+    later = finite[1:] if len(finite) > 1 else finite
+    if np.ptp(later) <= 1e-4 * np.median(np.abs(finite)):
+        return "flat"
+    first, best, last = finite[0], finite.min(), y[-1]
+    return "diverged" if last - first > first - best else "normal"
+
+
+def _scales(runs: Sequence[Run]) -> dict[str, float]:
+    """Median over the normal runs of a task of |last value - first value|."""
+    gains: dict[str, list[float]] = {}
+    for run in runs:
+        finite = run.values[np.isfinite(run.values)]
+        if len(finite) > 1 and stratum(run) == "normal":
+            gains.setdefault(_task(run), []).append(abs(finite[-1] - finite[0]))
+    return {task: float(np.median(gain)) for task, gain in gains.items()}
+
+
+def _task(run: Run) -> str:
+    return f"{run.task} {run.metric}".strip()
+
+
+def normal_cases(
+    curves: CurveSet, most: int, percents: Iterable[int] = PERCENTS
+) -> list[Case]:
+    """Cases of the normal runs among at most `most`, evenly over the tasks."""
+    cases = final_value_cases(curves.sample(most), percents)
+    return [case for case in cases if case.stratum == "normal"]
+
+
+def final_value_cases(
+    curves: CurveSet, percents: Iterable[int] = PERCENTS
+) -> list[Case]:
+    """Every run asked for its last record after some percent of its records.
+
+    Runs with fewer than `LEAST_RECORDS` records, whose last record is not finite, or
+    with nothing finite to show, are no cases; neither are tasks without a normal run.
+    """
+    scales = _scales(curves.runs)
+    cases = []
+    for run in curves.runs:
+        count, scale = len(run.values), scales.get(_task(run), 0.0)
+        if count < LEAST_RECORDS or not np.isfinite(run.values[-1]) or scale == 0:
+            continue
+        for percent in percents:
+            seen = max(count * percent // 100, 1)
+            if np.isfinite(run.values[:seen]).any():
+                cases.append(_case(curves.name, run, seen, percent, scale))
+    return cases
+
+
+def _case(suite: str, run: Run, seen: int, percent: int, scale: float) -> Case:
+    return Case(
+        suite=suite,
+        task=_task(run),
+        stratum=stratum(run),
+        percent=percent,
+        steps=run.steps[:seen],
+        values=run.values[:seen],
+        horizon=float(run.steps[-1]),
+        truth=float(run.values[-1]),
+        mode=run.mode,
+        bounds=run.bounds,
+        scale=scale,
+        cluster=f"{suite}/{run.task}",
+        later_steps=run.steps[seen:],
+        later_values=run.values[seen:],
+    )
+
+
+def cells(
+    cases: Sequence[Case], percents: Iterable[int] = PERCENTS
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Suite, cutoff and which cases `(n,)` are of both, where there are any."""
+    suite = np.array([case.suite for case in cases])
+    percent = np.array([case.percent for case in cases])
+    for name in sorted(set(suite)):
+        for cutoff in percents:
+            rows = (suite == name) & (percent == cutoff)
+            if rows.any():
+                yield name, str(cutoff), rows
+
+
+def over_suites(
+    suites: Mapping[str, Mapping[str, Any]], percents: Iterable[int] = PERCENTS
+) -> dict[str, list[Any]]:
+    """Rows of suite -> cutoff by cutoff, and "all" of them; none is empty."""
+    groups = {
+        str(cutoff): [s[str(cutoff)] for s in suites.values() if str(cutoff) in s]
+        for cutoff in percents
+    } | {"all": [row for cutoffs in suites.values() for row in cutoffs.values()]}
+    return {key: rows for key, rows in groups.items() if rows}

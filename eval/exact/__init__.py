@@ -1,0 +1,1 @@
+"""Exact inference on LC-PFN's prior, which the network approximates."""

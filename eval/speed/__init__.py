@@ -1,0 +1,1 @@
+"""Speed and memory, each figure beside a rival measured in the same run."""

@@ -1,0 +1,83 @@
+"""How time and memory grow with the length of a curve and the size of a batch."""
+
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from lcpfn.eval.speed.measure import Row, faster, interleaved
+from lcpfn.eval.speed.reference_prior import example_curves
+from lcpfn.model import Model
+from lcpfn.stream import Stream
+
+
+def held_bytes(stream: Stream) -> int:
+    """Bytes that a stream holds beyond its model."""
+    leaves = jax.tree.leaves(
+        [v for v in vars(stream).values() if v is not stream.model]
+    )
+    return sum(getattr(leaf, "nbytes", sys.getsizeof(leaf)) for leaf in leaves)
+
+
+def long_streams(model: Model, total: int) -> list[Row]:
+    """Time and memory of an update as the curve grows past the context."""
+    values = 0.8 - 0.5 * np.arange(1, total + 1) ** -0.5
+    values += 0.01 * np.random.default_rng(0).normal(size=total)
+    for warm in (True, False):
+        stream = model.stream(2 * total, mode="max")
+        times, sizes = [], []
+        label = "long streams, " + ("warming up" if warm else "measured")
+        for value in tqdm(values, desc=label, file=sys.stderr, leave=False):
+            began = time.perf_counter()
+            stream.update(value).final.mean()
+            times.append(1e3 * (time.perf_counter() - began))
+            if len(times) in _range_ends(total):
+                sizes.append(held_bytes(stream) / 1e6)
+    rows, start, ends = [], 0, _range_ends(total)
+    first = float(np.median(times[: ends[0]]))
+    for end, size in zip(ends, sizes, strict=True):
+        part, span = times[start:end], f"records {start + 1}..{end}"
+        against = (f"median of records 1..{ends[0]}", first)
+        rows += [
+            faster(
+                "growth", f"update, {span}", (float(np.median(part)), "ms"), against
+            ),
+            faster("growth", f"worst update, {span}", (max(part), "ms"), against),
+            faster(
+                "growth",
+                f"a stream after {end} records",
+                (size, "MB"),
+                (f"after {ends[0]} records", sizes[0]),
+            ),
+        ]
+        start = end
+    return rows
+
+
+def _range_ends(total: int) -> list[int]:
+    """Ends of the ranges in which the pooling factor stays the same."""
+    ends, end = [], 128
+    while end < total:
+        ends.append(end)
+        end *= 2
+    return [*ends, total]
+
+
+def batch_sizes(model: Model, batches: Sequence[int], repeats: int) -> list[Row]:
+    """Time per curve against the size of the batch."""
+    curves = example_curves(max(batches))[:, :10]
+    calls = {
+        str(n): partial(model.extrapolate, curves[:n], 100, mode="max", bounds=(0, 1))
+        for n in batches
+    }
+    times = interleaved(calls, repeats)
+    smallest = str(min(batches))
+    against = (f"batches of {smallest}", int(smallest) / times[smallest])
+    return [
+        faster("growth", f"batches of {n}", (int(n) / took, "curves/s"), against)
+        for n, took in times.items()
+    ]

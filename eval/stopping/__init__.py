@@ -1,0 +1,1 @@
+"""Simulated searches: stopping rules against each other on recorded runs."""

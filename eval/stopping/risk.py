@@ -1,0 +1,146 @@
+"""A stated risk: the confidence at which few good runs are stopped, with a guarantee.
+
+A run is good, in some order of the runs of its task, if it beats the best of those
+before it. With the loss of a good run the share of orders in which it is stopped before
+it beats them, conformal risk control (Angelopoulos et al. 2024, arXiv 2208.02814)
+chooses the lowest confidence for which
+
+    (sum of losses + 1) / (good runs + 1) <= rate
+
+Then the expected loss of one more good run is at most `rate`, if it is exchangeable
+with those: of the same tasks, from the same kind of search.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lcpfn.eval.stopping.simulate import Pool
+from lcpfn.stopping.offline import critical
+from lcpfn.stopping.rule import Rule
+
+# Confidences that are tried: 0.5 and up, evenly in the logarithm of what is left to 1.
+LEVELS = 1 - np.logspace(np.log10(0.5), -5, 60)
+
+
+class Risk(NamedTuple):
+    """What a confidence was found to risk.
+
+    Attributes:
+        confidence: the lowest one that keeps the rate.
+        rate: promised.
+        measured: mean loss of the good runs it was chosen on.
+        good: how many of them.
+    """
+
+    confidence: float
+    rate: float
+    measured: float
+    good: int
+
+
+def losses(
+    pools: Sequence[Pool], rule: Rule, orders: int = 40, seed: int = 0
+) -> np.ndarray:
+    """Loss of every good run at each of `LEVELS` `(good, len(LEVELS))`."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for pool in pools:
+        count = len(pool.runs)
+        # A run often meets the same bar in several orders.
+        known: dict[tuple[int, float], np.ndarray] = {}
+        total, times = np.zeros((count, len(LEVELS))), np.zeros(count)
+        for _ in range(orders):
+            bar = np.inf
+            for run in rng.permutation(count):
+                past = pool.runs[run]
+                if past.best < bar:
+                    if np.isfinite(bar):
+                        key = (int(run), bar)
+                        if key not in known:
+                            known[key] = critical(rule, past, bar) <= 1 - LEVELS
+                        total[run] += known[key]
+                        times[run] += 1
+                    bar = past.best
+        good = times > 0
+        rows.append(total[good] / times[good, None])
+    return np.concatenate(rows) if rows else np.empty((0, len(LEVELS)))
+
+
+def choose(found: np.ndarray, rate: float) -> Risk:
+    """The lowest confidence that keeps the rate.
+
+    Args:
+        found: from `losses`.
+        rate: share of good runs that may be stopped, in (0, 1).
+
+    Raises:
+        ValueError: if there are too few good runs for such a rate, or none of the
+            confidences keeps it.
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f"rate must lie in (0, 1), for instance 0.05, got {rate!r}")
+    good = len(found)
+    if 1 / (good + 1) > rate:
+        raise ValueError(
+            f"a rate of {rate:g} needs {int(np.ceil(1 / rate)) - 1} good runs (runs "
+            f"that beat those before them), got {good}; record more runs or allow a "
+            "higher rate"
+        )
+    bound = (found.sum(0) + 1) / (good + 1)
+    # Monotone up to the sampling of orders, which is shared: lowest that keeps it, and
+    # so do all above it.
+    kept = np.flatnonzero(bound > rate)
+    first = int(kept[-1]) + 1 if len(kept) else 0
+    if first == len(LEVELS):
+        raise ValueError(
+            f"no confidence up to {LEVELS[-1]:g} keeps a rate of {rate:g}: "
+            f"{found[:, -1].mean():.1%} of good runs would be stopped even there; use "
+            "more patience or min_steps"
+        )
+    return Risk(float(LEVELS[first]), rate, float(found[:, first].mean()), good)
+
+
+def promised_and_measured(
+    pools: Sequence[Pool], rule: Rule, rate: float, orders: int = 40
+) -> list[dict[str, float | str]]:
+    """Chooses on all pools but those left out, measures on these.
+
+    Returns:
+        A row for single tasks ("left_out" is "any one task": every pool in turn, and
+        the mean over all good runs), and a row per source, all of whose pools are left
+        out: "left_out", "confidence" (mean), "promised", "measured", "good".
+    """
+    found = {pool.name: losses([pool], rule, orders) for pool in pools}
+    source = {pool.name: pool.source for pool in pools}
+    tasks = [_left_out(found, {name}, rate) for name in found]
+    good = sum(int(row["good"]) for row in tasks)
+    rows: list[dict[str, float | str]] = [
+        {
+            "left_out": "any one task",
+            "confidence": float(np.mean([row["confidence"] for row in tasks])),
+            "promised": rate,
+            "measured": sum(row["measured"] * row["good"] for row in tasks) / good,
+            "good": good,
+        }
+    ]
+    for left in sorted(set(source.values())):
+        names = {name for name in found if source[name] == left}
+        rows.append({"left_out": left, **_left_out(found, names, rate)})
+    return rows
+
+
+def _left_out(
+    found: Mapping[str, np.ndarray], names: set[str], rate: float
+) -> dict[str, float]:
+    """Chosen on the other pools, measured on these."""
+    risk = choose(np.concatenate([x for n, x in found.items() if n not in names]), rate)
+    level = int(np.argmin(np.abs(risk.confidence - LEVELS)))
+    own = np.concatenate([x for n, x in found.items() if n in names])
+    return {
+        "confidence": risk.confidence,
+        "promised": rate,
+        "measured": float(own[:, level].mean()),
+        "good": len(own),
+    }

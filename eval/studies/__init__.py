@@ -1,0 +1,1 @@
+"""Studies done once, whose results the documentation quotes."""

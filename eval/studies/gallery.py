@@ -1,0 +1,112 @@
+"""Pictures of a prior: what it draws, effect by effect, beside recorded curves.
+
+python -m lcpfn.eval.studies.gallery --out gallery.png
+python -m lcpfn.eval.studies.gallery --suite curves.npz --out compare.png
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from lcpfn.curves import CurveSet, Run
+from lcpfn.metric import Metric
+from lcpfn.plot import pyplot
+from lcpfn.priors import BROAD_PRIOR, Effects, Prior, broad_prior, draw
+
+PER_ROW = 10
+INK, SOFT = "#1f4e79", "#7f7f7f"
+
+
+def drawn_runs(prior: Prior, n: int, seed: int = 0) -> list[Run]:
+    """Curves of a prior as runs."""
+    sample = jax.jit(lambda key: draw(prior, key, n, oversample=2))
+    draws = jax.tree.map(np.asarray, sample(jax.random.key(seed)))
+    runs = []
+    for i, count in enumerate(draws.length):
+        runs.append(
+            Run(
+                f"{prior.name} {i}",
+                draws.steps[i, :count].astype(float),
+                draws.y[i, :count].astype(float),
+                prior.mode,
+            )
+        )
+    return runs
+
+
+def effect_rows(n: int = PER_ROW) -> dict[str, list[Run]]:
+    """For every effect, curves that show it and, of the others, only a few."""
+    quiet = {field.name: 0.0 for field in fields(Effects)}
+    rows = {"none of them": drawn_runs(broad_prior(Effects(**quiet)), n)}
+    for field in fields(Effects):
+        if field.name == "known":  # bounds are not to be seen
+            continue
+        # Heat and shrinking noise are effects of a schedule.
+        with_schedule = {"schedule": 1.0} if field.name in ("heat", "trend") else {}
+        on = replace(Effects(**quiet), **with_schedule, **{field.name: 1.0})
+        rows[field.name] = drawn_runs(broad_prior(on), n)
+    return rows
+
+
+def montage(rows: Mapping[str, Sequence[Run]], title: str) -> Any:
+    """One line of small plots per entry; y upside down where more is better."""
+    plt = pyplot()
+    widest = max(map(len, rows.values()))
+    figure, axes = plt.subplots(
+        len(rows),
+        widest,
+        figsize=(1.35 * widest + 1.2, 0.95 * len(rows) + 0.5),
+        squeeze=False,
+        layout="constrained",
+    )
+    for line, (name, runs) in zip(axes, rows.items(), strict=True):
+        for ax in line:
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+        line[0].set_ylabel(
+            name.replace("_", " "), rotation=0, ha="right", va="center", fontsize=8
+        )
+        for ax, run in zip(line, runs, strict=False):
+            y = Metric(run.mode).sign * run.values
+            ax.plot(run.steps, y, color=INK, lw=0.9)
+            ax.axhline(y[np.isfinite(y)][-1], color=SOFT, lw=0.4, zorder=0)
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def compare_rows(
+    suites: Sequence[CurveSet], n: int = PER_ROW
+) -> dict[str, Sequence[Run]]:
+    """Two lines of the prior and two of every suite."""
+    drawn = drawn_runs(BROAD_PRIOR, 2 * n, seed=1)
+    rows: dict[str, Sequence[Run]] = {"prior": drawn[:n], "prior ": drawn[n:]}
+    for suite in suites:
+        runs = [r for r in suite.sample(4 * n).runs if np.isfinite(r.values).any()]
+        rows |= {suite.name: runs[:n], f"{suite.name} ": runs[n : 2 * n]}
+    return rows
+
+
+def main() -> None:
+    """Writes a picture."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--suite", nargs="*", default=[], help="recorded curves")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    pyplot().switch_backend("agg")
+    if args.suite:
+        from lcpfn.io import read_curves
+
+        compared = compare_rows([read_curves(path) for path in args.suite])
+        figure = montage(compared, "Curves of the broad prior and recorded ones")
+    else:
+        figure = montage(effect_rows(), "Effects of the broad prior, one by one")
+    figure.savefig(args.out, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,268 @@
+r"""Does the prior look like real curves? Checks to make before training.
+
+    python -m lcpfn.eval.studies.prior_check --suite a.npz b.npz \
+        --out results/prior.json
+
+Curves are compared by what a forecast sees of them: scale-free statistics of curves in
+model space, each with its range over all finite records as the unit.
+
+two-sample score
+    Area under the ROC curve of gradient-boosted trees that tell drawn from recorded
+    curves by these statistics, cross-validated. 0.5: they cannot; 1: they always can.
+    Lopez-Paz & Oquab 2017 (1610.06545), with the area in place of the accuracy.
+distance
+    Kolmogorov-Smirnov distance of each statistic: where the difference lies.
+neighbours
+    The drawn curves nearest to a recorded one, both resampled at shares of their
+    horizon and moved into [0, 1]. A large distance: nothing drawn looks like it.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import ks_2samp
+
+from lcpfn.curves import Run
+from lcpfn.eval.studies.gallery import drawn_runs, montage
+from lcpfn.metric import Metric
+from lcpfn.plot import pyplot
+from lcpfn.priors import find_prior
+
+LEAST_RECORDS = 10
+POINTS = 32
+FOLDS = 5
+QUANTILES = (0.1, 0.5, 0.9)
+
+
+def finite_values(run: Run) -> np.ndarray:
+    """Finite records in model space (lower is better)."""
+    y = Metric(run.mode).sign * run.values
+    return y[np.isfinite(y)]
+
+
+def usable(runs: Sequence[Run]) -> list[Run]:
+    """Runs that have statistics: ten finite records, not all of them equal."""
+    kept = []
+    for run in runs:
+        y = finite_values(run)
+        if len(y) >= LEAST_RECORDS and np.ptp(y) > 0:
+            kept.append(run)
+    return kept
+
+
+def statistics(run: Run) -> dict[str, float]:
+    """Scale-free statistics of one usable run.
+
+    Returns:
+        noise: median absolute second difference, over the range (log10).
+        noise_trend: log of the same in the second half over the first half.
+        early_gain, late_gain: share of the range gained in the first tenth and in the
+            last fifth of the records.
+        first_step: size of the first difference, over the range.
+        curvature: mean height above the chord from first to last record.
+        best_at: where the best record lies, as a share of the horizon.
+        regret: last record above the best one, over the range.
+        rising: share of records worse than the one before.
+        memory: correlation of successive differences.
+        repeated: share of records equal to the one before.
+        spike: largest difference over the median one (log10).
+    """
+    y = finite_values(run)
+    reach, count = np.ptp(y), len(y)
+    diff, half = np.diff(y) / reach, count // 2
+    rough = np.abs(np.diff(y, 2)) / reach
+    floor = 1e-6
+    chord = np.linspace(y[0], y[-1], count)
+    varied = np.std(diff[1:]) > 0 and np.std(diff[:-1]) > 0
+    typical = np.median(np.abs(diff)) + floor
+    return {
+        "noise": float(np.log10(np.median(rough) + floor)),
+        "noise_trend": float(
+            np.log10(np.median(rough[half:]) + floor)
+            - np.log10(np.median(rough[:half]) + floor)
+        ),
+        "early_gain": float((y[0] - y[max(count // 10, 1)]) / reach),
+        "late_gain": float((y[count - 1 - max(count // 5, 1)] - y[-1]) / reach),
+        "first_step": float(np.abs(diff[0])),
+        "curvature": float(np.mean(y - chord) / reach),
+        "best_at": float(np.argmin(y) / (count - 1)),
+        "regret": float((y[-1] - y.min()) / reach),
+        "rising": float(np.mean(diff > 0)),
+        "memory": float(np.corrcoef(diff[1:], diff[:-1])[0, 1]) if varied else 0.0,
+        "repeated": float(np.mean(diff == 0)),
+        "spike": float(np.log10(np.abs(diff).max() / typical)),
+    }
+
+
+def as_table(runs: Sequence[Run]) -> dict[str, np.ndarray]:
+    """Statistics of all runs, by name `(n,)`."""
+    rows = [statistics(run) for run in runs]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def two_sample(
+    drawn: dict[str, np.ndarray], recorded: dict[str, np.ndarray]
+) -> tuple[float, dict[str, float]]:
+    """Cross-validated area under the ROC curve, and what it loses by each statistic.
+
+    Raises:
+        ModuleNotFoundError: without scikit-learn, saying how to get it.
+    """
+    try:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+        from sklearn.metrics import roc_auc_score
+        from sklearn.model_selection import StratifiedKFold
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "the two-sample score needs scikit-learn: pip install 'lcpfn-jax[checks]'"
+        ) from None
+    n = min(len(next(iter(part.values()))) for part in (drawn, recorded))
+    x = np.concatenate(
+        [np.stack([column[:n] for column in t.values()], 1) for t in (drawn, recorded)]
+    )
+    label = np.repeat([0, 1], n)
+    rng = np.random.default_rng(0)
+    score = np.zeros(2 * n)
+    without = np.zeros((x.shape[1], 2 * n))
+    for train, test in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(
+        x, label
+    ):
+        model = HistGradientBoostingClassifier(max_iter=100, random_state=0)
+        model.fit(x[train], label[train])
+        score[test] = model.predict_proba(x[test])[:, 1]
+        for column, missing in enumerate(without):
+            shuffled = x[test].copy()
+            rng.shuffle(shuffled[:, column])
+            missing[test] = model.predict_proba(shuffled)[:, 1]
+    area = float(roc_auc_score(label, score))
+    lost = {
+        name: area - float(roc_auc_score(label, missing))
+        for name, missing in zip(drawn, without, strict=True)
+    }
+    return area, lost
+
+
+def shape(run: Run) -> np.ndarray:
+    """The run at `POINTS` shares of its records, moved into [0, 1]."""
+    y = finite_values(run)
+    at = np.linspace(0, len(y) - 1, POINTS)
+    return (np.interp(at, np.arange(len(y)), y) - y.min()) / np.ptp(y)
+
+
+def neighbours(
+    runs: Sequence[Run], drawn: Sequence[Run], count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest drawn curves of each run: indices and distances `(n, count)`.
+
+    The distance is the root mean square over the resampled shape.
+    """
+    bank = np.stack([shape(run) for run in drawn])
+    asked = np.stack([shape(run) for run in runs])
+    gap = np.sqrt(((asked[:, None] - bank[None]) ** 2).mean(-1))
+    nearest = np.argsort(gap, axis=1)[:, :count]
+    return nearest, np.take_along_axis(gap, nearest, axis=1)
+
+
+def check(
+    prior: str, suites: Sequence[tuple[str, Sequence[Run]]], n: int = 2000
+) -> dict[str, Any]:
+    """All checks of one prior against several sets of recorded runs.
+
+    Returns:
+        JSON values per suite: the score, its loss by statistic, distances, quantiles.
+    """
+    drawn = usable(drawn_runs(find_prior(prior), n, seed=2))
+    table = as_table(drawn)
+    result: dict[str, Any] = {"prior": prior, "drawn": len(drawn), "suites": {}}
+    for name, found in suites:
+        runs = usable(found)
+        own = as_table(runs)
+        area, lost = two_sample(table, own)
+        nearest = neighbours(runs, drawn, 1)[1][:, 0]
+        result["suites"][name] = {
+            "runs": len(runs),
+            "two_sample": area,
+            "told_by": lost,
+            "distance": {
+                key: float(ks_2samp(table[key], own[key]).statistic) for key in own
+            },
+            "quantiles": {
+                key: [float(q) for q in np.quantile(own[key], QUANTILES)] for key in own
+            },
+            "neighbour_distance": [
+                float(q) for q in np.quantile(nearest, (0.5, 0.9, 0.99))
+            ],
+        }
+    result["quantiles"] = {
+        key: [float(q) for q in np.quantile(table[key], QUANTILES)] for key in table
+    }
+    return result
+
+
+def to_markdown(result: dict[str, Any]) -> str:
+    """Medians side by side, with the distance of each statistic, and the scores."""
+    suites = result["suites"]
+    lines = [
+        f"| | {result['prior']} | " + " | ".join(suites) + " |",
+        "|---|---|" + "---|" * len(suites),
+    ]
+    for key, own in result["quantiles"].items():
+        cells = [
+            f"{s['quantiles'][key][1]:.2f} ({s['distance'][key]:.2f})"
+            for s in suites.values()
+        ]
+        lines.append(f"| {key} | {own[1]:.2f} | {' | '.join(cells)} |")
+    areas = " | ".join(f"{s['two_sample']:.2f}" for s in suites.values())
+    gaps = " | ".join(f"{s['neighbour_distance'][0]:.3f}" for s in suites.values())
+    lines.append(f"| two-sample score | 0.50 | {areas} |")
+    lines.append(f"| distance of the nearest drawn curve | | {gaps} |")
+    return "\n".join(lines)
+
+
+def neighbour_rows(
+    suites: Sequence[tuple[str, Sequence[Run]]], drawn: Sequence[Run], count: int = 5
+) -> dict[str, list[Run]]:
+    """Recorded runs, each followed by its nearest drawn curves, for `montage`."""
+    rows = {}
+    for name, found in suites:
+        runs = usable(found)
+        nearest, gap = neighbours(runs, drawn, count)
+        # One typical run and the one that the prior misses most.
+        order = np.argsort(gap[:, 0])
+        for label, i in (("typical", order[len(order) // 2]), ("worst", order[-1])):
+            rows[f"{name} {label}"] = [runs[i], *(drawn[j] for j in nearest[i])]
+    return rows
+
+
+def main() -> None:
+    """Writes the results, and a picture of neighbours."""
+    from lcpfn.cli.options import report
+    from lcpfn.io import read_curves
+
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--prior", default="broad")
+    parser.add_argument("--suite", nargs="+", required=True, help="recorded curves")
+    parser.add_argument("--curves", type=int, default=2000)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--plot", type=Path, help="picture of nearest neighbours")
+    args = parser.parse_args()
+    suites = []
+    for path in args.suite:
+        suite = read_curves(path)
+        suites.append((suite.name, suite.sample(args.curves).runs))
+    result = check(args.prior, suites, args.curves)
+    report(json.loads(json.dumps(result)), to_markdown(result), args.out)
+    if args.plot:
+        pyplot().switch_backend("agg")
+        drawn = usable(drawn_runs(find_prior(args.prior), args.curves, seed=2))
+        rows = neighbour_rows(suites, drawn)
+        figure = montage(rows, "Recorded runs (left) and the nearest curves drawn")
+        figure.savefig(args.plot, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

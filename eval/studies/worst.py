@@ -1,0 +1,120 @@
+"""Fans over the recorded runs that a checkpoint forecasts worst, and over typical ones.
+
+    python -m lcpfn.eval.studies.worst default --suite CURVES... --out worst.png
+
+A row per suite: left the cases of the highest CRPS (in units of the last value's mean
+error, one per task), right those around the median. Does the model know what it does
+not know? The results file holds, per suite, the rank correlation of surprise and CRPS,
+and the mean CRPS of the four fifths of the cases that surprise least and of the rest.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+import lcpfn
+from lcpfn.cli.options import read_suites
+from lcpfn.curves import CurveSet
+from lcpfn.eval.curves import measure, of_model
+from lcpfn.eval.data import Case, normal_cases
+from lcpfn.eval.fans import fan_of
+from lcpfn.model import Model
+from lcpfn.plot import pyplot
+
+EACH = 3
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "surprise.json"
+
+
+def scored(
+    model: Model, suite: CurveSet, percent: int, most: int
+) -> tuple[list[Case], np.ndarray, np.ndarray]:
+    """Normal cases of a suite at one cutoff, their CRPS and their surprise."""
+    cases = normal_cases(suite, most, (percent,))
+    columns = measure(cases, of_model(model)(cases))
+    surprise = [
+        model.extrapolate(
+            case.values,
+            case.horizon,
+            mode=case.mode,
+            bounds=case.bounds,
+            steps=case.steps,
+        ).surprise
+        for case in cases
+    ]
+    return cases, columns["crps"] / columns["last_error"].mean(), np.array(surprise)
+
+
+def pick(cases: Sequence[Case], crps: np.ndarray) -> list[int]:
+    """The worst case of each of the worst tasks, then cases around the median."""
+    order = np.argsort(-crps)
+    seen: set[str] = set()
+    worst: list[int] = []
+    for i in order:
+        if cases[i].task not in seen and len(worst) < EACH:
+            seen.add(cases[i].task)
+            worst.append(int(i))
+    middle = len(order) // 2
+    return worst + [int(i) for i in order[middle : middle + EACH]]
+
+
+def draw(model: Model, suites: Sequence[CurveSet], percent: int, most: int) -> Any:
+    """The picture, and a row per suite on surprise."""
+    figure, axes = pyplot().subplots(
+        len(suites),
+        2 * EACH,
+        figsize=(4 * EACH * 1.7, 2.6 * len(suites)),
+        squeeze=False,
+        layout="constrained",
+    )
+    rows = []
+    for line, suite in zip(axes, suites, strict=True):
+        cases, crps, surprise = scored(model, suite, percent, most)
+        for ax, i in zip(line, pick(cases, crps), strict=False):
+            fan_of(model, cases[i], ax)
+            title = f"{suite.name}: CRPS {crps[i]:.2f}, surprise {surprise[i]:.1f}"
+            ax.set_title(title, fontsize=8)
+        known = np.isfinite(surprise)
+        calm = surprise <= np.nanquantile(surprise, 0.8)
+        rows.append(
+            (
+                suite.name,
+                float(spearmanr(surprise[known], crps[known]).statistic),
+                float(crps[known & calm].mean()),
+                float(crps[known & ~calm].mean()),
+            )
+        )
+    return figure, rows
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command above."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("checkpoint")
+    parser.add_argument("--suite", nargs="+", required=True)
+    parser.add_argument("--percent", type=int, default=20)
+    parser.add_argument("--curves", type=int, default=120)
+    parser.add_argument("--out", type=Path, default=Path("worst.png"))
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    args = parser.parse_args(argv)
+    suites = read_suites(args.suite, None, None)
+    model = lcpfn.load(args.checkpoint)
+    figure, rows = draw(model, suites, args.percent, args.curves)
+    figure.savefig(args.out, dpi=80)
+    results = {
+        "checksum": model.card["checksum"],
+        "percent": args.percent,
+        "suites": {
+            name: {"rank_correlation": rho, "crps_calm": calm, "crps_surprised": odd}
+            for name, rho, calm, odd in rows
+        },
+    }
+    args.results.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

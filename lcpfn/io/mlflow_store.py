@@ -1,0 +1,98 @@
+"""MLflow's local file store: `mlruns/EXPERIMENT/RUN/{metrics,params}/NAME`.
+
+A metric is a text file with a line "timestamp value step" per record, where old
+versions left out the step and new ones may add the data set. A parameter is a file that
+holds its value. Names with a slash are directories. Deleted runs are left out. A store
+in a database is not read; `MlflowClient.get_metric_history` exports it.
+
+Source: mlflow/store/tracking/file_store.py.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lcpfn.curves import Run
+from lcpfn.io.packed import lines
+from lcpfn.io.request import Request
+from lcpfn.io.scalar_log import About, Log
+
+DELETED = "lifecycle_stage: deleted"
+MOST_PARAM = 1 << 16
+
+
+def run_folders(path: Path) -> Iterator[Path]:
+    """Runs in a store, an experiment or a run itself."""
+    for pattern in ("meta.yaml", "*/meta.yaml", "*/*/meta.yaml"):
+        for meta in sorted(path.glob(pattern)):
+            # Models have metrics too; deleted experiments are moved to `.trash`.
+            elsewhere = {"models", ".trash"} & set(meta.relative_to(path).parts)
+            if (meta.parent / "metrics").is_dir() and not elsewhere:
+                if DELETED not in _text(meta):
+                    yield meta.parent
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(MOST_PARAM).decode(errors="replace").strip()
+
+
+def _experiment(run: Path) -> str:
+    """Name of the experiment of a run, or its number."""
+    meta = run.parent / "meta.yaml"
+    for line in _text(meta).splitlines() if meta.is_file() else ():
+        key, _, value = line.partition(":")
+        if key == "name" and value.strip():
+            name = value.strip()
+            quoted = name[0] == name[-1] == "'" and len(name) > 1
+            return name[1:-1].replace("''", "'") if quoted else name
+    return run.parent.name
+
+
+def _params(run: Path) -> dict[str, Any]:
+    """Parameters of a run, numbers where they are numbers."""
+    params: dict[str, Any] = {}
+    for path in sorted((run / "params").rglob("*")):
+        if path.is_file():
+            text = _text(path)
+            try:
+                value: Any = float(text)
+            except ValueError:
+                value = text
+            params[path.relative_to(run / "params").as_posix()] = value
+    return params
+
+
+def _records(path: Path) -> Iterator[tuple[float, float]]:
+    """Step and value of every line of a metric."""
+    with path.open("rb") as file:
+        for number, line in enumerate(lines(file, path.name), 1):
+            parts = line.split()
+            try:
+                if len(parts) not in (2, 3, 5) or not line.endswith("\n"):
+                    raise ValueError
+                int(parts[0])
+                yield float(parts[2]) if len(parts) > 2 else 0.0, float(parts[1])
+            except ValueError:
+                raise ValueError(
+                    f'{path.name}, line {number} must be "timestamp value step", got '
+                    f"{line:.60}; is the file cut off?"
+                ) from None
+
+
+def read_mlflow(request: Request) -> list[Run]:
+    """Runs of one metric, named by their id; the task is the experiment."""
+    log = Log(request.metric)
+    about = {}
+    for run in run_folders(request.path.resolve()):
+        about[run.name] = About(_experiment(run), _params(run))
+        for path in sorted((run / "metrics").rglob("*")):
+            metric = path.relative_to(run / "metrics").as_posix()
+            if path.is_file() and log.wants(metric):
+                if not path.stat().st_size:
+                    raise ValueError(f"{run.name}/metrics/{metric} is empty")
+                for step, value in _records(path):
+                    log.add(metric, run.name, step, value)
+    if not about:
+        raise ValueError("holds no MLflow runs (EXPERIMENT/RUN/meta.yaml and metrics/)")
+    return log.runs(request, about)

@@ -1,0 +1,228 @@
+"""The command line and the files it reads, in this process and through its door."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lcpfn import checkpoint
+from lcpfn.__main__ import COMMANDS, main
+from lcpfn.io.text import read_runs
+
+EXAMPLE = Path(__file__).parents[2] / "lcpfn" / "examples" / "digits_mlp.csv"
+FORECAST = ["--horizon", "60", "--mode", "max", "--bounds", "0", "1"]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LCPFN_CACHE", "")
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory, model):
+    path = tmp_path_factory.mktemp("checkpoint") / "small"
+    checkpoint.save(path, model.params, model.config, model.card)
+    return str(path)
+
+
+def write(tmp_path, text, name="curve.csv"):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "steps", "values"),
+    [
+        ("0.5\n0.6\n0.7\n", [1, 2, 3], [0.5, 0.6, 0.7]),
+        ("epoch,accuracy\n1,0.5\n3,0.6\n", [1, 3], [0.5, 0.6]),
+        ("step;value\n10;0.5\n20;nan\n", [10, 20], [0.5, np.nan]),
+        ("10\t0.5\n20\t0.6\n", [10, 20], [0.5, 0.6]),
+        ("value\n1e30\n\n-inf\n", [1, 2], [1e30, -np.inf]),
+        ("[0.5, 0.6]", [1, 2], [0.5, 0.6]),
+        ('{"values": [0.5, null], "steps": [5, 6]}', [5, 6], [0.5, np.nan]),
+    ],
+)
+def test_reads_the_usual_layouts(tmp_path, text, steps, values):
+    (run,) = read_runs(write(tmp_path, text), "max")
+    np.testing.assert_array_equal(run.steps, steps)
+    np.testing.assert_array_equal(run.values, values)
+
+
+def test_reads_several_runs(tmp_path):
+    text = "run,step,loss\na,1,3\na,2,2\nb,1,5\n"
+    first, second = read_runs(write(tmp_path, text), "min")
+    assert (first.name, second.name) == ("a", "b")
+    np.testing.assert_array_equal(first.values, [3, 2])
+    assert len(read_runs(write(tmp_path, "[[1, 2], [3]]"), "min")) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("step,value\n", "no records below the header"),
+        ("step,value\n1,0.5\n2\n", "line 3 has 1 cells, the header 2"),
+        ("step,value\n1,high\n", "line 2, value: 'high' is not a number"),
+        ("step,value\n2,0.5\n1,0.6\n", "strictly increasing"),
+        ("step,train,valid\n1,0.5,0.6\n", "choose one of train, valid"),
+        ("1,2,3\n4,5,6\n", "3 columns without a header"),
+        ('{"y": [1]}', 'an object with "values"'),
+        ("[[1, 2], 3]", "curve 2 must be a list of values"),
+    ],
+)
+def test_refuses_what_it_cannot_read(tmp_path, text, message):
+    path = write(tmp_path, text)
+    with pytest.raises(ValueError, match="(?i)" + message) as caught:
+        read_runs(path, "max")
+    assert str(path) in str(caught.value)
+
+
+def test_column_chooses_the_values(tmp_path):
+    path = write(tmp_path, "step,train,valid\n1,0.5,0.6\n")
+    assert read_runs(path, "max", column="valid")[0].values == [0.6]
+    with pytest.raises(ValueError, match="no column 'test'"):
+        read_runs(path, "max", column="test")
+
+
+def test_forecast_prints_one_json_object(saved, capsys):
+    assert (
+        main(["forecast", str(EXAMPLE), *FORECAST, "--json", "--checkpoint", saved])
+        == 0
+    )
+    out = json.loads(capsys.readouterr().out)
+    assert out["steps"] == list(range(13, 61))
+    assert len(out["mean"]) == len(out["quantiles"]["0.95"]) == 48
+    assert out["final"]["step"] == 60
+    assert out["final"]["quantiles"]["0.05"] < out["final"]["quantiles"]["0.95"]
+    assert isinstance(out["decision"]["stop"], bool)
+
+
+def test_forecast_prints_a_table_and_writes_a_plot(saved, capsys, tmp_path):
+    picture = tmp_path / "fan.png"
+    options = ["--beat", "0.97", "--plot", str(picture), "--checkpoint", saved]
+    assert main(["forecast", str(EXAMPLE), *FORECAST, *options]) == 0
+    out = capsys.readouterr().out
+    assert "95%" in out
+    assert "0.97" in out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_diverged_curve_is_valid_json(saved, capsys, tmp_path):
+    path = write(tmp_path, "0.5\n0.4\nnan\n")
+    options = ["--horizon", "5", "--mode", "min", "--json", "--checkpoint", saved]
+    assert main(["forecast", str(path), *options]) == 0
+    out = json.loads(capsys.readouterr().out)
+    assert out["diverged"] is True
+    assert out["mean"] == [None, None]
+    assert "diverged" in out["decision"]["reason"]
+
+
+def test_errors_go_to_stderr_with_exit_code_one(saved, capsys, tmp_path):
+    path = write(tmp_path, "52\n61\n")
+    assert main(["forecast", str(path), *FORECAST, "--checkpoint", saved]) == 1
+    captured = capsys.readouterr()
+    assert not captured.out
+    assert "percentage" in captured.err
+    assert main(["info", str(tmp_path / "nothing")]) == 1
+    assert main(["pretrain", "nothing"]) == 1
+    assert main(["pretrain", "tiny", "--set", "stepz=3"]) == 1
+    with pytest.raises(SystemExit) as usage:
+        main(["forecast", str(path)])
+    assert usage.value.code == 2
+
+
+def test_info_shows_the_card(saved, capsys):
+    assert main(["info", saved, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["model"]["width"] == 32
+
+
+def test_module_is_a_door():
+    done = subprocess.run(
+        [sys.executable, "-m", "lcpfn", "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "forecast" in done.stdout
+
+
+def test_pretrain_then_finetune_then_forecast(tmp_path, capsys):
+    small = ["steps=4", "save_every=2", "log_every=2", "batch=4", "validation=16"]
+    out = tmp_path / "run"
+    assert main(["pretrain", "tiny", "--out", str(out), "--set", *small]) == 0
+    release = capsys.readouterr().out.strip()
+    onward = ["pretrain", "tiny", "--out", str(tmp_path / "on"), "--start", release]
+    assert main([*onward, "--set", *small, "adam_learning_rate=1e-9"]) == 0
+    further = checkpoint.read_card(Path(capsys.readouterr().out.strip()))
+    checksum = checkpoint.read_card(Path(release))["checksum"]
+    assert checksum[:23] in further["training"]["origin"]
+    rng = np.random.default_rng(0)
+    runs = [list(1 / np.arange(1, 31) + 0.02 * rng.random(30)) for _ in range(10)]
+    history = write(tmp_path, json.dumps(runs), "history.json")
+    options = ["--mode", "min", "--out", str(tmp_path / "tuned"), "--steps", "4"]
+    assert main(["finetune", str(history), *options, "--checkpoint", release]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["held_out_runs"] == 2
+    assert np.isfinite([report["log_prob_before"], report["log_prob_after"]]).all()
+    card = checkpoint.read_card(Path(report["checkpoint"]))
+    assert "10 runs" in card["training"]["origin"]
+
+
+@pytest.mark.slow
+def test_pretrain_on_two_hosts_of_this_machine(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "lcpfn", "pretrain", "tiny", "--out", str(out)]
+    small = ["--set", "steps=2", "save_every=2", "batch=4", "validation=16"]
+    hosts = [
+        subprocess.Popen([*command, *small, "--hosts", address, "2", str(index)])
+        for index in range(2)
+    ]
+    assert [host.wait(timeout=300) for host in hosts] == [0, 0]
+    assert checkpoint.read_card(out / "release")["figures"]["devices"] == 2
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_fits_a_screen_and_shows_an_example(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as done:
+        main([command, "--help"] if command else ["--help"])
+    assert done.value.code == 0
+    shown = capsys.readouterr().out
+    assert f"lcpfn {command or 'forecast'} " in shown.split("\n\n", 1)[1]
+    assert len(shown.splitlines()) <= 40
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_knows_every_command(shell, capsys):
+    pytest.importorskip("shtab")
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    for command in COMMANDS:
+        assert command in script
+    assert "--max-surprise" in script
+
+
+def test_completion_completes_in_bash(capsys, tmp_path):
+    pytest.importorskip("shtab")
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("needs bash")
+    main(["completion", "bash"])
+    script = write(tmp_path, capsys.readouterr().out, "lcpfn.bash")
+    code = f"""source {script}; COMP_WORDS=(lcpfn replay --ma); COMP_CWORD=2
+        _shtab_lcpfn lcpfn --ma replay; echo "${{COMPREPLY[@]}}" """
+    done = subprocess.run([bash, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["--max-surprise"], done.stderr
+
+
+def test_completion_says_what_it_needs(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["completion", "bash"]) == 1
+    assert "pip install 'lcpfn-jax[completion]'" in capsys.readouterr().err

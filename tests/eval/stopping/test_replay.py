@@ -1,0 +1,99 @@
+"""`lcpfn replay`: what a rule saves on finished runs, and what it risks."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lcpfn.__main__ import main
+from lcpfn.eval.stopping import replay
+from lcpfn.stopping.rule import Rule
+from tests.eval.stopping.test_simulate import ENDS, a_pool
+
+RULE = Rule(horizon=10, mode="min", confidence=0.9)
+
+
+def test_what_is_saved_and_what_is_lost():
+    pool = a_pool([0.5, 0.7, 0.3, 0.4])
+    found = replay.under_rule(pool, RULE, range(4))
+    assert found["until"] == [10, 2, 10, 2]
+    assert found["saved"] == pytest.approx(16 / 40)
+    assert found["regret"] == 0
+    assert found["good"] == 2
+    assert found["good_stopped"] == found["top_3_stopped"] == 0
+    assert not found["winner_stopped"]
+
+
+def test_a_wrong_forecast_costs_the_winner():
+    pool = a_pool([0.5, 0.7, 0.3, 0.4])
+    last = pool.runs[2].foresight
+    wrong = last._replace(best=last.best._replace(mean=last.best.mean + 9))
+    runs = list(pool.runs)
+    runs[2] = runs[2]._replace(foresight=wrong)
+    found = replay.under_rule(pool._replace(runs=tuple(runs)), RULE, range(4))
+    assert found["until"] == [10, 2, 2, 10]
+    assert found["good"] == 3
+    assert found["good_stopped"] == 1
+    assert found["winner_stopped"]
+    assert found["regret"] == pytest.approx(0.1)
+
+
+def test_a_value_to_beat_is_the_bar_for_all():
+    pool = a_pool([0.5, 0.7, 0.3, 0.4])
+    found = replay.under_rule(pool, RULE, range(4), beat=0.45)
+    assert found["until"] == [2, 2, 10, 10]
+
+
+def test_more_confidence_saves_less_and_risks_less():
+    rows = replay.trade_off([a_pool(ENDS[:12])], RULE)
+    saved = [row["saved"] for row in rows]
+    assert saved == sorted(saved, reverse=True)
+
+
+@pytest.fixture
+def history(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = ["run,step,accuracy"]
+    for i in range(30):
+        top, pace = rng.uniform(0.6, 0.9), rng.uniform(3, 9)
+        for step in range(1, 31):
+            value = top * (1 - np.exp(-step / pace)) + rng.normal(0, 0.004)
+            lines.append(f"run{i},{step},{np.clip(value, 0, 1):.4f}")
+    path = tmp_path / "history.csv"
+    path.write_text("\n".join(lines))
+    return str(path)
+
+
+def test_command(history, tmp_path, capsys):
+    out, picture = tmp_path / "replay.json", tmp_path / "replay.png"
+    hints = ["--mode", "max", "--bounds", "0", "1"]
+    extra = ["--out", str(out), "--plot", str(picture)]
+    assert main(["replay", history, *hints, *extra]) == 0
+    table = capsys.readouterr().out
+    assert "| good runs stopped |" in table
+    results = json.loads(out.read_text())
+    (task,) = results["tasks"]
+    assert task["runs"] == 30
+    assert 0.2 < task["recorded_order"]["saved"] < 0.95
+    assert picture.stat().st_size > 10_000
+    saved = [row["saved"] for row in results["trade_off"]]
+    assert saved[0] > saved[-1]
+
+
+def test_command_promises_a_rate(history, capsys):
+    hints = ["--mode", "max", "--bounds", "0", "1", "--json"]
+    assert main(["replay", history, *hints, "--rate", "0.2"]) == 0
+    printed = capsys.readouterr()
+    results = json.loads(printed.out)
+    assert results["risk"]["rate"] == 0.2
+    assert results["risk"]["measured"] <= 0.2
+    assert results["rule"]["confidence"] == results["risk"]["confidence"]
+    assert "promised: at most 20.0%" in printed.err
+
+
+def test_command_refuses(history, capsys):
+    assert main(["replay", history, "--mode", "max", "--rate", "0.001"]) == 1
+    assert "needs 999 good runs" in capsys.readouterr().err
+    assert main(["replay", history, "--mode", "max", "--horizon", "20"]) == 1
+    assert "beyond the horizon 20" in capsys.readouterr().err
+    assert main(["replay", history]) == 1

@@ -1,0 +1,299 @@
+"""Adapters against the real frameworks: each stops a real training, and resumes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# What no run can beat, so that each stops as soon as the rule allows.
+HOPELESS = {"bounds": (0, 1), "beat": 1.0, "patience": 1}
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 6)).astype(np.float32)
+Y = (X[:, 0] + 0.5 * RNG.normal(size=120) > 0).astype(np.int64)
+
+
+def curve(trial, step):
+    """An accuracy that rises to a level of its own."""
+    return (0.5 + 0.4 * (trial % 5) / 4) * (1 - 0.5 / (1 + step))
+
+
+def study_of(optuna, pruner, trials=12, storage=None, name="s", direction="maximize"):
+    sign = 1 if direction == "maximize" else -1
+
+    def objective(trial):
+        trial.suggest_float("x", 0, 1)
+        for step in range(1, 16):
+            trial.report(sign * curve(trial.number, step), step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return sign * curve(trial.number, 15)
+
+    study = optuna.create_study(
+        direction=direction,
+        pruner=pruner,
+        storage=storage,
+        study_name=name,
+        load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(seed=0),
+    )
+    study.optimize(objective, n_trials=trials)
+    return study
+
+
+@pytest.fixture
+def optuna():
+    module = pytest.importorskip("optuna", reason="needs optuna")
+    module.logging.set_verbosity(module.logging.WARNING)
+    return module
+
+
+def test_optunahub_package_is_ready(optuna):
+    hub = pytest.importorskip("optunahub", reason="needs optunahub")
+    from lcpfn.integrations.optuna import LCPruner
+
+    root = Path(__file__).parents[2] / "examples" / "optunahub" / "package"
+    module = hub.load_local_module("pruners/lcpfn", registry_root=str(root))
+    assert module.LCPruner is LCPruner
+    front = (root / "pruners" / "lcpfn" / "README.md").read_text().split("---")[1]
+    keys = {line.split(":")[0] for line in front.strip().splitlines()}
+    wanted = {"author", "title", "description", "tags", "optuna_versions", "license"}
+    assert wanted <= keys
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_optuna_prunes_what_cannot_win_and_keeps_the_winner(optuna, direction):
+    from lcpfn.integrations.optuna import LCPruner
+
+    pruner = LCPruner(15, n_startup_trials=5)
+    study = study_of(optuna, pruner, direction=direction)
+    pruned = [t for t in study.trials if t.state.name == "PRUNED"]
+    assert pruned
+    assert all(t.number >= 5 for t in pruned)
+    assert study.best_trial.number % 5 == 4
+    # Free of side effects: the same question, the same answer.
+    assert pruner.prune(study, pruned[0])
+    assert pruner.prune(study, pruned[0])
+    mean, std = pruner.predicted_final(pruned[0], study)
+    assert np.isfinite(mean)
+    assert std > 0
+    with pytest.raises(ValueError, match="give study="):
+        pruner.predicted_final(pruned[0])
+
+
+def test_optuna_in_a_dry_run_prunes_nothing(optuna):
+    from lcpfn.integrations.optuna import LCPruner
+
+    study = study_of(optuna, LCPruner(15, n_startup_trials=5, dry_run=True), 8)
+    assert all(t.state.name == "COMPLETE" for t in study.trials)
+
+
+def test_optuna_in_several_processes_on_one_storage(optuna, tmp_path):
+    storage = f"sqlite:///{tmp_path}/study.db"
+    code = (
+        "import optuna, test_integrations as t\n"
+        "from lcpfn.integrations.optuna import LCPruner\n"
+        f"t.study_of(optuna, LCPruner(15, n_startup_trials=3), 6, {storage!r})"
+    )
+    optuna.create_study(storage=storage, study_name="s", direction="maximize")
+    folder = Path(__file__).parent
+    path = os.pathsep.join([str(folder), str(folder.parents[1])])
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}
+        )
+        for _ in range(2)
+    ]
+    assert [worker.wait() for worker in workers] == [0, 0]
+    study = optuna.load_study(study_name="s", storage=storage)
+    states = [t.state.name for t in study.trials]
+    assert len(states) == 12
+    assert set(states) == {"COMPLETE", "PRUNED"}
+
+
+def test_keras_ends_fit_and_goes_on_in_another_process(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    keras = pytest.importorskip("keras", reason="needs keras")
+    from lcpfn.integrations.keras import LCEarlyStopping
+
+    def fit(callback, **options):
+        model = keras.Sequential([keras.layers.Dense(1, activation="sigmoid")])
+        model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+        history = model.fit(X, Y, epochs=20, verbose=0, callbacks=[callback], **options)
+        return len(history.epoch)
+
+    callback = LCEarlyStopping("accuracy", mode="max", **HOPELESS)
+    assert fit(callback) == 2
+    assert callback.stopped_epoch == 1
+    assert fit(callback) == 2  # another fit is another curve
+    patient = HOPELESS | {"patience": 3}
+    first, second = (LCEarlyStopping("accuracy", mode="max", **patient) for _ in "12")
+    assert fit(first) == 3
+    second.load_state_dict(first.state_dict())
+    assert fit(second, initial_epoch=3) == 1
+
+
+def test_scikit_learn_partial_fit():
+    pytest.importorskip("sklearn", reason="needs scikit-learn")
+    from sklearn.linear_model import SGDClassifier, SGDRegressor
+
+    from lcpfn.integrations.sklearn import partial_fit
+
+    watch = partial_fit(SGDClassifier(), (X, Y), (X, Y), 20, **HOPELESS)
+    assert watch.epoch == 2
+    going = partial_fit(SGDRegressor(), (X, Y), (X, Y), 6, beat=-9.0, patience=9)
+    assert going.epoch == 6
+    with pytest.raises(ValueError, match="partial_fit expected, got object"):
+        partial_fit(object(), (X, Y), (X, Y), 20)
+
+
+def test_xgboost_stops_boosting_and_continues_a_model():
+    xgboost = pytest.importorskip("xgboost", reason="needs xgboost")
+    from lcpfn.integrations.xgboost import LCEarlyStopping
+
+    data = xgboost.DMatrix(X, Y)
+    options = {"evals": [(data, "train")], "verbose_eval": False}
+    params = {"objective": "binary:logistic", "eval_metric": "auc", "max_depth": 2}
+    stopping = LCEarlyStopping(30, maximize=True, **HOPELESS)
+    booster = xgboost.train(params, data, 30, callbacks=[stopping], **options)
+    assert booster.num_boosted_rounds() == 2
+    patient = LCEarlyStopping(30, maximize=True, **HOPELESS | {"patience": 2})
+    booster = xgboost.train(
+        params, data, 28, callbacks=[patient], xgb_model=booster, **options
+    )
+    assert booster.num_boosted_rounds() < 30
+    assert patient.guard.stopped_at == booster.num_boosted_rounds()
+
+
+def test_lightgbm_stops_boosting():
+    lightgbm = pytest.importorskip("lightgbm", reason="needs lightgbm")
+    from lcpfn.integrations.lightgbm import LCEarlyStopping
+
+    data = lightgbm.Dataset(X, Y)
+    params = {"objective": "binary", "metric": "auc", "verbose": -1}
+    stopping = LCEarlyStopping(**HOPELESS)
+    options = {"valid_sets": [data], "callbacks": [stopping]}
+    booster = lightgbm.train(params, data, 30, **options)
+    assert stopping.guard.stopped_at == booster.best_iteration == 2
+
+
+def test_catboost_stops_boosting(tmp_path):
+    catboost = pytest.importorskip("catboost", reason="needs catboost")
+    from lcpfn.integrations.catboost import LCEarlyStopping
+
+    stopping = LCEarlyStopping("AUC", mode="max", horizon=30, **HOPELESS)
+    model = catboost.CatBoostClassifier(
+        iterations=30, eval_metric="AUC", verbose=False, train_dir=str(tmp_path)
+    )
+    model.fit(X, Y, eval_set=(X, Y), callbacks=[stopping])
+    assert model.tree_count_ < 30
+    assert stopping.guard.stopped_at == 2
+
+
+def lightning_fit(callback, folder, **options):
+    """A tiny real training; validation logs an accuracy."""
+    import torch
+    from lightning.pytorch import LightningModule, Trainer
+    from torch.utils.data import DataLoader, TensorDataset
+
+    class Tiny(LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(6, 1)
+
+        def training_step(self, batch, _):
+            x, y = batch
+            score = self.layer(x)[:, 0]
+            return torch.nn.functional.binary_cross_entropy_with_logits(
+                score, y.float()
+            )
+
+        def validation_step(self, batch, _):
+            x, y = batch
+            self.log("acc", ((self.layer(x)[:, 0] > 0) == (y > 0)).float().mean())
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), 0.1)
+
+    data = TensorDataset(torch.tensor(X), torch.tensor(Y))
+    loaders = (DataLoader(data, 60, num_workers=2), DataLoader(data, 60, num_workers=2))
+    trainer = Trainer(
+        max_epochs=20,
+        callbacks=[callback],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        accelerator="cpu",
+        devices=1,
+    )
+    trainer.fit(Tiny(), *loaders, **options)
+    return trainer
+
+
+@pytest.mark.slow
+def test_lightning_stops_with_forked_workers_and_resumes(tmp_path):
+    pytest.importorskip("lightning", reason="needs lightning and torch")
+    from lcpfn.integrations.lightning import LCEarlyStopping
+
+    callback = LCEarlyStopping("acc", mode="max", **HOPELESS | {"patience": 3})
+    trainer = lightning_fit(callback, tmp_path)
+    assert callback.stopped_epoch == 2
+    assert "probability" in callback.stopping_reason_message
+    saved = tmp_path / "last.ckpt"
+    trainer.save_checkpoint(saved)
+    resumed = LCEarlyStopping("acc", mode="max", **HOPELESS | {"patience": 3})
+    lightning_fit(resumed, tmp_path, ckpt_path=saved, weights_only=False)
+    assert resumed.stopped_epoch == 3
+
+
+@pytest.mark.slow
+def test_transformers_stops_and_resumes(tmp_path):
+    torch = pytest.importorskip("torch", reason="needs torch")
+    transformers = pytest.importorskip("transformers", reason="needs transformers")
+    from lcpfn.integrations.transformers import LCEarlyStoppingCallback
+
+    class Tiny(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(6, 2)
+
+        def forward(self, x, labels):
+            logits = self.layer(x)
+            loss = torch.nn.functional.cross_entropy(logits, labels)
+            return {"loss": loss, "logits": logits}
+
+    rows = [{"x": x, "labels": y} for x, y in zip(X, Y, strict=True)]
+
+    def train(patience, resume=None):
+        callback = LCEarlyStoppingCallback(**HOPELESS | {"patience": patience})
+        trainer = transformers.Trainer(
+            Tiny(),
+            transformers.TrainingArguments(
+                str(tmp_path),
+                max_steps=60,
+                eval_strategy="steps",
+                save_strategy="steps",
+                eval_steps=5,
+                save_steps=5,
+                report_to="none",
+                use_cpu=True,
+                disable_tqdm=True,
+                metric_for_best_model="accuracy",
+                greater_is_better=True,
+                restore_callback_states_from_checkpoint=resume is not None,
+            ),
+            train_dataset=rows,
+            eval_dataset=rows,
+            callbacks=[callback],
+            compute_metrics=lambda p: {
+                "accuracy": float((p.predictions.argmax(-1) == p.label_ids).mean())
+            },
+        )
+        trainer.train(resume_from_checkpoint=resume)
+        return trainer.state.global_step
+
+    assert train(patience=3) == 15
+    assert train(patience=3, resume=str(tmp_path / "checkpoint-10")) == 15

@@ -1,0 +1,465 @@
+"""The stopping rule on forecasts made up for it, and its state on real ones."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import lcpfn
+from lcpfn.stopping import decision as decision_module
+from lcpfn.stopping.decision import chance_of
+from lcpfn.stopping.early_stopping import (
+    KINDS,
+    EarlyStopping,
+    Rule,
+    among_best,
+    bar_of,
+    bar_of_population,
+    in_top_k,
+    judge,
+)
+
+CURVE = [0.52, 0.61, 0.58, 0.66, 0.69]
+
+
+def forecast(chances, final=0.7, diverged=False, asked=None):
+    """A forecast that beats any bar with these probabilities at its steps."""
+
+    def prob_better(y):
+        if asked is not None:
+            asked.append(y)
+        return np.array(chances, float)
+
+    return SimpleNamespace(
+        steps=np.arange(len(chances)) + 3.0,
+        diverged=diverged,
+        final=SimpleNamespace(mean=lambda: final, std=lambda: 0.02),
+        prob_better=prob_better,
+        has_best=False,
+    )
+
+
+def joint(ever, each=(0.01,), surprise=1.0):
+    """A forecast that knows the probability of ever beating the bar."""
+    made = forecast(each)
+    made.has_best, made.surprise = True, surprise
+    made.best = SimpleNamespace(prob_better=lambda y: ever)
+    return made
+
+
+def decide(chances, streak=0, values=(0.5, 0.6), **options):
+    plain = {"horizon": 10, "mode": "max", "beat": 0.8, "method": "marginal"}
+    rule = Rule(**(plain | options))
+    return judge(rule, list(values), forecast(chances), streak)
+
+
+def test_hopeless_at_every_step_is_stopped():
+    decision, streak = decide([0.01, 0.02, 0.015])
+    assert decision.stop
+    assert streak == 1
+    assert decision.prob_better == 0.02
+    assert decision.expected_final == 0.7
+    assert decision.bar == 0.8
+    assert "2.0%" in decision.reason
+    assert "0.8" in decision.reason
+    assert "stopped at confidence 0.975" in decision.reason
+
+
+def test_one_hopeful_step_is_enough_to_go_on():
+    decision, streak = decide([0.01, 0.06, 0.01], streak=3)
+    assert not decision.stop
+    assert streak == 0
+    assert "going on" in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("confidence", "stop"), [(0.5, True), (0.9, True), (0.95, False)]
+)
+def test_confidence_is_the_probability_of_being_right(confidence, stop):
+    assert decide([0.08], confidence=confidence)[0].stop is stop
+
+
+def test_patience_counts_decisions_in_a_row():
+    stops, streak = [], 0
+    for chance in (0.01, 0.01, 0.5, 0.01, 0.01, 0.01):
+        decision, streak = decide([chance], streak, patience=3)
+        stops.append(decision.stop)
+    assert stops == [False, False, False, False, False, True]
+    assert "1 of 3 agreeing" in decide([0.01], 0, patience=3)[0].reason
+
+
+def test_too_few_records_are_never_stopped():
+    decision, streak = decide([0.0], values=(0.5, 0.6), min_steps=3)
+    assert not decision.stop
+    assert streak == 1
+    assert "too early to stop, 2 of 3" in decision.reason
+    assert decide([0.0], values=(0.5, 0.6, 0.6), min_steps=3)[0].stop
+
+
+@pytest.mark.parametrize(
+    ("mode", "beat", "values", "bar"),
+    [
+        ("max", 0.8, [0.5, 0.6], 0.8),
+        ("max", 0.8, [0.5, 0.9, 0.7], 0.9),
+        ("max", None, [0.5, 0.9, 0.7], 0.9),
+        ("min", 0.8, [0.9, 1.1], 0.8),
+        ("min", 0.8, [0.5, 0.9], 0.5),
+        ("min", None, [0.5, 0.4, 0.9], 0.4),
+        ("min", None, [np.nan, 0.4, -np.inf], 0.4),
+        ("max", 0.8, [np.nan], 0.8),
+        ("max", -np.inf, [0.5], 0.5),
+    ],
+)
+def test_the_bar_counts_the_runs_own_best_in(mode, beat, values, bar):
+    rule = Rule(horizon=10, mode=mode, beat=beat, method="marginal")
+    assert bar_of(rule, values) == bar
+    asked = []
+    decision, _ = judge(rule, values, forecast([0.5], asked=asked), 0)
+    assert asked == [bar]
+    assert decision.bar == bar
+    own = beat is None or bar != beat
+    assert ("its own best" in decision.reason) is own
+
+
+def test_without_any_number_there_is_no_bar():
+    assert np.isnan(bar_of(Rule(horizon=10, mode="max"), [np.nan]))
+
+
+def test_a_diverged_run_is_stopped_for_that_reason():
+    rule = Rule(horizon=10, mode="max", beat=0.8)
+    lost = forecast([0.0], final=-np.inf, diverged=True)
+    decision, streak = judge(rule, [0.5, 0.6, np.nan], lost, 0)
+    assert decision.stop
+    assert streak == 1
+    assert decision.reason.startswith("The run diverged: its last value is nan")
+
+
+@pytest.mark.parametrize(("beat", "chance"), [(0.55, 1.0), (0.8, 0.0), (None, 0.0)])
+def test_at_the_horizon_there_is_nothing_to_stop(beat, chance):
+    rule = Rule(horizon=2, mode="max", beat=beat)
+    decision, streak = judge(rule, [0.5, 0.6], forecast([]), 5)
+    assert not decision.stop
+    assert streak == 0
+    assert decision.expected_final == 0.6
+    assert decision.prob_better == chance
+    assert "reached its horizon of 2" in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"horizon": 0}, "positive number"),
+        ({"mode": "best"}, "mode must be"),
+        ({"bounds": (1, 0)}, "low < high"),
+        ({"beat": "0.8"}, "beat must be a number or None, got '0.8'"),
+        ({"beat": np.nan}, "beat must be a number"),
+        ({"beat": 81, "bounds": (0, 1)}, "beat must lie within bounds.*81"),
+        ({"confidence": 0.3}, r"confidence must lie in \[0.5, 1\).*got 0.3"),
+        ({"confidence": 1}, "confidence must lie"),
+        ({"confidence": 95}, "confidence must lie"),
+        ({"patience": 0}, "patience must be a positive integer, got 0"),
+        ({"patience": 1.5}, "patience must be a positive integer"),
+        ({"min_steps": 0}, "min_steps must be a positive integer, got 0"),
+        ({"method": "always"}, 'method must be "ever" or "marginal", got .always'),
+        ({"max_surprise": -1}, "max_surprise must be a number >= 0 or None, got -1"),
+        ({"min_delta": "1"}, "min_delta must be a number >= 0 or None"),
+        ({"confidence": ((0.5, 0.9), (0.2, 0.95))}, "increasing shares"),
+        ({"confidence": ((0.0, 0.2),)}, "confidence must lie"),
+        ({"confidence": [0.9, 0.95]}, "confidence must be a number such as 0.95"),
+    ],
+)
+def test_impossible_rules_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        EarlyStopping(**({"horizon": 10, "mode": "max"} | wrong))
+
+
+def stopper(model, **options):
+    rule = {
+        "horizon": 20,
+        "mode": "max",
+        "bounds": (0.0, 1.0),
+        "patience": 2,
+        "method": "marginal",
+    }
+    return EarlyStopping(**(rule | options), model=model)
+
+
+def test_decisions_come_from_the_forecast(model):
+    watch = stopper(model, beat=0.8)
+    for i, value in enumerate(CURVE, start=1):
+        decision = watch.update(value, step=i)
+        wanted = model.extrapolate(CURVE[:i], 20, mode="max", bounds=(0, 1))
+        chance = wanted.prob_better(0.8).max()
+        assert decision.prob_better == pytest.approx(chance, abs=1e-4)
+        expected = wanted.final.mean()
+        assert decision.expected_final == pytest.approx(expected, abs=1e-4)
+        assert isinstance(decision, lcpfn.Decision)
+
+
+def test_an_impossible_goal_stops_the_run(model):
+    watch = stopper(model, beat=1.0)
+    stops = [watch.update(value).stop for value in CURVE]
+    assert stops == [False, True, True, True, True]
+
+
+def test_replay_decides_at_the_newest_record(model):
+    one, two = stopper(model, beat=0.8), stopper(model, beat=0.8)
+    decision = one.replay(CURVE, range(1, 6))
+    for value in CURVE:
+        last = two.update(value)
+    assert decision.prob_better == pytest.approx(last.prob_better, abs=1e-5)
+    assert decision.bar == last.bar
+
+
+def test_refused_values_leave_the_state_as_it_was(model):
+    watch = stopper(model)
+    watch.update(0.5)
+    before = watch.state_dict()
+    for value, step in ((50.0, None), (0.6, 1), (0.6, 99)):
+        with pytest.raises(ValueError, match=r"bounds|increase|beyond"):
+            watch.update(value, step)
+    assert watch.state_dict() == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"beat": np.float32(0.75), "horizon": np.int64(20), "patience": np.int64(2)},
+        {"beat": -np.inf, "bounds": (0, np.inf)},
+        {"bounds": (np.float32(0), None), "min_steps": np.int32(3)},
+        {"bounds": None},
+        {"confidence": ((0.0, 0.99), (0.5, 0.9)), "min_delta": 0.01},
+    ],
+)
+def test_state_survives_json(model, options):
+    one = stopper(model, **options)
+    for value in (0.5, np.nan, 0.6):
+        one.update(value)
+    text = json.dumps(one.state_dict(), allow_nan=False)
+    two = EarlyStopping(horizon=5, mode="min", model=model)
+    two.load_state_dict(json.loads(text))
+    assert two.rule == one.rule
+    assert two.state_dict() == json.loads(text)
+    for value in (0.62, np.nan):
+        here, there = one.update(value), two.update(value)
+        assert (here.stop, here.reason, here.bar) == (
+            there.stop,
+            there.reason,
+            there.bar,
+        )
+        assert here.prob_better == pytest.approx(there.prob_better, abs=1e-6)
+    assert one.state_dict()["streak"] == two.state_dict()["streak"]
+
+
+def test_a_streak_survives_with_the_state(model):
+    one = stopper(model, beat=1.0, patience=3)
+    one.update(0.5), one.update(0.6)
+    two = stopper(model)
+    two.load_state_dict(json.loads(json.dumps(one.state_dict())))
+    decision = two.update(0.6)
+    assert decision.stop
+
+
+def test_state_is_a_copy(model):
+    watch = stopper(model)
+    watch.update(0.5)
+    state = watch.state_dict()
+    watch.update(0.6)
+    assert state["values"] == [0.5]
+    assert state["steps"] == [1.0]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda s: None,
+        lambda s: [],
+        lambda s: {},
+        lambda s: {"epoch": 3},
+        lambda s: s | {"format": 99},
+        lambda s: s | {"values": [0.5, 0.6]},
+        lambda s: s | {"values": ["high"]},
+        lambda s: s | {"streak": None},
+        lambda s: s | {"rule": {"horizon": 20}},
+        lambda s: s | {"rule": s["rule"] | {"mode": "up"}},
+        lambda s: s | {"rule": s["rule"] | {"extra": 1}},
+    ],
+)
+def test_foreign_states_are_refused(model, damage):
+    watch = stopper(model)
+    watch.update(0.5)
+    before = watch.state_dict()
+    with pytest.raises(ValueError, match="not a state of EarlyStopping"):
+        watch.load_state_dict(damage(watch.state_dict()))
+    assert watch.state_dict() == before
+    watch.update(0.6)
+
+
+def test_ever_asks_for_the_best_value_still_to_come():
+    rule = Rule(horizon=10, mode="max", beat=0.8)
+    hopeless, _ = judge(rule, [0.5, 0.6], joint(0.02, each=[0.9]), 0)
+    assert hopeless.stop
+    assert hopeless.prob_better == 0.02
+    assert hopeless.kind == "hopeless"
+    # Many records with a small chance each are a large one together.
+    fine, _ = judge(rule, [0.5, 0.6], joint(0.4, each=[0.01] * 40), 0)
+    assert not fine.stop
+    assert fine.kind == "promising"
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_ever_without_such_a_checkpoint_counts_joint_paths(mode):
+    sign = 1 if mode == "max" else -1
+    made = forecast([0.03, 0.03])
+    rng = np.random.default_rng(0)
+    drawn = {}
+
+    def paths(n):
+        drawn["n"] = n
+        # Never both at once: together they beat it twice as often.
+        beats = np.zeros((n, 2))
+        lucky = rng.random(n)
+        beats[lucky < 0.03, 0] = beats[lucky > 0.97, 1] = 1
+        return sign * beats
+
+    made.paths = paths
+    rule = Rule(horizon=10, mode=mode, beat=sign * 0.8)
+    chance = chance_of(rule, made, sign * 0.8, 0.05)
+    assert chance == pytest.approx(0.06, abs=0.02)
+    assert drawn["n"] >= 64
+    # Not simulated where it cannot matter.
+    drawn.clear()
+    assert chance_of(rule, made, sign * 0.8, 0.02) == 0.03
+    assert chance_of(rule, made, sign * 0.8, 0.2) == pytest.approx(0.06)
+    assert not drawn
+
+
+def test_a_surprised_model_stops_nothing():
+    rule = Rule(horizon=10, mode="max", beat=0.8, max_surprise=3)
+    lost, streak = judge(rule, [0.5, 0.6], joint(0.0, surprise=4.2), 2)
+    assert not lost.stop
+    assert (lost.kind, streak) == ("surprised", 0)
+    assert "surprise 4.2" in lost.reason
+    for surprise in (2.0, np.nan):
+        assert judge(rule, [0.5, 0.6], joint(0.0, surprise=surprise), 0)[0].stop
+
+
+def test_a_protected_run_is_not_stopped_unless_it_diverged():
+    rule = Rule(horizon=10, mode="max", beat=0.8)
+    decision, streak = judge(rule, [0.5, 0.6], joint(0.0), 1, protected=True)
+    assert not decision.stop
+    assert (decision.kind, streak) == ("protected", 0)
+    gone = forecast([0.0], diverged=True)
+    assert judge(rule, [0.5, np.nan], gone, 0, protected=True)[0].kind == "diverged"
+
+
+def test_confidence_may_follow_a_schedule():
+    rule = Rule(10, "max", beat=0.8, confidence=((0.0, 0.99), (0.5, 0.9)))
+    early, _ = judge(rule, [0.5, 0.6], joint(0.05), 0, step=4)
+    late, _ = judge(rule, [0.5, 0.6], joint(0.05), 0, step=5)
+    assert (early.stop, late.stop) == (False, True)
+    assert rule.confidence_at(0) == 0.99
+    assert Rule(10, "max", confidence=((0.3, 0.8),)).confidence_at(1) == 0.8
+
+
+def test_without_others_a_run_stops_on_its_plateau():
+    asked = []
+    rule = Rule(10, "min", method="marginal", min_delta=0.1)
+    decision, _ = judge(rule, [0.9, 0.5], forecast([0.01], asked=asked), 0)
+    assert asked == [0.4]
+    assert decision.kind == "plateau"
+    assert "its own best, 0.5, by 0.1" in decision.reason
+
+
+def test_every_decision_has_a_documented_kind():
+    told = decision_module.__doc__
+    assert all(f"\n{kind} " in told for kind in KINDS)
+    assert decide([0.0], values=(0.5, 0.6), min_steps=3)[0].kind == "too early"
+    assert decide([0.01], 0, patience=3)[0].kind == "patience"
+    assert decide([])[0].kind == "finished"
+    assert decide([0.0])[0].final_std == 0.02
+
+
+@pytest.mark.parametrize(
+    ("values", "mode", "top_k", "bar"),
+    [
+        ([0.2, 0.9, 0.5], "max", 1, 0.9),
+        ([0.2, 0.9, 0.5], "max", 2, 0.5),
+        ([0.2, 0.9, 0.5], "min", 2, 0.5),
+        ([0.2, 0.9, 0.5], "min", 9, 0.9),
+        ([np.nan, 0.9, np.inf], "max", 1, 0.9),
+    ],
+)
+def test_the_bar_of_a_population(values, mode, top_k, bar):
+    assert bar_of_population(values, mode, top_k) == bar
+
+
+def test_a_population_without_runs_sets_no_bar():
+    assert np.isnan(bar_of_population([np.nan], "max"))
+    with pytest.raises(ValueError, match="top_k must be a positive integer, got 0"):
+        bar_of_population([1.0], "max", 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "top_k", "inside"),
+    [(0.6, 1, False), (0.9, 1, True), (0.5, 2, True), (0.1, 9, True), (np.nan, 9, 0)],
+)
+def test_who_is_among_the_best(value, top_k, inside):
+    assert in_top_k(value, [0.2, 0.9, 0.5], "max", top_k) == inside
+
+
+def test_the_bar_may_move_while_a_run_goes_on(model):
+    watch = stopper(model, patience=1)
+    watch.update(0.5)
+    watch.beat = 1.0
+    assert watch.update(0.6).bar == 1.0
+    with pytest.raises(ValueError, match="beat must lie within bounds"):
+        watch.beat = 2.0
+    assert watch.beat == 1.0
+
+
+def test_a_state_of_the_first_format_keeps_its_rule(model):
+    watch = stopper(model, beat=0.8)
+    watch.update(0.5)
+    state = watch.state_dict() | {"format": 1}
+    new = ("method", "max_surprise", "min_delta")
+    state["rule"] = {k: v for k, v in state["rule"].items() if k not in new}
+    other = EarlyStopping(horizon=5, mode="min", model=model)
+    other.load_state_dict(state)
+    assert other.rule == watch.rule
+    assert other.rule.method == "marginal"
+
+
+def test_the_best_of_a_population_is_protected():
+    assert among_best(0.9, [0.5, 0.6], "max", 0.05)
+    assert not among_best(0.55, [0.5, 0.6], "max", 0.05)
+    assert among_best(0.55, [0.5, 0.6], "max", 0.8)
+    assert among_best(0.5, [float("inf"), float("nan")], "min", 0.05)
+    assert not among_best(0.5, [], "min", 0.05)
+    assert not among_best(0.5, [0.9], "min", 0.0)
+    assert not among_best(float("nan"), [0.9], "min", 0.5)
+    rivals = list(np.linspace(0.1, 0.9, 40))
+    kept = [
+        x for x in rivals if among_best(x, [r for r in rivals if r != x], "max", 0.1)
+    ]
+    assert kept == rivals[-4:]
+
+
+def test_protection_is_asked_only_where_it_matters():
+    asked = []
+
+    def protect():
+        asked.append(True)
+        return True
+
+    rule = Rule(horizon=10, mode="max", beat=0.8)
+    hopeful, _ = judge(rule, [0.5, 0.6], joint(0.5), 0, protected=protect)
+    assert hopeful.kind == "promising"
+    assert not asked
+    hopeless, streak = judge(rule, [0.5, 0.6], joint(0.01), 2, protected=protect)
+    assert hopeless.kind == "protected"
+    assert not hopeless.stop
+    assert streak == 0
+    assert asked

@@ -1,0 +1,133 @@
+"""The network: what may see what, and what may not."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lcpfn.network import (
+    ModelConfig,
+    answer,
+    empty_cache,
+    encode,
+    init,
+    parameter_count,
+)
+from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES
+
+pytestmark = pytest.mark.usefixtures("strict_jax")
+
+
+@pytest.fixture(scope="module")
+def features():
+    return jax.random.normal(jax.random.key(2), (3, 9, TOKEN_FEATURES))
+
+
+@pytest.fixture(scope="module")
+def read(model):
+    """Jitted `encode`, so that the tests compile few shapes."""
+    return jax.jit(lambda *x: encode(model.config, model.params, *x))
+
+
+@pytest.fixture(scope="module")
+def ask(model):
+    return jax.jit(lambda *x: answer(model.config, model.params, *x))
+
+
+@pytest.mark.parametrize("changed", [0, 4, 8])
+def test_a_state_sees_no_later_token(read, features, changed):
+    before, _ = read(features)
+    after, _ = read(features.at[:, changed].add(1.0))
+    np.testing.assert_array_equal(before[:, :changed], after[:, :changed])
+    moved = np.abs(after - before)[:, changed:].max((0, 2))
+    assert (moved > 1e-4).all()  # every later state does see it
+
+
+def test_padding_changes_nothing(read, features):
+    whole, _ = read(features)
+    padded = jnp.pad(features[:, :6], ((0, 0), (0, 3), (0, 0)), mode="edge")
+    np.testing.assert_allclose(read(padded)[0][:, :6], whole[:, :6], atol=1e-6)
+
+
+def test_curves_of_a_batch_are_independent(read, features):
+    before, _ = read(features)
+    after, _ = read(features.at[1].add(1.0))
+    np.testing.assert_array_equal(before[::2], after[::2])
+    assert np.abs(before - after)[1].max() > 1e-3
+
+
+def test_token_by_token_is_the_same_as_at_once(model, read, features):
+    whole, _ = read(features)
+    cache = empty_cache(model.config, 3, 12)
+    for i in range(features.shape[1]):
+        position = jnp.full(3, i)
+        state, cache = read(features[:, i : i + 1], cache, position)
+        np.testing.assert_allclose(state[:, 0], whole[:, i], atol=1e-5)
+
+
+def test_rewriting_the_newest_token_leaves_no_trace(model, read, features):
+    whole, _ = read(features)
+    cache = read(features[:, :5], empty_cache(model.config, 3, 12), jnp.zeros(3, int))[
+        1
+    ]
+    for wrong in (True, False):
+        token = features[:, 5:6] + (7.0 if wrong else 0.0)
+        state, cache = read(token, cache, jnp.full(3, 5))
+    np.testing.assert_allclose(state[:, 0], whole[:, 5], atol=1e-5)
+
+
+def test_queries_are_answered_independently(ask, model):
+    state = jax.random.normal(jax.random.key(3), (2, model.config.width))
+    query = jax.random.normal(jax.random.key(4), (2, 5, QUERY_FEATURES))
+    whole = ask(state, query)
+    assert whole.mean.shape == (2, 5, model.config.components)
+    changed = ask(state, query.at[:, 2].add(1.0))
+    for one, two in zip(whole, changed, strict=True):
+        np.testing.assert_allclose(
+            one[:, [0, 1, 3, 4]], two[:, [0, 1, 3, 4]], atol=1e-6
+        )
+        assert np.abs(one - two)[:, 2].max() > 1e-3
+    alone = ask(state, query[:, 3:4])
+    np.testing.assert_allclose(alone.mean[:, 0], whole.mean[:, 3], rtol=1e-5, atol=1e-6)
+
+
+def test_answers_are_limited_mixtures(ask, model):
+    state = 1e3 * jax.random.normal(jax.random.key(3), (64, model.config.width))
+    query = 1e3 * jax.random.normal(jax.random.key(4), (64, 3, QUERY_FEATURES))
+    mixture = ask(state, query)
+    np.testing.assert_allclose(np.exp(mixture.log_weight).sum(-1), 1, atol=1e-5)
+    assert np.abs(mixture.mean).max() <= np.sinh(15) * 1.001
+    assert np.abs(mixture.log_std).max() <= 9
+
+
+def test_fresh_weights_depend_on_the_key_alone(model):
+    fresh = jax.jit(init, static_argnums=0)
+    one, two, other = (fresh(model.config, jax.random.key(k)) for k in (5, 5, 6))
+    assert jax.tree.all(jax.tree.map(np.array_equal, one, two))
+    assert not jax.tree.all(jax.tree.map(np.array_equal, one, other))
+    assert parameter_count(one) == sum(x.size for x in jax.tree.leaves(one))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"width": 0}, "width must be a positive integer, got 0"),
+        ({"layers": 1.5}, "layers must be a positive integer, got 1.5"),
+        ({"context": -1}, "context must be a positive integer, got -1"),
+        ({"width": 32, "heads": 3}, "heads must divide width, got 3 and 32"),
+        ({"blind": (2, 26)}, "blind must hold indices below 26"),
+    ],
+)
+def test_impossible_sizes_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        ModelConfig(**wrong)
+
+
+def test_a_blind_network_does_not_see_these_features(model, features):
+    config = replace(model.config, blind=[2, 5])  # as a card has it
+    look = jax.jit(lambda x: encode(config, model.params, x)[0])
+    before = look(features)
+    np.testing.assert_array_equal(look(features.at[..., 5].add(1.0)), before)
+    assert np.abs(look(features.at[..., 4].add(1.0)) - before).max() > 1e-3

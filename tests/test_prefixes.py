@@ -1,0 +1,122 @@
+"""Forecasts from all cutoffs are those of a stream."""
+
+import numpy as np
+import pytest
+
+import lcpfn
+from lcpfn.curves import Run
+from lcpfn.prefixes import AHEAD, final_predictor, foresee
+
+
+def a_run(values, mode="min", bounds=None, steps=None):
+    values = np.array(values, float)
+    if steps is None:
+        steps = np.arange(1.0, len(values) + 1)
+    return Run("r", steps, values, mode, bounds)
+
+
+def noisy(length, seed=0):
+    rng = np.random.default_rng(seed)
+    return 0.2 + 0.6 / np.sqrt(np.arange(1, length + 1)) + rng.normal(0, 0.01, length)
+
+
+@pytest.mark.parametrize(
+    ("mode", "bounds"), [("min", None), ("max", (0, 1)), ("min", (0, None))]
+)
+def test_it_is_what_a_stream_forecasts(asking, mode, bounds):
+    values = noisy(20)
+    (found,) = foresee(asking, [a_run(values, mode, bounds)])
+    assert found.seen.tolist() == list(range(1, 20))
+    sign = 1 if mode == "min" else -1
+    stream = asking.stream(20, mode=mode, bounds=bounds)
+    for i, value in enumerate(values[:-1]):
+        forecast = stream.update(value)
+        bar = values[: i + 1].min()
+        for mixture, same in (
+            (found.best, forecast.best),
+            (found.final, forecast.final),
+        ):
+            ours = mixture.cdf(np.full(len(found.seen), sign * bar))[i]
+            assert ours == pytest.approx(same.prob_better(bar), abs=2e-4)
+        if i:
+            assert found.surprise[i] == pytest.approx(forecast.surprise, rel=1e-2)
+        else:
+            assert np.isnan(found.surprise[i])
+
+
+def test_runs_of_several_lengths_are_as_each_alone(asking):
+    runs = [a_run(noisy(n, n)) for n in (5, 37, 12, *[9] * 20)]
+    for run, found in zip(runs, foresee(asking, runs, horizon=60), strict=True):
+        (alone,) = foresee(asking, [run], horizon=60)
+        assert found.seen.tolist() == list(range(1, len(run.values) + 1))
+        mean, other = (x.final.moments()[0] for x in (found, alone))
+        np.testing.assert_allclose(mean, other, rtol=1e-3, atol=1e-4)
+
+
+def test_long_curves_are_foreseen_where_their_tokens_are_full(asking):
+    context = asking.config.context
+    values = noisy(3 * context)
+    (found,) = foresee(asking, [a_run(values)])
+    once, twice = np.arange(1, context + 1), np.arange(context + 2, 2 * context + 1, 2)
+    late = np.arange(2 * context + 4, 3 * context, 4)
+    assert found.seen.tolist() == [*once, *twice, *late]
+    for seen in (context, context + 2, 2 * context, 2 * context + 4):
+        i = found.seen.tolist().index(seen)
+        forecast = asking.extrapolate(values[:seen], len(values), mode="min")
+        assert found.final.moments()[0][i] == pytest.approx(
+            forecast.final.mean(), rel=1e-3
+        )
+
+
+def test_a_record_that_is_not_finite_is_no_cutoff(asking):
+    values = noisy(12)
+    values[3] = np.nan
+    (found,) = foresee(asking, [a_run(values)])
+    assert found.seen.tolist() == [1, 2, 3, 5, 6, 7, 8, 9, 10, 11]
+    forecast = asking.extrapolate(values[:7], 12, mode="min")
+    assert found.final.moments()[0][5] == pytest.approx(forecast.final.mean(), rel=1e-3)
+    (nothing,) = foresee(asking, [a_run([np.nan, np.inf])])
+    assert len(nothing.seen) == 0
+    assert nothing.ahead.mean.shape[1] == AHEAD
+
+
+def test_a_checkpoint_without_best_values_has_none(model):
+    (found,) = foresee(model, [a_run(noisy(8))])
+    assert found.best is None
+    assert found.ahead.mean.shape[:2] == (7, AHEAD)
+
+
+def test_refusals(asking):
+    with pytest.raises(ValueError, match="beyond the horizon 5"):
+        foresee(asking, [a_run(noisy(8))], horizon=5)
+    with pytest.raises(ValueError, match="one mode and bounds"):
+        foresee(asking, [a_run(noisy(8)), a_run(noisy(8), "max")])
+    with pytest.raises(ValueError, match="within bounds"):
+        foresee(asking, [a_run([0.5, 1.5], bounds=(0, 1))])
+
+
+@pytest.mark.parametrize(("mode", "bounds"), [("min", None), ("max", (0, 2))])
+def test_predictor_is_causal_and_keeps_the_direction(asking, mode, bounds):
+    curves = np.stack([noisy(12, seed) for seed in range(3)])
+    sign = 1 if mode == "min" else -1
+    predict = final_predictor(asking, 12, mode, bounds)
+    found = predict(sign * curves)
+    for count in (4, 9):
+        part = predict(sign * curves[:, :count])
+        np.testing.assert_allclose(part, found[:, :count], rtol=1e-4, atol=1e-5)
+    forecast = asking.extrapolate(curves[1, :5], 12, mode=mode, bounds=bounds)
+    assert sign * found[1, 4] == pytest.approx(forecast.final.mean(), rel=1e-3)
+    assert (found[:, -1] == sign * curves[:, -1]).all()
+
+
+def test_predictor_in_surestop():
+    surestop = pytest.importorskip("surestop", reason="needs surestop")
+    rng = np.random.default_rng(0)
+    steps = np.arange(1, 21)
+    ends = rng.uniform(0.1, 0.9, 60)
+    curves = ends[:, None] + 0.5 * np.exp(-steps / 4)
+    curves += 0.002 * rng.normal(size=curves.shape)
+    predict = final_predictor(lcpfn.load(), 20)
+    rule = surestop.KillRule(alpha=0.1, predictor=predict).fit(curves[:40])
+    assert rule.should_kill(curves[40:][ends[40:].argmax(), :6])
+    assert not rule.should_kill(curves[40:][ends[40:].argmin(), :6])

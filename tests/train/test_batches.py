@@ -1,0 +1,338 @@
+"""Training tasks and where their curves come from."""
+
+from functools import partial
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import pytest
+
+from lcpfn.context import read_tokens
+from lcpfn.curves import Run, check_curves
+from lcpfn.metric import Metric
+from lcpfn.priors import LCPFN_PRIOR, Prior, draw
+from lcpfn.tokens import Metric as Bounds
+from lcpfn.tokens import query_features
+from lcpfn.train.batches import Curves, draw_context, hide_bounds, make_tasks
+from lcpfn.train.config import Augment
+from lcpfn.train.data import (
+    from_draws,
+    mixed_source,
+    prior_source,
+    recorded_curves,
+    recorded_source,
+)
+
+KEY = jax.random.key(3)
+NONE = {"thinned": 0, "pooled": 0, "truncated": 0, "shortened": 0}
+BATCH, RECORDS, TOKENS = 64, 60, 32
+KINDS = [[], *([kind] for kind in NONE), ["truncated", "thinned"], list(NONE)]
+
+
+@pytest.fixture(scope="module")
+def curves():
+    """Curves of 20 to 60 records; some need pooling to fit into 32 tokens."""
+    rng = np.random.default_rng(0)
+    length = rng.integers(20, RECORDS + 1, BATCH)
+    y = rng.normal(size=(BATCH, RECORDS)).cumsum(axis=1)
+    y[np.arange(RECORDS) >= length[:, None]] = np.nan
+    return Curves(
+        y=jnp.asarray(y, jnp.float32),
+        steps=jnp.asarray(rng.uniform(0.5, 1.5, y.shape).cumsum(axis=1), jnp.float32),
+        length=jnp.asarray(length),
+        low=jnp.full(BATCH, -jnp.inf),
+        high=jnp.full(BATCH, jnp.inf),
+        weight=jnp.ones(BATCH).at[0].set(0),
+    )
+
+
+def both(key, curves, odds, tokens):
+    """What is seen and what is asked; `odds` are traced, so all kinds compile once."""
+    odds = SimpleNamespace(**odds)
+    see = partial(draw_context, records=curves.y.shape[1], tokens=tokens, augment=odds)
+    seen = jax.vmap(see)(jax.random.split(key, (2, len(curves.y)))[0], curves.length)
+    return seen, make_tasks(key, curves, 4, tokens, odds)
+
+
+compiled = jax.jit(both, static_argnums=3)
+
+
+def tasks_of(curves, *kinds, tokens=TOKENS):
+    """Context and tasks as drawn with `KEY`, every curve changed in the given ways."""
+    odds = vars(Augment(**NONE | dict.fromkeys(kinds, 1)))
+    return jax.tree.map(np.asarray, compiled(KEY, curves, odds, tokens))
+
+
+@pytest.mark.parametrize("kinds", KINDS, ids=lambda kinds: "+".join(kinds) or "none")
+def test_tasks_ask_about_the_time_between_cutoff_and_horizon(curves, kinds):
+    seen, tasks = tasks_of(curves, *kinds)
+    length = np.asarray(curves.length)
+    assert all(np.isfinite(field).all() for field in tasks)
+    assert (seen.end < length).all()
+    assert (seen.first >= 0).all()
+    # A token per mark, in order, then padding.
+    used = seen.last < RECORDS
+    assert (np.diff(seen.last, axis=1)[used[:, 1:]] > 0).all()
+    assert (used[:, :-1] >= used[:, 1:]).all()
+    assert (seen.last[used] < np.broadcast_to(length[:, None], used.shape)[used]).all()
+    # Only cutoffs before the horizon count, and rows that count.
+    counted = tasks.weight > 0
+    before = seen.last < seen.end[:, None]
+    assert not counted[0].any()
+    np.testing.assert_array_equal(counted[1:], before[1:])
+    cutoff = np.broadcast_to(seen.last[..., None], tasks.target.shape)[counted]
+    end = np.broadcast_to(seen.end[:, None, None], tasks.target.shape)[counted]
+    assert (tasks.target[counted] > cutoff).all()
+    assert (tasks.target[counted] <= end).all()
+    assert (tasks.target[counted][:, 0] == end[:, 0]).all()
+    assert counted.sum() > BATCH
+
+
+@pytest.mark.parametrize("kinds", KINDS, ids=lambda kinds: "+".join(kinds) or "none")
+def test_tasks_are_what_the_runtime_makes_of_the_same_records(curves, kinds):
+    seen, tasks = tasks_of(curves, *kinds)
+    metric = Metric("min")
+    for row in range(1, 24):
+        last = seen.last[row][seen.last[row] < seen.end[row]]
+        if not len(last):
+            continue
+        y = np.asarray(curves.y[row], float)
+        steps = np.asarray(curves.steps[row], float)
+        starts = np.concatenate([[seen.first[row]], last[:-1] + 1])
+        if seen.pooled[row]:
+            values = np.array(
+                [y[a : b + 1].mean() for a, b in zip(starts, last, strict=True)]
+            )
+        else:
+            values = y[last]
+        horizon = steps[seen.end[row]]
+        truth = y[tasks.target[row, : len(last)]]
+        level = (
+            truth
+            - np.exp(tasks.log_scale[row, : len(last), None])
+            * (tasks.truth[row, : len(last)])
+        )
+        # Anchored truth holds the record: one level explains all targets of a cutoff.
+        span = np.ptp(y[: int(curves.length[row])])
+        assert np.ptp(level, axis=1).max() < 1e-4 * span
+        if seen.pooled[row]:
+            continue  # the runtime pools from the first record on, by its own factor
+        records, _ = check_curves(
+            [values], horizon, metric, steps=[steps[last]], at=[[horizon]]
+        )
+        tokens = read_tokens(records, metric, TOKENS)
+        features = tasks.features[row, : len(last)]
+        np.testing.assert_allclose(features, tokens.features[0], atol=2e-3)
+        np.testing.assert_allclose(level[-1], tokens.anchor.level[0], atol=1e-4 * span)
+        asked = query_features(
+            tokens.anchor,
+            np.array([horizon]),
+            steps[tasks.target[row, len(last) - 1]][None],
+            np,
+        )
+        np.testing.assert_allclose(tasks.query[row, len(last) - 1], asked[0], atol=1e-3)
+
+
+def test_unchanged_curves_of_the_prior_match_the_runtime_to_float32():
+    draws = jax.jit(lambda key: draw(LCPFN_PRIOR, key, 16))(KEY)
+    curves = from_draws(LCPFN_PRIOR, draws)
+    _, tasks = tasks_of(curves, tokens=128)
+    metric = Metric("max", (0.0, 1.0), hard=False)
+    values = [row[:-1] for row in np.asarray(draws.y)]
+    records, _ = check_curves(values, 100, metric)
+    tokens = read_tokens(records, metric, 128)
+    error = np.abs(tasks.features[:, :-1] - tokens.features)
+    assert error.max() < 1e-3
+    assert np.median(error) < 1e-6
+    np.testing.assert_allclose(
+        np.exp(tasks.log_scale[:, 98]), tokens.anchor.scale, rtol=1e-4
+    )
+    assert (tasks.weight[:, :-1] == 1).all()
+    assert (tasks.weight[:, -1] == 0).all()
+
+
+def test_pooled_tokens_are_means_of_equal_blocks():
+    records = 32
+    y = jnp.asarray(np.random.default_rng(1).normal(size=(8, records)), jnp.float32)
+    curves = Curves(
+        y=y,
+        steps=jnp.broadcast_to(jnp.arange(1.0, records + 1), y.shape),
+        length=jnp.full(8, records),
+        low=jnp.full(8, -jnp.inf),
+        high=jnp.full(8, jnp.inf),
+        weight=jnp.ones(8),
+    )
+    seen, tasks = tasks_of(curves, "pooled", tokens=16)
+    factor = seen.last[:, 0] + 1
+    assert set(factor) <= {1, 2, 4, 8, 16, 32}
+    assert len(set(factor)) > 1
+    pooled = seen.pooled & (factor > 1)
+    for row in np.flatnonzero(pooled & (factor < records)):
+        blocks = np.asarray(y[row]).reshape(-1, factor[row]).mean(axis=1)
+        truth = np.asarray(y[row])[tasks.target[row, 0]]
+        level = truth - np.exp(tasks.log_scale[row, 0]) * tasks.truth[row, 0]
+        np.testing.assert_allclose(level, blocks[0], atol=1e-5)
+        assert (np.diff(seen.last[row][seen.last[row] < records]) == factor[row]).all()
+
+
+def test_augmentations_do_what_they_say(curves):
+    (plain, _), length = tasks_of(curves), np.asarray(curves.length)
+    short = length <= TOKENS
+    assert (plain.first == 0).all()
+    assert (plain.end == length - 1).all()
+    assert (plain.last[short, 0] == 0).all()
+    assert not plain.pooled[short].any()
+    truncated, _ = tasks_of(curves, "truncated")
+    assert (truncated.first >= 1).all()
+    assert (truncated.first <= np.maximum(length // 3, 1)).all()
+    shortened, _ = tasks_of(curves, "shortened")
+    assert (shortened.end < length).all()
+    assert (shortened.end >= length // 3).all()
+    assert (shortened.end < length - 1).mean() > 0.5
+    thinned, _ = tasks_of(curves, "thinned")
+    gaps = ~thinned.pooled
+    # The first record seen is the first one kept, and that is where steps start.
+    some = gaps & (thinned.last[:, 0] < RECORDS)
+    np.testing.assert_array_equal(thinned.first[some], thinned.last[some, 0])
+    missing = (thinned.last < RECORDS).sum(axis=1) < np.minimum(length, TOKENS)
+    assert missing[some].mean() > 0.5
+
+
+# --- sources
+
+
+def test_prior_source_draws_accepted_curves_in_model_space():
+    curves = jax.jit(prior_source(LCPFN_PRIOR), static_argnums=1)(KEY, 32)
+    assert (curves.weight == 1).all()
+    assert (curves.low == -1).all()
+    assert (curves.high == 0).all()
+    assert (curves.length == 100).all()
+    assert np.mean(curves.y[:, -1] < curves.y[:, 0]) > 0.9
+    # A curve depends on its own key alone.
+    other = jax.jit(prior_source(LCPFN_PRIOR), static_argnums=1)(KEY, 32)
+    np.testing.assert_array_equal(curves.y, other.y)
+
+
+def test_a_row_that_was_never_accepted_has_no_weight():
+    def impossible(steps, observed=None):
+        LCPFN_PRIOR.model(steps, observed)
+        numpyro.factor("never", -jnp.inf)
+
+    prior = Prior(impossible, "impossible", length=10)
+    curves = jax.jit(prior_source(prior), static_argnums=1)(KEY, 2)
+    assert (curves.weight == 0).all()
+    _, tasks = tasks_of(curves, tokens=16)
+    assert (tasks.weight == 0).all()
+    assert all(np.isfinite(field).all() for field in tasks)
+
+
+def run(values, mode="min", bounds=None, steps=None):
+    values = np.asarray(values, float)
+    steps = np.arange(1.0, len(values) + 1) if steps is None else np.asarray(steps)
+    return Run("run", steps, values, mode, bounds)
+
+
+def test_recorded_curves_end_before_the_first_value_that_is_not_finite():
+    bank = recorded_curves(
+        [
+            run([4, 3, 2, np.nan, 1, 1]),
+            run([0.5, 0.6, 0.8, 0.9], "max", (0, 1), [10, 20, 40, 80]),
+            run([1, 1, 1, 1, np.inf]),
+            run([1, 2, np.nan, 3, 4]),
+            run([np.nan, 2, 3]),
+        ]
+    )
+    np.testing.assert_array_equal(bank.length, [3, 4, 4])
+    np.testing.assert_allclose(bank.y[0, :3], np.array([4, 3, 2]) / 3, rtol=1e-6)
+    size = 0.7
+    np.testing.assert_allclose(
+        bank.y[1], -np.array([0.5, 0.6, 0.8, 0.9]) / size, rtol=1e-6
+    )
+    np.testing.assert_array_equal(bank.steps[1], [10, 20, 40, 80])
+    np.testing.assert_allclose([bank.low[1], bank.high[1]], [-1 / size, 0], rtol=1e-6)
+    assert np.isneginf(bank.low[0])
+    assert np.isfinite(bank.y).all()
+
+
+def test_recorded_curves_of_any_magnitude_fit_into_float32():
+    bank = recorded_curves([run([3e200, 2e200, 1e200]), run([3e-200, 2e-200, 1e-200])])
+    np.testing.assert_allclose(bank.y, np.array([[1.5, 1, 0.5]] * 2), rtol=1e-6)
+    zeros = recorded_curves([run([0, 0, 0])])
+    assert (zeros.y == 0).all()
+
+
+@pytest.mark.parametrize("runs", [[], [run([1, 2])], [run([1, np.nan, 2, 3])]])
+def test_recorded_curves_refuses_runs_without_values(runs):
+    with pytest.raises(ValueError, match=f"none of {len(runs)} runs has three finite"):
+        recorded_curves(runs)
+
+
+def test_mixed_source_takes_its_share_and_pads_the_shorter():
+    first = recorded_source(recorded_curves([run([3, 2, 1])]))
+    second = recorded_source(recorded_curves([run([30, 20, 10, 5, 4], bounds=(0, 40))]))
+    curves = jax.jit(mixed_source(first, second, 0.25), static_argnums=1)(KEY, 4000)
+    assert curves.y.shape == (4000, 5)
+    from_second = np.asarray(curves.length) == 5
+    assert from_second.mean() == pytest.approx(0.25, abs=0.03)
+    assert (np.isfinite(curves.low) == from_second).all()
+    np.testing.assert_allclose(
+        curves.y[~from_second][0], [1.5, 1, 0.5, 0.5, 0.5], rtol=1e-6
+    )
+    for share, length in ((0.0, 3), (1.0, 5)):
+        assert (mixed_source(first, second, share)(KEY, 8).length == length).all()
+
+
+def test_recorded_source_draws_every_run():
+    bank = recorded_curves([run(np.arange(3) + 10 * i) for i in range(1, 6)])
+    curves = recorded_source(bank)(KEY, 400)
+    rows, counts = np.unique(np.asarray(curves.y), axis=0, return_counts=True)
+    assert len(rows) == 5
+    assert counts.min() > 40
+
+
+@pytest.mark.parametrize("name", NONE)
+@pytest.mark.parametrize("value", [-0.1, 1.5])
+def test_augment_refuses(name, value):
+    with pytest.raises(ValueError, match=rf"{name} must be in \[0, 1\], got {value}"):
+        Augment(**{name: value})
+
+
+def test_padding_of_short_curves_is_finite():
+    # Thinned to its last record, a curve has a first and a last step that are equal.
+    runs = [run(np.linspace(1.0, 0.5, n)) for n in (3, 4, 40)]
+    bank = recorded_curves(runs)
+    augment = Augment(thinned=1.0, pooled=0.0, truncated=1.0, shortened=0.0)
+    for seed in range(20):
+        tasks = make_tasks(jax.random.key(seed), bank, 3, 16, augment)
+        for name, values in tasks._asdict().items():
+            assert np.isfinite(values).all(), name
+
+
+def test_hidden_bounds_are_not_told(curves):
+    odds = jnp.array([0.05, 0.12, 0.17, 0.5])
+    known = Bounds(jnp.full(4, 60.0), jnp.full(4, -1.0), jnp.zeros(4))
+    metric = hide_bounds(odds, known, 0.1)
+    np.testing.assert_array_equal(metric.low, [-np.inf, -np.inf, -1, -1])
+    np.testing.assert_array_equal(metric.high, [np.inf, 0, np.inf, 0])
+    low, high = jnp.full(BATCH, -1e6), jnp.full(BATCH, 1e6)
+    bounded = curves._replace(low=low, high=high)
+    told, untold = (
+        make_tasks(
+            jax.random.key(0), bounded, 2, TOKENS, Augment(**NONE | {"hidden": h})
+        )
+        for h in (0, 1)
+    )
+    never = make_tasks(jax.random.key(0), curves, 2, TOKENS, Augment(**NONE))
+    np.testing.assert_array_equal(untold.features, never.features)
+    assert not np.array_equal(told.features, untold.features)
+
+
+def test_an_explosion_in_a_recorded_run_does_not_overflow():
+    values = np.array([2.0, 1.0, 1e-22, 1e30, 3e35])
+    run = Run("run", np.arange(1.0, 6), values, "min")
+    bank = recorded_curves([run])
+    assert float(jnp.max(bank.y)) == pytest.approx(1e6)
+    assert np.isfinite(np.asarray(bank.y) ** 2).all()
+    np.testing.assert_allclose(bank.y[0, :3], [1, 0.5, 0])

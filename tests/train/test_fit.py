@@ -1,0 +1,301 @@
+"""The pre-training loop: what it writes, how it goes on, what it refuses.
+
+Tests of the loop alone put a cheap step in the place of the real one.
+"""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh
+
+from lcpfn import checkpoint, network
+from lcpfn.network import ModelConfig
+from lcpfn.train import fit as loop
+from lcpfn.train.config import TrainConfig
+from lcpfn.train.fit import NonFiniteLoss, fit
+from lcpfn.train.presets import TINY
+from lcpfn.train.run_log import read_log
+
+SMALL = dataclasses.replace(
+    TINY,
+    model=ModelConfig(
+        width=8, layers=1, heads=1, hidden=8, head_hidden=8, components=2, context=100
+    ),
+    steps=8,
+    log_every=2,
+    save_every=4,
+    validation=16,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compile_once(tmp_path_factory):
+    """Runs of one configuration share their compiled steps."""
+    folder = str(tmp_path_factory.mktemp("compiled"))
+    options = {
+        "jax_compilation_cache_dir": folder,
+        "jax_persistent_cache_min_compile_time_secs": 0.5,
+    }
+    before = {name: getattr(jax.config, name) for name in options}
+    for name, value in options.items():
+        jax.config.update(name, value)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """An uninterrupted run of the preset."""
+    return fit(TINY, tmp_path_factory.mktemp("tiny"), progress=False)
+
+
+def cheap_step(bad_loss=10**9, bad_norm=10**9):
+    """Stands in for `train_step`: moves all weights by a thousandth."""
+
+    def step(config, feeds, state, key):
+        number = state.step + 1
+        params = jax.tree.map(lambda x: x + 1e-3, state.params)
+        metrics = {
+            "loss": jnp.where(number >= bad_loss, jnp.nan, 1.0 / number),
+            "grad_norm": jnp.where(number >= bad_norm, jnp.inf, 1.0),
+            "curves": jnp.int32(config.batch),
+        }
+        return state._replace(step=number, params=params, average=params), metrics
+
+    return step
+
+
+@pytest.fixture
+def cheap(monkeypatch):
+    monkeypatch.setattr(loop, "train_step", cheap_step())
+    monkeypatch.setattr(loop, "validation", lambda *_: lambda params: {"gap_10": 0.5})
+
+
+class Interrupted(Exception):
+    """Stands in for whatever ends a run."""
+
+
+def interrupt_at(monkeypatch, number):
+    """Ends a run when it writes the log line of a step."""
+    write = loop.Journal.write
+
+    def interrupted(self, *line):
+        if self._number >= number:
+            raise Interrupted
+        write(self, *line)
+
+    monkeypatch.setattr(loop.Journal, "write", interrupted)
+
+
+def assert_same_weights(one, other):
+    one, other = checkpoint.restore(one)[0], checkpoint.restore(other)[0]
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+# --- real runs
+
+
+def test_tiny_learns_and_logs(finished):
+    lines = read_log(finished.parent / "log.jsonl", TINY.steps)
+    assert [line["step"] for line in lines] == [10, 20, 30, 40, 50, 60]
+    assert [line["curves"] for line in lines] == [80, 160, 240, 320, 400, 480]
+    assert lines[-1]["loss"] < lines[0]["loss"] - 1
+    for line in lines:
+        scored = {"gap_10", "gap_20", "gap_40", "gap_80"} & set(line)
+        assert len(scored) == (4 if line["step"] % 20 == 0 else 0)
+        assert all(np.isfinite(value) for value in line.values())
+    assert lines[-1]["gap_40"] < lines[1]["gap_40"]
+    seconds = [line["seconds"] for line in lines]
+    assert seconds == sorted(seconds)
+
+
+def test_release_says_what_it_is(finished):
+    _, config, card = checkpoint.restore(finished)
+    assert config == TINY.model
+    assert card["training"]["seed"] == TINY.seed
+    assert card["prior"]["name"] == "lcpfn"
+    assert card["metric"] == {"mode": "max", "bounds": [0.0, 1.0], "hard_bounds": False}
+    assert card["figures"]["step"] == TINY.steps
+    assert card["figures"]["devices"] == jax.device_count()
+
+
+def test_interrupted_run_ends_with_the_same_bits(finished, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 30)
+        with pytest.raises(Interrupted):
+            fit(TINY, tmp_path, progress=False)
+    assert not (tmp_path / "release").exists()
+    begun = read_log(tmp_path / "log.jsonl", 20)
+    # What a killed run may leave behind: lines after the checkpoint and a torn one.
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 30, "loss": 9.0, "seconds": 1.0}\n{"step": 4')
+    release = fit(TINY, tmp_path, progress=False)
+    assert_same_weights(release, finished)
+    assert read_log(tmp_path / "log.jsonl", 20) == begun  # it did not start again
+    names = ("step", "loss", "grad_norm", "gap_10", "gap_80")
+    logs = [
+        [{name: line.get(name) for name in names} for line in read_log(path, 60)]
+        for path in (tmp_path / "log.jsonl", finished.parent / "log.jsonl")
+    ]
+    assert logs[0] == logs[1]
+
+
+def test_finished_run_is_released_again_and_not_trained_on(finished):
+    text = (finished.parent / "log.jsonl").read_text()
+    params = checkpoint.restore(finished)[0]
+    assert fit(TINY, finished.parent, progress=False) == finished
+    jax.tree.map(np.testing.assert_array_equal, checkpoint.restore(finished)[0], params)
+    assert (finished.parent / "log.jsonl").read_text() == text
+
+
+# --- the loop alone
+
+
+def test_only_the_newest_checkpoints_are_kept(cheap, tmp_path):
+    fit(dataclasses.replace(SMALL, steps=18, keep=3), tmp_path, progress=False)
+    kept = sorted(int(path.name) for path in (tmp_path / "state").iterdir())
+    assert kept == [12, 16, 18]
+
+
+def test_a_run_interrupted_before_its_first_checkpoint_starts_again(
+    cheap, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 4)
+        with pytest.raises(Interrupted):
+            fit(SMALL, tmp_path, progress=False)
+    fit(SMALL, tmp_path, progress=False)
+    lines = read_log(tmp_path / "log.jsonl", 8)
+    assert [line["step"] for line in lines] == [2, 4, 6, 8]
+
+
+def test_a_run_interrupted_at_its_last_checkpoint_has_a_whole_log(
+    cheap, tmp_path, monkeypatch
+):
+    def killed(*_):
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.checkpoint, "save", killed)
+        with pytest.raises(Interrupted):
+            fit(SMALL, tmp_path, progress=False)
+    *_, card = checkpoint.restore(fit(SMALL, tmp_path, progress=False))
+    assert card["figures"]["step"] == 8
+
+
+@pytest.mark.parametrize(
+    ("step", "what"),
+    [
+        (cheap_step(bad_loss=6), "the loss became nan at step 6"),
+        (cheap_step(bad_norm=6), "the gradient norm became inf at step 6"),
+    ],
+)
+def test_non_finite_loss_keeps_the_last_good_checkpoint(
+    cheap, tmp_path, monkeypatch, step, what
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train_step", step)
+        with pytest.raises(NonFiniteLoss, match=f"{what}; .* checkpoint: step 4 in"):
+            fit(SMALL, tmp_path, progress=False)
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["4"]
+    assert not (tmp_path / "release").exists()
+    params = checkpoint.restore(fit(SMALL, tmp_path, progress=False))[0]
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+
+
+def test_non_finite_loss_in_a_step_that_saves_is_not_saved(
+    cheap, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(loop, "train_step", cheap_step(bad_norm=4))
+    with pytest.raises(NonFiniteLoss, match="at step 4; last good checkpoint: step no"):
+        fit(SMALL, tmp_path, progress=False)
+    assert not list((tmp_path / "state").iterdir())
+
+
+def test_start_begins_with_given_weights_and_leaves_them_alone(cheap, tmp_path):
+    start = network.init(SMALL.model, jax.random.key(99))
+    config = dataclasses.replace(SMALL, steps=1)
+    release = fit(config, tmp_path, start=start, progress=False)
+    params = checkpoint.restore(release)[0]
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y + 1e-3, atol=1e-7),
+        params,
+        jax.tree.map(np.asarray, start),
+    )
+
+
+def test_another_configuration_is_refused_in_the_same_directory(cheap, tmp_path):
+    fit(SMALL, tmp_path, progress=False)
+    other = dataclasses.replace(SMALL, seed=1, learning_rate=0.5)
+    with pytest.raises(ValueError, match=r"another .*differs in learning_rate, seed\)"):
+        fit(other, tmp_path, progress=False)
+
+
+def test_a_run_from_before_a_field_existed_goes_on(cheap, tmp_path):
+    fit(SMALL, tmp_path, progress=False)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    del config["origin"]
+    path.write_text(json.dumps(config))
+    fit(SMALL, tmp_path, progress=False)
+    with pytest.raises(ValueError, match=r"differs in origin"):
+        fit(dataclasses.replace(SMALL, origin="x"), tmp_path, progress=False)
+
+
+def test_batch_must_fit_the_devices(monkeypatch, tmp_path):
+    monkeypatch.setattr(jax, "device_count", lambda: 3)
+    with pytest.raises(ValueError, match="multiple of the number of devices, got 8"):
+        fit(SMALL, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_sharding_covers_all_devices():
+    sharded, replicated = loop.batch_sharding(8)
+    assert isinstance(sharded.mesh, Mesh)
+    assert sharded.mesh.size == jax.device_count()
+    assert replicated.is_fully_replicated
+
+
+def test_tensorboard_writes_events(cheap, tmp_path):
+    pytest.importorskip("tensorboardX")
+    fit(SMALL, tmp_path, progress=False, tensorboard=True)
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    assert events.name.startswith("events.out.tfevents")
+    assert events.stat().st_size > 300
+    assert b"grad_norm" in events.read_bytes()
+
+
+def test_tensorboard_names_the_package_it_needs(cheap, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "tensorboardX", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install .*tensorboard"):
+        fit(SMALL, tmp_path, progress=False, tensorboard=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps must be a positive integer, got 0"),
+        ({"batch": 2.5}, "batch must be a positive integer, got 2.5"),
+        ({"chunk": 0}, "chunk must be a positive integer, got 0"),
+        ({"keep": 0}, "keep must be a positive integer, got 0"),
+        ({"targets": 1}, "targets must be at least 2"),
+        ({"batch": 11, "chunk": 4}, "equal chunks, got 11 curves in chunks of 4"),
+        ({"learning_rate": 1.5}, r"learning_rate must lie in \(0, 1\), got 1.5"),
+        ({"learning_rate": float("nan")}, "learning_rate must lie in"),
+    ],
+)
+def test_config_refuses(options, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**options)
+
+
+def test_unknown_prior_is_refused_before_anything_is_written(tmp_path):
+    config = dataclasses.replace(SMALL, prior="nothing")
+    with pytest.raises(ValueError, match="module:function"):
+        fit(config, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
