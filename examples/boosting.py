@@ -36,8 +36,8 @@ if find_spec("xgboost"):
         callbacks=[stopping],
         verbose_eval=False,
     )
-    print(f"XGBoost stopped at round {stopping.guard.stopped_at:g} of {ROUNDS}")
-    print(stopping.guard.reason)
+    print(f"XGBoost stopped at round {stopping.run_monitor.stopped_at:g} of {ROUNDS}")
+    print(stopping.run_monitor.reason)
 
 if find_spec("lightgbm"):
     import lightgbm
@@ -53,8 +53,8 @@ if find_spec("lightgbm"):
         valid_sets=[lightgbm.Dataset(x_valid, y_valid, reference=train)],
         callbacks=[stopping],
     )
-    print(f"LightGBM stopped at round {stopping.guard.stopped_at:g} of {ROUNDS}")
-    print(stopping.guard.reason)
+    print(f"LightGBM stopped at round {stopping.run_monitor.stopped_at:g} of {ROUNDS}")
+    print(stopping.run_monitor.reason)
 
 if find_spec("catboost"):
     import catboost
@@ -66,5 +66,5 @@ if find_spec("catboost"):
         iterations=ROUNDS, learning_rate=0.1, verbose=False, allow_writing_files=False
     )
     model.fit(x, y, eval_set=(x_valid, y_valid), callbacks=[stopping])
-    print(f"CatBoost stopped at round {stopping.guard.stopped_at:g} of {ROUNDS}")
-    print(stopping.guard.reason)
+    print(f"CatBoost stopped at round {stopping.run_monitor.stopped_at:g} of {ROUNDS}")
+    print(stopping.run_monitor.reason)

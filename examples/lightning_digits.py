@@ -55,4 +55,4 @@ trainer = Trainer(
 )
 trainer.fit(Digits(), DataLoader(train, 64), DataLoader(valid, 1000))
 print("stopped at epoch", callback.stopped_epoch + 1, "of 60")
-print(callback.guard.reason)
+print(callback.run_monitor.reason)

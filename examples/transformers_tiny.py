@@ -55,4 +55,4 @@ with tempfile.TemporaryDirectory() as folder:
     )
     trainer.train()
 print(f"stopped at epoch {trainer.state.epoch:g} of 40")
-print(callback.guard.reason)
+print(callback.run_monitor.reason)

@@ -21,7 +21,7 @@ from lcpfn.eval.stopping.simulate import (
     summarise,
 )
 from lcpfn.model import Model
-from lcpfn.population import PROTECT
+from lcpfn.study import PROTECT
 from lcpfn.stopping.offline import replay
 from lcpfn.stopping.rule import Rule
 

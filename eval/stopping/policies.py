@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from lcpfn.eval.stopping.simulate import Move, Policy, Pool
-from lcpfn.stopping.offline import Replayed, stop_after
+from lcpfn.stopping.offline import RecordedRun, stop_after
 from lcpfn.stopping.rule import Rule
 
 # From one run and the best value of the others: the records to train it for.
-Stop = Callable[[Replayed, float], int]
+Stop = Callable[[RecordedRun, float], int]
 
 
 def one_by_one(stop: Stop) -> Policy:
@@ -43,7 +43,7 @@ def by_rule(rule: Rule) -> Policy:
 def in_population(rule: Rule, protect: float) -> Policy:
     """A rule of ours that never stops a run among the best share at the same record.
 
-    As `lcpfn.population.Population` has it: a run is compared with all earlier ones,
+    As `lcpfn.study.Population` has it: a run is compared with all earlier ones,
     and those that were stopped before that record count as worse.
     """
 
@@ -73,7 +73,7 @@ def oracle() -> Policy:
 def patience(k: int) -> Policy:
     """Stops a run whose own best is more than `k` records old."""
 
-    def stop(past: Replayed, bar: float) -> int:
+    def stop(past: RecordedRun, bar: float) -> int:
         index = np.arange(len(past.losses))
         fresh = past.losses <= past.own
         newest = np.maximum.accumulate(np.where(fresh, index, 0))
@@ -205,7 +205,7 @@ def last_value(pools: list[Pool], confidence: float = 0.95) -> Policy:
         float(np.quantile(g, confidence)) if len(g) > 20 else np.inf for g in gains
     ]
 
-    def stop(past: Replayed, bar: float) -> int:
+    def stop(past: RecordedRun, bar: float) -> int:
         count = len(past.losses)
         for n in range(2, count):
             last, reach = past.losses[n - 1], _range(past.losses[:n])

@@ -16,7 +16,7 @@ from lcpfn.eval.stopping.simulate import Pool
 from lcpfn.metric import Metric
 from lcpfn.model import Model
 from lcpfn.stopping.offline import replay, stop_after
-from lcpfn.stopping.rule import Rule, Schedule
+from lcpfn.stopping.rule import ConfidenceSchedule, Rule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -163,7 +163,7 @@ def draw(
     pool: Pool,
     until: Sequence[int],
     rows: Sequence[Mapping[str, float]],
-    chosen: float | Schedule,
+    chosen: float | ConfidenceSchedule,
 ) -> "Figure":
     """Left: every run, trained and saved; right: saving against risk.
 

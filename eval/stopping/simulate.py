@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lcpfn.curves import CurveSet
-from lcpfn.stopping.offline import Replayed
+from lcpfn.stopping.offline import RecordedRun
 
 FULL = 20
 LATEST = 3.0
@@ -59,7 +59,7 @@ class Pool(NamedTuple):
 
     name: str
     source: str
-    runs: tuple[Replayed, ...]
+    runs: tuple[RecordedRun, ...]
 
     @property
     def length(self) -> float:

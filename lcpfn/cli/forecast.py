@@ -77,7 +77,7 @@ def _as_json(run: Any, decision: Any, model: Any) -> dict:
             "stop": decision.stop,
             "reason": decision.reason,
             "prob_better": decision.prob_better,
-            "bar": _finite(decision.bar),
+            "bar": _finite(decision.threshold),
         },
     }
 

@@ -6,7 +6,7 @@ from ax.core.experiment import Experiment
 from ax.core.trial_status import TrialStatus
 from ax.early_stopping.strategies import ModelBasedEarlyStoppingStrategy
 
-from lcpfn.population import Population, best_of
+from lcpfn.study import Population, best_of
 from lcpfn.stopping.observations import Once
 
 Curves = dict[int, dict[float, float]]
@@ -28,7 +28,7 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
         interval: of progressions, between decisions.
         check_safe: nothing is stopped while the best completed trial would have been.
         **rule: `bounds`, `confidence`, `patience`, `top_k`, ... of
-            `lcpfn.EarlyStopping` and `lcpfn.population.Population`; `model`.
+            `lcpfn.EarlyStopping` and `lcpfn.study.Population`; `model`.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lcpfn.stopping.monitor import Guard
+from lcpfn.stopping.monitor import RunMonitor
 
 
 class LCEarlyStopping:
@@ -24,7 +24,7 @@ class LCEarlyStopping:
             `start_from`.
 
     Attributes:
-        guard: its decisions, reason and predicted final value.
+        run_monitor: its decisions, reason and predicted final value.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class LCEarlyStopping:
         **rule: Any,
     ) -> None:
         self.metric, self.data = metric, data
-        self.guard = Guard(mode, horizon, dry_run=dry_run, **rule)
+        self.run_monitor = RunMonitor(mode, horizon, dry_run=dry_run, **rule)
 
     def after_iteration(self, info: Any) -> bool:
         """Takes the newest value; True goes on, as CatBoost has it."""
@@ -48,4 +48,4 @@ class LCEarlyStopping:
             for metric, values in metrics.items()
             if values
         }
-        return not self.guard.take(newest, f"{self.data} {self.metric}", info.iteration)
+        return not self.run_monitor.take(newest, f"{self.data} {self.metric}", info.iteration)

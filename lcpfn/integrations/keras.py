@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from lcpfn.stopping.monitor import Guard
+from lcpfn.stopping.monitor import RunMonitor
 
 
 class LCEarlyStopping(keras.callbacks.Callback):
@@ -24,7 +24,7 @@ class LCEarlyStopping(keras.callbacks.Callback):
         **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`, `model`.
 
     Attributes:
-        guard: its decisions, reason and predicted final value.
+        run_monitor: its decisions, reason and predicted final value.
         stopped_epoch: epoch at which it stopped training; 0 if it did not.
     """
 
@@ -41,28 +41,28 @@ class LCEarlyStopping(keras.callbacks.Callback):
         super().__init__()
         self.monitor, self.stopped_epoch = monitor, 0
         rule |= {"start_from": start_from_epoch + 1, "dry_run": dry_run}
-        self.guard = Guard(mode, horizon, **rule)
+        self.run_monitor = RunMonitor(mode, horizon, **rule)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """The host says how many epochs there are."""
         self.stopped_epoch = 0
-        self.guard.open(self.params.get("epochs"))
+        self.run_monitor.set_horizon(self.params.get("epochs"))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Begins a new curve with the first epoch."""
         if epoch == 0:
-            self.guard.reset()
+            self.run_monitor.reset()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Takes the newest value and decides."""
-        if self.guard.take(logs, self.monitor, epoch + 1):
+        if self.run_monitor.take(logs, self.monitor, epoch + 1):
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
     def state_dict(self) -> dict[str, Any]:
         """The curve so far; plain JSON values."""
-        return self.guard.state_dict()
+        return self.run_monitor.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from a `state_dict()`; call `fit` with `initial_epoch` then."""
-        self.guard.load_state_dict(state)
+        self.run_monitor.load_state_dict(state)

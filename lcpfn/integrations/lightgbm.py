@@ -4,7 +4,7 @@ from typing import Any
 
 from lightgbm.callback import CallbackEnv, EarlyStopException
 
-from lcpfn.stopping.monitor import Guard
+from lcpfn.stopping.monitor import RunMonitor
 
 
 class LCEarlyStopping:
@@ -24,7 +24,7 @@ class LCEarlyStopping:
             `start_from`.
 
     Attributes:
-        guard: its decisions, reason and predicted final value.
+        run_monitor: its decisions, reason and predicted final value.
     """
 
     order, before_iteration = 30, False
@@ -40,7 +40,7 @@ class LCEarlyStopping:
     ) -> None:
         self.metric, self.data = metric, data
         self.horizon, self.options = horizon, {"dry_run": dry_run, **rule}
-        self.guard = Guard("min", horizon, **self.options)
+        self.run_monitor = RunMonitor("min", horizon, **self.options)
 
     def __call__(self, env: CallbackEnv) -> None:
         """Takes the newest value; raises LightGBM's own exception to stop."""
@@ -56,10 +56,10 @@ class LCEarlyStopping:
             key = f"{chosen[0][0]} {chosen[0][1]}"
             if (
                 env.iteration == env.begin_iteration == 0
-                or not self.guard.reports.curve
+                or not self.run_monitor.observations.curve
             ):
                 mode = "max" if chosen[0][3] else "min"
-                self.guard = Guard(mode, self.horizon, **self.options)
-        self.guard.open(env.end_iteration)
-        if self.guard.take(newest, key, env.iteration + 1):
+                self.run_monitor = RunMonitor(mode, self.horizon, **self.options)
+        self.run_monitor.set_horizon(env.end_iteration)
+        if self.run_monitor.take(newest, key, env.iteration + 1):
             raise EarlyStopException(env.iteration, env.evaluation_result_list or [])

@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from lcpfn.stopping.monitor import Guard
+from lcpfn.stopping.monitor import RunMonitor
 
 if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
     from pytorch_lightning.callbacks import Callback
@@ -37,7 +37,7 @@ class LCEarlyStopping(Callback):
         **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`, `model`.
 
     Attributes:
-        guard: its decisions, reason and predicted final value.
+        run_monitor: its decisions, reason and predicted final value.
         stopped_epoch: epoch at which it stopped training; 0 if it did not.
         stopping_reason_message: why; None if it did not.
     """
@@ -54,7 +54,7 @@ class LCEarlyStopping(Callback):
         **rule: Any,
     ) -> None:
         self.monitor, self.mode = monitor, mode
-        self.guard = Guard(
+        self.run_monitor = RunMonitor(
             mode, horizon, start_from=start_from, dry_run=dry_run, **rule
         )
         self.check_on_train_epoch_end = check_on_train_epoch_end
@@ -83,17 +83,17 @@ class LCEarlyStopping(Callback):
         if epochs is not None and epochs > 0 and batches != float("inf"):
             done = (trainer.fit_loop.batch_idx + 1) / batches
             step, horizon = trainer.current_epoch + done, epochs
-        self.guard.open(horizon)
-        stop = self.guard.take(trainer.callback_metrics, self.monitor, step)
+        self.run_monitor.set_horizon(horizon)
+        stop = self.run_monitor.take(trainer.callback_metrics, self.monitor, step)
         if trainer.strategy.reduce_boolean_decision(stop, all=False):
             trainer.should_stop = True
             self.stopped_epoch = trainer.current_epoch
-            self.stopping_reason_message = self.guard.reason
+            self.stopping_reason_message = self.run_monitor.reason
 
     def state_dict(self) -> dict[str, Any]:
         """For the trainer's checkpoint."""
-        return self.guard.state_dict()
+        return self.run_monitor.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From the trainer's checkpoint."""
-        self.guard.load_state_dict(state_dict)
+        self.run_monitor.load_state_dict(state_dict)

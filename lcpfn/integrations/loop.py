@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from lcpfn.stopping.monitor import Guard
+from lcpfn.stopping.monitor import RunMonitor
 
 
-class Epochs(Guard):
-    """A guard that counts the epochs as well.
+class Epochs(RunMonitor):
+    """A monitor that counts the epochs as well.
 
         epochs = Epochs(100, "max", bounds=(0, 1), beat=0.93)
         for epoch in epochs:
@@ -20,7 +20,7 @@ class Epochs(Guard):
     Args:
         horizon: epochs of a full run, counted from 1.
         mode: "max" or "min".
-        **options: further ones of `lcpfn.stopping.monitor.Guard` and of
+        **options: further ones of `lcpfn.stopping.monitor.RunMonitor` and of
             `lcpfn.EarlyStopping`.
 
     Attributes:
@@ -33,7 +33,7 @@ class Epochs(Guard):
 
     def __iter__(self) -> Iterator[int]:
         self.should_stop = False
-        self.epoch = int(self.reports.last or 0)
+        self.epoch = int(self.observations.last or 0)
         while self.epoch < int(self.horizon or 0) and not self.should_stop:
             self.epoch += 1
             yield self.epoch

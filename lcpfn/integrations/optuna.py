@@ -6,7 +6,7 @@ from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lcpfn.population import CONFIDENCE, PROTECT, Population, best_of
+from lcpfn.study import CONFIDENCE, PROTECT, Population, best_of
 from lcpfn.stopping.observations import Once
 from lcpfn.stopping.rule import Schedule
 

@@ -9,7 +9,7 @@ from transformers.trainer_callback import (
     TrainerState,
 )
 
-from lcpfn.stopping.monitor import Guard
+from lcpfn.stopping.monitor import RunMonitor
 
 
 class LCEarlyStoppingCallback(TrainerCallback, ExportableState):
@@ -30,7 +30,7 @@ class LCEarlyStoppingCallback(TrainerCallback, ExportableState):
         **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`, `model`.
 
     Attributes:
-        guard: its decisions, reason and predicted final value.
+        run_monitor: its decisions, reason and predicted final value.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class LCEarlyStoppingCallback(TrainerCallback, ExportableState):
         self.monitor, self.mode, self.horizon = monitor, mode, horizon
         self.options = {"start_from": start_from, "dry_run": dry_run, **rule}
         self.saved: dict[str, Any] | None = None
-        self.guard = Guard(mode or "min", horizon, **self.options)
+        self.run_monitor = RunMonitor(mode or "min", horizon, **self.options)
 
     def on_train_begin(
         self,
@@ -62,15 +62,15 @@ class LCEarlyStoppingCallback(TrainerCallback, ExportableState):
             self.mode = "max" if args.greater_is_better else "min"
         name = self.monitor or args.metric_for_best_model or "loss"
         self.monitor = name if name.startswith("eval_") else f"eval_{name}"
-        self.guard = Guard(self.mode, self.horizon, **self.options)
-        self.guard.open(state.max_steps)
+        self.run_monitor = RunMonitor(self.mode, self.horizon, **self.options)
+        self.run_monitor.set_horizon(state.max_steps)
         if self.saved is not None:
-            self.guard.load_state_dict(self.saved)
+            self.run_monitor.load_state_dict(self.saved)
             self.saved = None
             return
         for entry in state.log_history:
             if self.monitor in entry:
-                self.guard.report(entry[self.monitor], entry["step"], decide=False)
+                self.run_monitor.report(entry[self.monitor], entry["step"], decide=False)
 
     def on_evaluate(
         self,
@@ -81,7 +81,7 @@ class LCEarlyStoppingCallback(TrainerCallback, ExportableState):
     ) -> None:
         """Takes the newest value and decides."""
         metrics = kwargs.get("metrics")
-        if self.guard.take(metrics, str(self.monitor), state.global_step):
+        if self.run_monitor.take(metrics, str(self.monitor), state.global_step):
             control.should_training_stop = True
 
     def state(self) -> dict[str, Any]:
@@ -92,5 +92,5 @@ class LCEarlyStoppingCallback(TrainerCallback, ExportableState):
         names = ("monitor", "mode", "horizon")
         return {
             "args": {name: getattr(self, name) for name in names} | options,
-            "attributes": {"saved": self.guard.state_dict()},
+            "attributes": {"saved": self.run_monitor.state_dict()},
         }

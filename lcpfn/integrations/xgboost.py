@@ -4,7 +4,7 @@ from typing import Any
 
 import xgboost
 
-from lcpfn.stopping.monitor import Guard
+from lcpfn.stopping.monitor import RunMonitor
 
 
 class LCEarlyStopping(xgboost.callback.TrainingCallback):
@@ -27,7 +27,7 @@ class LCEarlyStopping(xgboost.callback.TrainingCallback):
             `start_from`.
 
     Attributes:
-        guard: its decisions, reason and predicted final value.
+        run_monitor: its decisions, reason and predicted final value.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class LCEarlyStopping(xgboost.callback.TrainingCallback):
         super().__init__()
         self.metric_name, self.data_name = metric_name, data_name
         mode = "max" if maximize else "min"
-        self.guard = Guard(mode, horizon, dry_run=dry_run, **rule)
+        self.run_monitor = RunMonitor(mode, horizon, dry_run=dry_run, **rule)
 
     def before_training(self, model: Any) -> Any:
         """Begins a new curve, or goes on with that of the model."""
         if model.num_boosted_rounds() == 0:
-            self.guard.reset()
+            self.run_monitor.reset()
         return model
 
     def after_iteration(self, model: Any, epoch: int, evals_log: dict) -> bool:
@@ -60,4 +60,4 @@ class LCEarlyStopping(xgboost.callback.TrainingCallback):
         for name, value in newest.items():
             if isinstance(value, tuple):  # cv: mean and standard deviation
                 newest[name] = value[0]
-        return self.guard.take(newest, f"{data} {metric}", model.num_boosted_rounds())
+        return self.run_monitor.take(newest, f"{data} {metric}", model.num_boosted_rounds())

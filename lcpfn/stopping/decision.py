@@ -1,30 +1,135 @@
-"""From a forecast to a decision; pure.
+"""From a forecast to a decision.
 
 kind          stop   the run ...
-promising     no     may still beat the bar
+promising     no     may still beat the threshold
 hopeless      yes    will not beat `beat`
 plateau       yes    will not beat its own best
 diverged      yes    ended in NaN or infinity
 surprised     no     looks hopeless, but the model mispredicts it
 protected     no     looks hopeless, but is among the best so far
-too early     no     looks hopeless or diverged, with fewer than `min_steps` records
+too early     no     looks hopeless or diverged, has under `min_steps` observations
 patience      no     looks hopeless or diverged, not often enough in a row
 finished      no     is at its horizon
+
+`decide` is for one run and says why; `decide_all` is the same for arrays, over runs or
+over the observations of one run.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lcpfn.forecast import Forecast
-from lcpfn.stopping.rule import Rule, bar_of
+from lcpfn.stopping.rule import Rule, confidence_at
+from lcpfn.stopping.threshold import best_of, chance_of, threshold_of
+
+if TYPE_CHECKING:
+    from lcpfn.forecast import Forecast
 
 KINDS = (
     *("promising", "hopeless", "plateau", "diverged", "surprised"),
     *("protected", "too early", "patience", "finished"),
 )
-FEWEST_PATHS, MOST_PATHS = 256, 4096
+
+
+class Evidence(NamedTuple):
+    """What decisions are made from; numbers, or arrays that broadcast.
+
+    Attributes:
+        chance: probability of beating the threshold.
+        diverged: whether the newest observation is not finite.
+        share: of the horizon that the newest observation has reached.
+        count: observations so far.
+        surprise: of the forecast; NaN where it is not known.
+        protected: whether the run is not to be stopped unless it has diverged.
+        plateau: whether the threshold is the run's own best.
+    """
+
+    chance: Any
+    diverged: Any
+    share: Any
+    count: Any
+    surprise: Any = np.nan
+    protected: Any = False
+    plateau: Any = False
+
+
+class Verdicts(NamedTuple):
+    """Decisions in arrays of one shape.
+
+    Attributes:
+        kind: of `KINDS`.
+        stop: whether to stop.
+        streak: consecutive decisions, this one included, that found the run hopeless.
+    """
+
+    kind: np.ndarray
+    stop: np.ndarray
+    streak: np.ndarray
+
+
+def spared(rule: Rule, evidence: Evidence) -> np.ndarray:
+    """Whether runs go on however small their chance: protected, or a surprised model.
+
+    A diverged run is never spared. Surprise NaN, too few observations to tell, is none.
+    """
+    most = np.inf if rule.max_surprise is None else rule.max_surprise
+    return ~np.asarray(evidence.diverged) & (
+        np.asarray(evidence.protected) | (np.asarray(evidence.surprise) > most)
+    )
+
+
+def decide_all(
+    rule: Rule, evidence: Evidence, streak: Any = 0, *, in_turn: bool = False
+) -> Verdicts:
+    """Decides on many runs, or at many observations of one.
+
+    Args:
+        rule: when to stop; its `horizon`, `mode` and `beat` are in the evidence.
+        evidence: of each decision.
+        streak: consecutive earlier decisions that found the run hopeless.
+        in_turn: entries along the last axis are consecutive decisions on one run, and
+            `streak` is that before the first; else they are separate runs.
+    """
+    arrays = np.broadcast_arrays(*evidence)
+    chance, diverged, share, count, _, protected, plateau = arrays
+    going = share < 1
+    hopeless = going & looks_hopeless(rule, chance, diverged, share)
+    safe = spared(rule, evidence)
+    counts = hopeless & ~safe
+    before = np.asarray(streak)
+    if in_turn:
+        index = np.arange(1, counts.shape[-1] + 1)
+        other = np.maximum.accumulate(np.where(counts, 0, index), axis=-1)
+        row = np.where(counts, index - other + np.where(other, 0, before), 0)
+    else:
+        row = np.where(counts, before + 1, 0)
+    early, waiting = counts & (count < rule.min_steps), counts & (row < rule.patience)
+    kind = np.select(
+        [
+            ~going,
+            ~hopeless,
+            safe & protected,
+            safe,
+            early,
+            waiting,
+            diverged,
+            plateau,
+        ],
+        [
+            *("finished", "promising", "protected", "surprised"),
+            *("too early", "patience", "diverged", "plateau"),
+        ],
+        "hopeless",
+    )
+    return Verdicts(kind, counts & ~early & ~waiting, row)
+
+
+def looks_hopeless(rule: Rule, chance: Any, diverged: Any, share: Any) -> np.ndarray:
+    """Whether runs have diverged, or beat the threshold with too small a chance."""
+    least = 1 - confidence_at(rule.confidence, share)
+    return np.logical_or(diverged, np.less_equal(chance, least))
 
 
 @dataclass(frozen=True)
@@ -34,10 +139,10 @@ class Decision:
     Attributes:
         stop: whether to stop it now.
         reason: one sentence for people, with the probability.
-        prob_better: probability of beating the bar, as the rule's method has it.
+        prob_better: probability of beating the threshold, as the rule's method has it.
         expected_final: expected value at the horizon, the user's units.
         forecast: the forecast behind it.
-        bar: the value to beat; NaN while there is none.
+        threshold: the value to beat; NaN while there is none.
         final_std: standard deviation of the value at the horizon.
         kind: one of `KINDS`, for programs.
     """
@@ -46,46 +151,16 @@ class Decision:
     reason: str
     prob_better: float
     expected_final: float
-    forecast: Forecast
-    bar: float
+    forecast: "Forecast"
+    threshold: float
     final_std: float = 0.0
     kind: str = "promising"
 
 
-def chance_of(rule: Rule, forecast: Forecast, bar: float, least: float) -> float:
-    """Probability that one run beats a bar in what remains.
-
-    Args:
-        rule: says by which method.
-        forecast: of one curve.
-        bar: value to beat.
-        least: the probability that decides. Joint paths, which answer for checkpoints
-            without `Forecast.best`, are not simulated where that cannot change on
-            which side of it the result lies: the result is then the bound that says
-            so, the highest or the sum of the probabilities at single steps.
-    """
-    if np.isnan(bar) or forecast.diverged:
-        return 0.0
-    if rule.method == "ever" and forecast.has_best:
-        return float(forecast.best.prob_better(bar))
-    each = forecast.prob_better(bar)
-    highest, total = float(np.max(each)), float(np.sum(each))
-    if rule.method == "marginal" or highest > least:
-        return highest
-    if total <= least:
-        return total
-    count = np.clip(4 / least, FEWEST_PATHS, MOST_PATHS)
-    paths = forecast.paths(int(count))
-    best = paths.max(1) if rule.mode == "max" else paths.min(1)
-    beaten = best > bar if rule.mode == "max" else best < bar
-    # A joint probability lies between these bounds, whatever the sample says.
-    return float(np.clip(beaten.mean(), highest, total))
-
-
-def judge(
+def decide(
     rule: Rule,
     values: Sequence[float],
-    forecast: Forecast,
+    forecast: "Forecast",
     streak: int,
     step: float | None = None,
     protected: bool | Callable[[], bool] = False,
@@ -95,90 +170,75 @@ def judge(
     Args:
         rule: when to stop.
         values: the run so far, the user's units.
-        forecast: from its newest record.
+        forecast: from its newest observation.
         streak: consecutive earlier decisions that found it hopeless.
-        step: of the newest record; default: the number of records.
+        step: of the newest observation; default: the number of observations.
         protected: whether it is among the runs that are not to be stopped; a function
-            is asked only if it looks hopeless.
+            is called only if the run looks hopeless.
 
     Returns:
         The decision, and the streak after it.
     """
-    bar = bar_of(rule, values)
-    if not forecast.steps.size:
-        done = f"The run has reached its horizon of {rule.horizon:g} steps."
-        beaten = rule.beat is not None and not np.isnan(bar) and bar != rule.beat
-        return (
-            Decision(
-                False, done, float(beaten), values[-1], forecast, bar, 0.0, "finished"
-            ),
-            0,
-        )
-    confidence = rule.confidence_at(len(values) if step is None else step)
-    least = 1 - confidence
-    chance = chance_of(rule, forecast, bar, least)
-    diverged = bool(forecast.diverged)
-    hopeless = diverged or chance <= least
-    kind, note = "promising", "going on"
-    if (
-        hopeless
-        and not diverged
-        and (protected() if callable(protected) else protected)
-    ):
-        kind, note = "protected", "protected, it is among the best so far"
-    elif hopeless and not diverged and _surprised(rule, forecast):
-        kind = "surprised"
-        note = (
-            f"not stopped, the model mispredicts it (surprise {forecast.surprise:.2g})"
-        )
-    streak = streak + 1 if hopeless and kind == "promising" else 0
-    stop = False
-    if streak and len(values) < rule.min_steps:
-        kind = "too early"
-        note = f"too early to stop, {len(values)} of {rule.min_steps} records"
-    elif streak and streak < rule.patience:
-        kind, note = "patience", f"{streak} of {rule.patience} agreeing decisions"
-    elif streak:
-        stop, note = True, f"stopped at confidence {confidence:g}"
-        others = rule.beat is not None and bar == rule.beat
-        kind = "diverged" if diverged else "hopeless" if others else "plateau"
-    reason = f"{_why(rule, values, forecast, bar, chance)}; {note}."
-    final = forecast.final
-    decision = Decision(
-        stop,
-        reason,
-        chance,
-        float(final.mean()),
-        forecast,
-        bar,
-        float(final.std()),
-        kind,
+    threshold = threshold_of(rule, values)
+    finished, diverged = not forecast.steps.size, bool(forecast.diverged)
+    own_best = rule.beat is None or threshold != rule.beat
+    share = 1.0 if finished else (len(values) if step is None else step) / rule.horizon
+    confidence = float(confidence_at(rule.confidence, share))
+    if finished:
+        beaten = rule.beat is not None and own_best and not np.isnan(threshold)
+        chance, expected, std = float(beaten), float(values[-1]), 0.0
+    else:
+        chance = chance_of(rule, forecast, threshold, 1 - confidence)
+        expected, std = float(forecast.final.mean()), float(forecast.final.std())
+    surprise, kept = np.nan, False
+    if not finished and looks_hopeless(rule, chance, diverged, share):
+        kept = protected() if callable(protected) else protected
+        if rule.max_surprise is not None and not diverged:
+            surprise = forecast.surprise
+    evidence = Evidence(
+        *(chance, diverged, share, len(values), surprise, kept, own_best)
     )
-    return decision, streak
+    kind, stop, streak = (x.item() for x in decide_all(rule, evidence, streak))
+    if finished:
+        reason = f"The run has reached its horizon of {rule.horizon:g} steps."
+    else:
+        outlook = _outlook(rule, values, evidence, threshold, expected)
+        reason = f"{outlook}; {_consequence(rule, kind, evidence, streak)}."
+    return (
+        Decision(stop, reason, chance, expected, forecast, threshold, std, kind),
+        streak,
+    )
 
 
-def _surprised(rule: Rule, forecast: Forecast) -> bool:
-    # NaN, too few records to tell, is no surprise.
-    return rule.max_surprise is not None and forecast.surprise > rule.max_surprise
-
-
-def _why(
+def _outlook(
     rule: Rule,
     values: Sequence[float],
-    forecast: Forecast,
-    bar: float,
-    chance: float,
+    evidence: Evidence,
+    threshold: float,
+    expected: float,
 ) -> str:
-    if forecast.diverged:
+    """What is to be expected of a run, for people."""
+    if evidence.diverged:
         return f"The run diverged: its last value is {values[-1]:g}"
-    what = f"{bar:g}"
-    if rule.beat is None or bar != rule.beat:
+    what = f"{threshold:g}"
+    if evidence.plateau:
         gain = f" by {rule.min_delta:g}" if rule.min_delta else ""
-        best = max if rule.mode == "max" else min
-        own = best(v for v in values if np.isfinite(v))
-        what = f"its own best, {own:g},{gain}"
+        what = f"its own best, {best_of(values, rule.mode):g},{gain}"
     when = " at any one step" if rule.method == "marginal" else ""
     return (
         f"The run beats {what} by step {rule.horizon:g} with probability "
-        f"{chance:.1%}{when} (expected final value {float(forecast.final.mean()):.4g})"
+        f"{evidence.chance:.1%}{when} (expected final value {expected:.4g})"
     )
+
+
+def _consequence(rule: Rule, kind: str, evidence: Evidence, streak: int) -> str:
+    """What follows for the run, for people."""
+    surprise, count = evidence.surprise, evidence.count
+    confidence = confidence_at(rule.confidence, evidence.share)
+    return {
+        "promising": "going on",
+        "protected": "protected, it is among the best so far",
+        "surprised": f"not stopped, the model mispredicts it (surprise {surprise:.2g})",
+        "too early": f"too early to stop, {count} of {rule.min_steps} observations",
+        "patience": f"{streak} of {rule.patience} agreeing decisions",
+    }.get(kind, f"stopped at confidence {confidence:g}")

@@ -1,69 +1,25 @@
-"""Early stopping: one run watched record by record, and the state of that.
+"""Early stopping: one run followed observation by observation, and the state of that.
 
 The rule is in `lcpfn.stopping.rule`, how it decides in `lcpfn.stopping.decision`.
 """
 
-import math
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lcpfn.metric import Bounds
-from lcpfn.stopping.decision import KINDS, Decision, judge
-from lcpfn.stopping.rule import (
-    Rule,
-    Schedule,
-    among_best,
-    bar_of,
-    bar_of_population,
-    in_top_k,
-)
+from lcpfn.stopping.decision import Decision, decide
+from lcpfn.stopping.observations import plain
+from lcpfn.stopping.rule import ConfidenceSchedule, Rule
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
     from lcpfn.stream import Stream
 
-__all__ = [
-    "KINDS",
-    "Decision",
-    "EarlyStopping",
-    "Rule",
-    "among_best",
-    "bar_of",
-    "bar_of_population",
-    "in_top_k",
-    "judge",
-]
-
 STATE_FORMAT = 2
-
-
-def _plain(x: Any) -> Any:
-    """The same in JSON, which has neither NumPy's numbers nor NaN and infinity."""
-    if isinstance(x, np.generic | np.ndarray):
-        x = x.tolist()
-    if isinstance(x, list | tuple):
-        return [_plain(part) for part in x]
-    return str(x) if isinstance(x, float) and not math.isfinite(x) else x
-
-
-def _rule_of(state: dict[str, Any]) -> Rule:
-    """The rule in a state of this format or the first one, which knew one method."""
-    known = {1: {"method": "marginal"}, STATE_FORMAT: {}}
-    if state["format"] not in known:
-        raise ValueError(f"format {state['format']!r}, expected {STATE_FORMAT}")
-    rule = {**state["rule"], **known[state["format"]]}
-    if rule["bounds"] is not None:
-        low, high = (None if end is None else float(end) for end in rule["bounds"])
-        rule["bounds"] = (low, high)
-    if isinstance(rule["beat"], str):
-        rule["beat"] = float(rule["beat"])
-    if isinstance(rule["confidence"], list):
-        rule["confidence"] = tuple(tuple(pair) for pair in rule["confidence"])
-    return Rule(**rule)
+# Fields that are the same in all states of a format: the first knew one method.
+FIXED_FIELDS: dict[Any, dict[str, Any]] = {1: {"method": "marginal"}, STATE_FORMAT: {}}
 
 
 class EarlyStopping:
@@ -88,7 +44,7 @@ class EarlyStopping:
         mode: str,
         bounds: Bounds | None = None,
         beat: float | None = None,
-        confidence: float | Schedule = Rule.confidence,
+        confidence: float | ConfidenceSchedule = Rule.confidence,
         *,
         model: "Model | str | Path | None" = None,
         **options: Any,
@@ -133,8 +89,8 @@ class EarlyStopping:
             value: the metric, in the user's units; NaN or infinity: the run diverged.
             step: its step; default: the last one plus 1.
             protected: whether the run is among those not to be stopped now, for
-                instance by `in_top_k` or `among_best`; or a function that says so,
-                asked only if the run looks hopeless. A diverged run is not protected.
+                instance by `among_best`; or a function that says so, called only if
+                the run looks hopeless. A diverged run is not protected.
 
         Raises:
             ValueError: a step not after the last one or beyond the horizon, or a value
@@ -150,9 +106,9 @@ class EarlyStopping:
         steps: Iterable[float],
         protected: bool | Callable[[], bool] = False,
     ) -> Decision:
-        """Takes a run's records at once and decides at the newest one.
+        """Takes a run's observations at once and decides at the newest one.
 
-        The same as `update` record by record, but for `patience`: decisions in between
+        The same as `update` one by one, but for `patience`: decisions in between
         are not made.
         """
         self._open().extend(values, steps)
@@ -160,7 +116,7 @@ class EarlyStopping:
 
     def _decide(self, protected: bool | Callable[[], bool]) -> Decision:
         stream = self._open()
-        decision, self._streak = judge(
+        decision, self._streak = decide(
             self.rule,
             stream.values,
             stream.forecast(),
@@ -177,8 +133,8 @@ class EarlyStopping:
             values, steps = self._stream.values, self._stream.steps
         return {
             "format": STATE_FORMAT,
-            "rule": {name: _plain(x) for name, x in asdict(self.rule).items()},
-            "values": _plain(values),
+            "rule": self.rule.state(),
+            "values": plain(values),
             "steps": list(steps),
             "streak": self._streak,
         }
@@ -190,7 +146,10 @@ class EarlyStopping:
             ValueError: if it is not such a state.
         """
         try:
-            restored = _rule_of(state)
+            if state["format"] not in FIXED_FIELDS:
+                raise ValueError(f"format {state['format']!r}, not {STATE_FORMAT}")
+            fields = {**state["rule"], **FIXED_FIELDS[state["format"]]}
+            restored = Rule.from_state(fields)
             past = ([float(v) for v in state["values"]], [*map(float, state["steps"])])
             if len(past[0]) != len(past[1]):
                 raise ValueError("as many values as steps expected")

@@ -1,64 +1,81 @@
 """A stopper that lives inside other people's training, and never breaks it.
 
-Every adapter in `lcpfn.integrations` is a few lines around one `Guard` per run. What
-hosts do to a curve, and what follows:
+Every adapter in `lcpfn.integrations` is a few lines around one `RunMonitor` per run.
+What hosts do to a curve, and what follows:
 
-* a record that is no number, outside hard bounds or beyond the horizon, a metric that
-  is missing: left out;
+* an observation that is no number, outside hard bounds or beyond the horizon, a metric
+  that is missing: left out;
 * NaN or infinity: the run diverged, which is a reason to stop like any other;
-* repeated, late and rewound records, restarted curves: see `News`; a
-  repeated record keeps its decision, a late one makes none;
+* repeated, late and rewound observations, restarted curves: see `ReportKind`; a
+  repeated observation keeps its decision, a late one makes none;
 * a forecast that fails, a state that cannot be read: the run goes on.
 
-Wrong options are refused when the guard is made. After that nothing is raised: each
-kind of trouble is said once, as a `GuardWarning`.
+Wrong options are refused when the monitor is made. After that nothing is raised: each
+kind of trouble is said once, as a `MonitorWarning`.
 """
 
 import logging
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcpfn.stopping.early_stopping import Decision
-from lcpfn.stopping.latecomer import Latecomer
-from lcpfn.stopping.observations import News, Once, Reports, Schedule, number
+import numpy as np
+
+from lcpfn.jax_setup import shared_model
+from lcpfn.stopping.decision import Decision, decide
+from lcpfn.stopping.observations import (
+    DecisionInterval,
+    Observations,
+    ReportKind,
+    WarnOnce,
+    number,
+)
+from lcpfn.stopping.rule import Rule
+from lcpfn.stopping.whole_curves import (
+    Protected,
+    decide_on_curve,
+    forecast_curves,
+    never,
+)
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
+    from lcpfn.stream import Stream
 
 log = logging.getLogger(__name__)
-STATE_FORMAT = 1
+STATE_FORMAT = 2
 
 
-class Guard:
+class RunMonitor:
     """Watches one run: takes its reports, says when to stop, raises nothing.
 
-        guard = Guard("max", horizon=50, bounds=(0, 1), beat=0.81)
+        monitor = RunMonitor("max", horizon=50, bounds=(0, 1), beat=0.81)
         for epoch in range(1, 51):
-            if guard.report(train_one_epoch(), epoch):
+            if monitor.report(train_one_epoch(), epoch):
                 break
-        print(guard.reason)
+        print(monitor.reason)
 
     Args:
         mode: "max" or "min".
-        horizon: last step of a full run; None: the host tells it through `open`.
-        start_from: no decision before this step; the records still count.
-        every: decide at the first record of every so many steps.
+        horizon: last step of a full run; None: the host tells it, see `set_horizon`.
+        start_from: no decision before this step; earlier observations still count.
+        every: decide at the first observation of every so many steps.
         dry_run: stop nothing; log what would have been done.
         model: a loaded model, a checkpoint name or path, or None for the default. It
             is loaded at the first decision, once per process.
         name: of the run, for the log.
-        once: how to warn; guards that share it warn once together.
-        **rule: further options of `lcpfn.EarlyStopping`.
+        warn_once: how to warn; monitors that share it warn once together.
+        **rule: further fields of `lcpfn.stopping.rule.Rule`.
 
     Attributes:
-        reports: the records so far.
+        observations: those so far.
         decision: the last one; None before the first.
         stopped_at: step at which it first said stop, or would have in a dry run.
 
     Raises:
-        ValueError, TypeError: for options that `EarlyStopping` refuses.
+        ValueError, TypeError: for options that `Rule` refuses.
     """
 
     def __init__(
@@ -71,42 +88,50 @@ class Guard:
         dry_run: bool = False,
         model: "Model | str | Path | None" = None,
         name: str = "the run",
-        once: Once | None = None,
+        warn_once: WarnOnce | None = None,
         **rule: Any,
     ) -> None:
-        self.schedule, self.dry_run = Schedule(start_from, every), dry_run
-        self.name, self.once = name, once or Once()
-        self._from_host = horizon is None
-        rule = {"horizon": horizon, "mode": mode, **rule}
-        self._stopper = Latecomer(rule, model, self.once)
+        self.interval, self.dry_run = DecisionInterval(start_from, every), dry_run
+        self.name, self.model = name, model
+        self.warn_once = warn_once or WarnOnce()
+        self.horizon, self._from_host = horizon, horizon is None
+        # A rule needs some horizon; nothing is decided before the host has told it.
+        self.rule = Rule(1.0 if horizon is None else horizon, mode, **rule)
         self.reset()
 
     def reset(self) -> None:
         """Begins another curve."""
-        self.reports = Reports(self.once)
+        self.observations = Observations(self.warn_once)
         self.decision: Decision | None = None
         self.stopped_at: float | None = None
-        self._stopper.forget()
+        self._read_anew()
 
-    @property
-    def horizon(self) -> float | None:
-        """Last step of a full run; None while nobody has told it."""
-        return self._stopper.horizon
+    def _read_anew(self) -> None:
+        """The curve has changed before its end: agreeing decisions count anew."""
+        self._stream: Stream | None = None
+        self._streak = 0
 
-    def open(self, horizon: Any) -> None:
+    def rest(self) -> None:
+        """Gives back the memory of a run that is not going on for now."""
+        self._stream = None
+
+    def set_horizon(self, horizon: Any) -> None:
         """The host says how long a full run is; a horizon of the user's own stays."""
         length = number(horizon)
-        if self._from_host and length is not None and 0 < length < math.inf:
-            self._stopper.set(horizon=length)
+        known = length is not None and 0 < length < math.inf
+        if self._from_host and known and length != self.horizon:
+            self.horizon, self.rule = length, replace(self.rule, horizon=length)
+            self._read_anew()
 
     @property
     def beat(self) -> float | None:
         """The value to beat; may be set while the run is going."""
-        return self._stopper.rule.get("beat")
+        return self.rule.beat
 
     @beat.setter
     def beat(self, value: float | None) -> None:
-        self._stopper.set(beat=value)
+        if value != self.rule.beat:
+            self.rule = replace(self.rule, beat=value)
 
     @property
     def reason(self) -> str:
@@ -116,28 +141,23 @@ class Guard:
     @property
     def predicted_final(self) -> tuple[float, float] | None:
         """Mean and standard deviation at the horizon; None before a decision."""
+        last = self.observations.last
+        if last is not None and last == self.horizon:
+            return self.observations.curve[last], 0.0
         if self.decision is None:
             return None
-        steps = self.decision.forecast.steps.size
-        std = float(self.decision.forecast.final.std()) if steps else 0.0
-        return self.decision.expected_final, std
+        return self.decision.expected_final, self.decision.final_std
 
     def take(
-        self,
-        metrics: Mapping[str, Any] | None,
-        monitor: str,
-        step: Any,
-        *,
-        decide: bool = True,
-        protected: bool | Callable[[], bool] = False,
+        self, metrics: Mapping[str, Any] | None, metric: str, step: Any, **options: Any
     ) -> bool:
-        """`report` of one entry of the host's metrics; a missing one is said once."""
-        found = (metrics or {}).get(monitor)
+        """`report` of one entry of the host's metrics; warns once of a missing one."""
+        found = (metrics or {}).get(metric)
         if found is None:
             known = ", ".join(map(str, metrics or ())) or "no metrics at all"
-            self.once("missing", f"{monitor!r} was not reported, only {known}")
+            self.warn_once("missing", f"{metric!r} was not reported, only {known}")
             return False
-        return self.report(found, step, decide=decide, protected=protected)
+        return self.report(found, step, **options)
 
     def report(
         self,
@@ -145,100 +165,143 @@ class Guard:
         step: Any = None,
         *,
         decide: bool = True,
-        protected: bool | Callable[[], bool] = False,
+        protected: Protected = never,
     ) -> bool:
-        """Takes a record and decides; True: stop the run now.
+        """Takes an observation and decides; True: stop the run now.
 
         Args:
             value: the metric, in the user's units.
             step: its step; default: the last one plus 1.
             decide: False: only remember it.
-            protected: as of `EarlyStopping.update`.
+            protected: whether the run is not to be stopped, unless it has diverged.
         """
-        before = self.reports.last
-        news = self.reports.add(value, step, self.horizon)
-        last = self.reports.last
-        if news is News.RESTART:
+        before = self.observations.last
+        kind = self.observations.add(value, step, self.horizon)
+        last = self.observations.last
+        if kind is ReportKind.RESTART:
             self.decision = self.stopped_at = None
-        if news in (News.RESTART, News.BACK, News.LATE):
-            self._stopper.forget()
-        if news in (News.LATE, News.NOTHING) or not decide or last is None:
+        if kind in (ReportKind.RESTART, ReportKind.BACK, ReportKind.LATE):
+            self._read_anew()
+        nothing_new = kind in (ReportKind.LATE, ReportKind.NOTHING)
+        if nothing_new or not decide or last is None:
             return False
-        if news is News.REPEATED:
-            return self._verdict(last)
-        if not self.schedule.due(last, before):
-            return False
-        try:
-            decision = self._stopper.decide(self.reports.curve, protected)
-            self.decision = decision or self.decision
-        except Exception as error:  # noqa: BLE001 - the training must go on
-            self._stopper.forget()
-            what = f"{type(error).__name__}: {error}"
-            self.once("forecast", f"no forecast, the run goes on ({what})")
-            return False
-        return self._verdict(last)
+        if kind is ReportKind.REPEATED:
+            return self._verdict()
+        due = self.interval.due(last, before)
+        return due and self._attempt(self._update, protected)
 
-    def read(
-        self,
-        curve: Mapping[Any, Any],
-        protected: bool | Callable[[], bool] = False,
-    ) -> bool:
-        """Decides from all of a run's records, as if they had come one by one.
+    def read(self, curve: Mapping[Any, Any], protected: Protected = never) -> bool:
+        """Decides from all of a run's observations, as if they had come one by one.
 
-        Only the decisions that count for `patience` are made: the newest ones.
+        Only the decisions that count for `patience` are made: the newest ones. For
+        hosts that keep the observations themselves; the curve so far is forgotten.
         """
-        steps = sorted(curve)
-        due = self.schedule.of(steps)
-        if not due or due[-1] != steps[-1]:
-            return False
-        deciding = set(due[-self._stopper.rule.get("patience", 1) :])
-        answers = [
-            self.report(curve[s], s, decide=s in deciding, protected=protected)
-            for s in steps
-        ]
-        return answers[-1]
+        self.reset()
+        for step in sorted(curve):
+            self.observations.add(curve[step], step, self.horizon)
+        return self._attempt(self._read, protected)
 
-    def _verdict(self, step: float) -> bool:
+    def _attempt(
+        self, make: Callable[[Protected], Decision | None], protected: Protected
+    ) -> bool:
+        """Makes a decision; whatever goes wrong in it, the run goes on."""
+        try:
+            decision = make(protected)
+        except Exception as error:  # noqa: BLE001 - the training must go on
+            self._read_anew()
+            what = f"{type(error).__name__}: {error}"
+            self.warn_once("forecast", f"no forecast, the run goes on ({what})")
+            return False
+        self.decision = decision or self.decision
+        return decision is not None and self._verdict()
+
+    def _update(self, protected: Protected) -> Decision | None:
+        """Reads what is new and decides; None if nothing is."""
+        model, curve, rule = shared_model(self.model), self.observations.curve, self.rule
+        read = 0 if self._stream is None else len(self._stream.steps)
+        self._keep_to_bounds(model, list(curve)[read:])
+        steps = list(curve)[read:]
+        if not steps:
+            return None
+        if self._stream is None:
+            self._stream = model.stream(
+                rule.horizon, mode=rule.mode, bounds=rule.bounds
+            )
+        self._stream.extend([curve[step] for step in steps], steps)
+        decision, self._streak = decide(
+            *(rule, self._stream.values, self._stream.forecast(), self._streak),
+            *(steps[-1], lambda: protected(curve)),
+        )
+        return decision
+
+    def _read(self, protected: Protected) -> Decision | None:
+        """Decides at the end of the curve; None if no decision is due there."""
+        curve, newest = self.observations.curve, self.observations.last
+        if newest is None or newest == self.horizon:
+            return None
+        model = shared_model(self.model)
+        self._keep_to_bounds(model, list(curve))
+        if newest not in curve:
+            return None
+        (known,), _ = forecast_curves(model, self.rule, [curve], self.interval)
+        return decide_on_curve(self.rule, known, protected)
+
+    def _keep_to_bounds(self, model: "Model", steps: list[float]) -> None:
+        """Leaves out what lies outside hard bounds among the values at these steps."""
+        curve = self.observations.curve
+        metric = model.metric(self.rule.mode, self.rule.bounds)
+        for step in steps:
+            try:
+                metric.check(np.array([curve[step]]), f"the value at step {step:g}")
+            except ValueError as error:
+                self.warn_once("observation", f"an observation was left out: {error}")
+                del curve[step]
+
+    def _verdict(self) -> bool:
+        """Whether the last decision says stop; logs the first that does."""
         if self.decision is None or not self.decision.stop:
             return False
         if self.stopped_at is None:
-            self.stopped_at = step
+            self.stopped_at = self.observations.last
             level = logging.WARNING if self.dry_run else logging.INFO
             what = "dry run, would stop" if self.dry_run else "stop"
-            text = f"{what} {self.name} at step {step:g}: {self.reason}"
+            text = f"{what} {self.name} at step {self.stopped_at:g}: {self.reason}"
             log.log(level, "%s", text)
         return not self.dry_run
-
-    def rest(self) -> None:
-        """Gives back the memory of a run that is not going on for now."""
-        self._stopper.rest()
 
     def state_dict(self) -> dict[str, Any]:
         """What a host's checkpoint should hold; plain JSON values."""
         return {
             "format": STATE_FORMAT,
-            "curve": self.reports.state(),
+            "curve": self.observations.state(),
             "stopped_at": self.stopped_at,
-            **self._stopper.state(),
+            "streak": self._streak,
+            "rule": self.rule.state(),
         }
 
     def load_state_dict(self, state: Any) -> None:
-        """Goes on from a `state_dict()`, under this guard's own rule.
+        """Goes on from a `state_dict()`, under this monitor's own rule.
 
-        A state that cannot be read is said once; the curve then begins here.
+        Agreeing decisions count anew if that is another rule, apart from `beat`. A
+        state that cannot be read is said once; the curve then begins here.
         """
         self.reset()
         try:
-            if state["format"] != STATE_FORMAT:
+            if state["format"] not in (1, STATE_FORMAT):
                 raise ValueError(f"format {state['format']!r}, not {STATE_FORMAT}")
             self.stopped_at = state["stopped_at"]
-            self.reports.restore(state["curve"])
-            self._stopper.restore(state)
+            self.observations.restore(state["curve"])
+            # In the first format both were nested, and missing before any decision.
+            counted = state["stopper"] if state["format"] == 1 else state
+            own = self.rule.state() | {"beat": None}
+            if counted is not None and counted["rule"] | {"beat": None} == own:
+                self._streak = int(counted["streak"])
         except Exception as error:  # noqa: BLE001 - the training must go on
             self.reset()
             what = f"{type(error).__name__}: {error}"
-            self.once("state", f"no state of a guard, beginning anew ({what})")
+            self.warn_once("state", f"no state of a monitor, beginning anew ({what})")
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and copies; a decision holds the whole network."""
-        return vars(self) | {"decision": None}
+        """For pickle and copies: no network in it, a loaded model by its path."""
+        model = getattr(self.model, "path", None) or self.model
+        return vars(self) | {"model": model, "decision": None, "_stream": None}

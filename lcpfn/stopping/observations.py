@@ -1,4 +1,4 @@
-"""What a training loop reports, put in order: the curve of one run.
+"""What a training loop reports, put in order: the observations of one run.
 
 Hosts repeat themselves, report late, go back to a checkpoint, or begin another curve.
 """
@@ -10,41 +10,43 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+import numpy as np
+
 log = logging.getLogger(__name__)
 
 
-class GuardWarning(UserWarning):
-    """Something kept a guard from deciding; the run goes on."""
+class MonitorWarning(UserWarning):
+    """Something kept a monitor from deciding; the run goes on."""
 
 
-class Once:
-    """Says each kind of trouble once."""
+class WarnOnce:
+    """Warns of each kind of trouble once."""
 
     def __init__(self) -> None:
-        self.said: set[str] = set()
+        self.known: set[str] = set()
 
     def __call__(self, kind: str, message: str) -> None:
-        """Warns, unless this kind of trouble has been told."""
-        if kind in self.said:
+        """Warns, unless it has warned of this kind of trouble before."""
+        if kind in self.known:
             return
-        self.said.add(kind)
+        self.known.add(kind)
         try:
-            warnings.warn(f"lcpfn: {message}", GuardWarning, stacklevel=4)
-        except GuardWarning:  # under -W error it would end the training
+            warnings.warn(f"lcpfn: {message}", MonitorWarning, stacklevel=4)
+        except MonitorWarning:  # under -W error it would end the training
             log.warning("%s", message)
 
 
-class News(Enum):
+class ReportKind(Enum):
     """What a report was.
 
     Attributes:
-        NEWEST: a record after all others.
-        REPEATED: the newest record again.
+        NEWEST: an observation after all others.
+        REPEATED: the newest observation again.
         BACK: a known step with another value: the host went back to its checkpoint.
-            Records from that step on are dropped.
+            Observations from that step on are dropped.
         RESTART: the first step again: another curve, the next fold for instance.
         LATE: an unknown step before the last one, put in its place.
-        NOTHING: an older record again, or none at all.
+        NOTHING: an older observation again, or none at all.
     """
 
     NEWEST = "newest"
@@ -56,12 +58,12 @@ class News(Enum):
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """When to decide.
+class DecisionInterval:
+    """At which observations to decide.
 
     Attributes:
         start_from: first step with a decision.
-        every: decide at the first record of every so many steps from there on.
+        every: decide at the first observation of every so many steps from there on.
     """
 
     start_from: float = 0
@@ -72,7 +74,7 @@ class Schedule:
             raise ValueError(f"the interval must be positive, got {self.every!r}")
 
     def due(self, step: float, before: float | None) -> bool:
-        """Whether to decide at `step`, the record before it being at `before`."""
+        """Whether to decide at `step`, the observation before it being at `before`."""
         if step < self.start_from:
             return False
         if before is None or not self.start_from <= before < step:
@@ -80,10 +82,10 @@ class Schedule:
         one, two = ((x - self.start_from) // self.every for x in (before, step))
         return one != two
 
-    def of(self, steps: list[Any]) -> list[Any]:
-        """The steps of a whole curve at which to decide."""
+    def cutoffs(self, steps: list[float]) -> list[int]:
+        """Numbers of observations, of a whole curve, after which to decide."""
         pairs = zip(steps, [None, *steps], strict=False)
-        return [step for step, before in pairs if self.due(step, before)]
+        return [i for i, (at, before) in enumerate(pairs, 1) if self.due(at, before)]
 
 
 def number(x: Any) -> float | None:
@@ -94,75 +96,86 @@ def number(x: Any) -> float | None:
         return None
 
 
-def plain(x: float) -> float | str:
-    """The same in JSON, which has neither NaN nor infinity."""
-    return x if math.isfinite(x) else str(x)
+def plain(x: Any) -> Any:
+    """The same in JSON, which has neither NumPy's numbers nor NaN and infinity.
+
+    Those two become strings that `float` reads.
+    """
+    if isinstance(x, np.generic | np.ndarray):
+        x = x.tolist()
+    if isinstance(x, list | tuple):
+        return [plain(part) for part in x]
+    return str(x) if isinstance(x, float) and not math.isfinite(x) else x
 
 
-def _same(one: float, two: float) -> bool:
-    return one == two or (math.isnan(one) and math.isnan(two))
-
-
-class Reports:
-    """The records of one run.
+class Observations:
+    """The observations of one run.
 
     Attributes:
         curve: values by step, in order of the steps.
     """
 
-    def __init__(self, once: Once) -> None:
-        self.once = once
+    def __init__(self, warn_once: WarnOnce) -> None:
+        self.warn_once = warn_once
         self.curve: dict[float, float] = {}
 
     @property
     def last(self) -> float | None:
         """The newest step."""
-        return max(self.curve, default=None)
+        return next(reversed(self.curve), None)
 
-    def add(self, value: Any, step: Any, horizon: float | None) -> News:
+    def add(self, value: Any, step: Any, horizon: float | None) -> ReportKind:
         """Takes a report; raises nothing.
 
         Args:
             value: the metric; what is no number is left out.
             step: its step; None: the last one plus 1.
-            horizon: later steps are left out; None: nobody knows it, and all are.
+            horizon: later steps are left out; None: it is not known, and all are.
         """
         last = self.last
         y = number(value)
         at = (1.0 if last is None else last + 1) if step is None else number(step)
         if y is None or at is None or not 0 <= at < math.inf:
-            self.once("record", f"no record: got {value!r:.80} at step {step!r:.80}")
-            return News.NOTHING
+            self.warn_once(
+                "observation", f"no observation: got {value!r:.80} at step {step!r:.80}"
+            )
+            return ReportKind.NOTHING
         if horizon is None:
-            self.once("horizon", "the host did not say how long it runs; give horizon=")
-            return News.NOTHING
+            self.warn_once(
+                "horizon", "the host did not say how long it runs; give horizon="
+            )
+            return ReportKind.NOTHING
         if at > horizon:
-            text = f"step {at:g} lies beyond the horizon {horizon:g}; no decisions from"
-            self.once("horizon", f"{text} here on: give a later horizon")
-            return News.NOTHING
+            self.warn_once(
+                "horizon",
+                f"step {at:g} lies beyond the horizon {horizon:g}; no decisions from "
+                "here on: give a later horizon",
+            )
+            return ReportKind.NOTHING
         if last is None or at > last:
             self.curve[at] = y
-            return News.NEWEST
-        return self._again(y, at, last)
+            return ReportKind.NEWEST
+        return self._put_in_order(y, at, last)
 
-    def _again(self, y: float, at: float, last: float) -> News:
-        first, known = min(self.curve), self.curve.get(at)
+    def _put_in_order(self, y: float, at: float, last: float) -> ReportKind:
+        """Takes an observation that is not after all others."""
+        first, known = next(iter(self.curve)), self.curve.get(at)
         if at < first or (at == first < last):
             log.info("step %g after step %g: another curve begins", at, last)
             self.curve = {at: y}
-            return News.RESTART
+            return ReportKind.RESTART
         if known is None:
             self.curve = dict(sorted({**self.curve, at: y}.items()))
-            return News.LATE
-        if _same(known, y):
-            return News.REPEATED if at == last else News.NOTHING
+            return ReportKind.LATE
+        if known == y or (math.isnan(known) and math.isnan(y)):
+            return ReportKind.REPEATED if at == last else ReportKind.NOTHING
         self.curve = {s: v for s, v in self.curve.items() if s < at} | {at: y}
-        return News.BACK
+        return ReportKind.BACK
 
-    def state(self) -> list[list[float | str]]:
-        """The records in plain JSON values."""
-        return [[step, plain(value)] for step, value in self.curve.items()]
+    def state(self) -> list[Any]:
+        """The observations in plain JSON values."""
+        return plain(list(self.curve.items()))
 
     def restore(self, state: Any) -> None:
-        """The records of a `state()`; raises what Python raises for anything else."""
+        """The observations of a `state()`; raises for anything else."""
         self.curve = {float(step): float(value) for step, value in state}

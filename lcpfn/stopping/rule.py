@@ -1,21 +1,21 @@
-"""When to stop: the fields of a rule, and the values to beat that it compares with.
+"""When a run is stopped: the options of the rule.
 
-A run is worth continuing only for what it has not reached yet, so the bar is the value
-to beat or the run's own best, whichever is better.
+A run is worth continuing only for what it has not reached yet. It has to beat a
+threshold (see `lcpfn.stopping.threshold`), and is stopped when the forecast gives that
+a probability of at most 1 - confidence (see `lcpfn.stopping.decision`).
 """
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from lcpfn.curves import check_horizon
 from lcpfn.metric import Bounds, Metric
+from lcpfn.stopping.observations import plain
 
 # From these shares of the horizon on, with these confidences.
-Schedule = tuple[tuple[float, float], ...]
+ConfidenceSchedule = tuple[tuple[float, float], ...]
 METHODS = ("ever", "marginal")
 
 
@@ -27,18 +27,19 @@ class Rule:
         horizon: last step of a full run.
         mode: "max" or "min".
         bounds: of the metric, or None.
-        beat: value to beat, or None: then the run's own best is the bar, and the run
-            stops when it has nothing left to gain.
-        confidence: stop when beating the bar has probability at most 1 - confidence;
-            or a schedule, pairs (share of the horizon, confidence) of which each holds
-            from its share on.
+        beat: value to beat, or None: then the run's own best is the threshold, and the
+            run stops when it has nothing left to gain.
+        confidence: stop when beating the threshold has probability at most
+            1 - confidence; or a schedule, pairs (share of the horizon, confidence) of
+            which each holds from its share on.
         patience: consecutive decisions that must agree before the run is stopped.
-        min_steps: records before which a run is never stopped.
-        method: "ever", the probability that the run beats the bar at any step that
-            remains; or "marginal", the highest probability at any one of them, which
-            is the rule of Domhan et al. 2015 and Adriaensen et al. 2023 (Sec. 4.3).
+        min_steps: observations before which a run is never stopped.
+        method: "ever", the probability that the run beats the threshold at any step
+            that remains; or "marginal", the highest probability at any one of them,
+            which is the rule of Domhan et al. 2015 and Adriaensen et al. 2023
+            (Sec. 4.3).
         max_surprise: never stop while `Forecast.surprise` is above it: the model has
-            just mispredicted this curve. None: do not ask.
+            just mispredicted this curve. None: surprise is not computed.
         min_delta: plateau rule: gains on the run's own best count only above it.
     """
 
@@ -46,7 +47,7 @@ class Rule:
     mode: str
     bounds: Bounds | None = None
     beat: float | None = None
-    confidence: float | Schedule = 0.975
+    confidence: float | ConfidenceSchedule = 0.975
     patience: int = 1
     min_steps: int = 2
     method: str = "ever"
@@ -74,17 +75,36 @@ class Rule:
             if value is not None and not (_is_number(value) and value >= 0):
                 raise ValueError(f"{name} must be a number >= 0 or None, got {value!r}")
 
-    def confidence_at(self, step: float) -> float:
-        """The confidence that holds at a step."""
+    def confidence_at(self, step: Any) -> Any:
+        """The confidence that holds at a step, or at each of an array of steps."""
         return confidence_at(self.confidence, step / self.horizon)
 
+    def state(self) -> dict[str, Any]:
+        """The fields in plain JSON values."""
+        return {name: plain(value) for name, value in asdict(self).items()}
 
-def confidence_at(confidence: float | Schedule, share: float) -> float:
-    """The confidence that holds at a share of the horizon."""
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Rule":
+        """The rule of a `state()`; raises for anything else."""
+        fields = dict(state)
+        if fields["bounds"] is not None:
+            low, high = fields["bounds"]
+            ends = (None if end is None else float(end) for end in (low, high))
+            fields["bounds"] = tuple(ends)
+        if isinstance(fields["beat"], str):
+            fields["beat"] = float(fields["beat"])
+        if isinstance(fields["confidence"], list):
+            fields["confidence"] = tuple(tuple(pair) for pair in fields["confidence"])
+        return cls(**fields)
+
+
+def confidence_at(confidence: float | ConfidenceSchedule, share: Any) -> Any:
+    """The confidence that holds at a share of the horizon, or at an array of them."""
     if not isinstance(confidence, tuple):
-        return float(confidence)
-    begun = [level for start, level in confidence if start <= share]
-    return float(begun[-1] if begun else confidence[0][1])
+        return confidence
+    starts, levels = np.array(confidence).T
+    begun = np.searchsorted(starts, share, side="right") - 1
+    return levels[np.maximum(begun, 0)]
 
 
 def _is_number(x: Any) -> bool:
@@ -113,74 +133,3 @@ def _check_confidence(confidence: Any) -> None:
             raise ValueError(
                 f"confidence must lie in [0.5, 1), for instance 0.95, got {level!r}"
             )
-
-
-def bar_of(rule: Rule, values: Iterable[float]) -> float:
-    """The value to beat: `beat`, or the best finite value so far if that is better.
-
-    With `min_delta`, that best value is raised (for "min": lowered) by it first. NaN if
-    there is neither.
-    """
-    better = max if rule.mode == "max" else min
-    seen = list(filter(math.isfinite, values))
-    known = [] if rule.beat is None else [float(rule.beat)]
-    if seen:
-        delta = rule.min_delta or 0.0
-        known.append(better(seen) + (delta if rule.mode == "max" else -delta))
-    return better(known) if known else float("nan")
-
-
-def bar_of_population(values: Iterable[float], mode: str, top_k: int = 1) -> float:
-    """The value to beat to be among the best `top_k` of a population.
-
-    Args:
-        values: the best or final values of the other runs; NaN and infinite ones count
-            as no run.
-        mode: "max" or "min".
-        top_k: 1: the best of all.
-
-    Returns:
-        The k-th best value; the worst of all while there are fewer than k; NaN while
-        there are none.
-    """
-    Metric(mode)
-    if not isinstance(top_k, int | np.integer) or top_k < 1:
-        raise ValueError(f"top_k must be a positive integer, got {top_k!r}")
-    known = sorted(filter(math.isfinite, values), reverse=mode == "max")
-    return float(known[: int(top_k)][-1]) if known else float("nan")
-
-
-def among_best(own: float, others: Sequence[float], mode: str, share: float) -> bool:
-    """Whether a run belongs to the best share of a population at some step.
-
-    It does if fewer than `share` of the others were better there, and if none was.
-
-    Args:
-        own: its best so far.
-        others: the other runs' best so far at the same step, the worst value or NaN
-            for those that did not get there.
-        mode: "max" or "min".
-        share: in [0, 1]; 0: nobody does.
-    """
-    if not others or share == 0 or not math.isfinite(own):
-        return False
-    better = sum(x > own if mode == "max" else x < own for x in others)
-    return better < max(share * len(others), 1)
-
-
-def in_top_k(value: float, others: Iterable[float], mode: str, top_k: int = 1) -> bool:
-    """Whether a run is among the best `top_k` of a population so far.
-
-    Args:
-        value: the run's best so far.
-        others: the other runs' best, at the same step if they are compared fairly.
-        mode: "max" or "min".
-        top_k: how many are protected; ties are protected too.
-    """
-    others = list(filter(math.isfinite, others))
-    bar = bar_of_population(others, mode, top_k)
-    if not math.isfinite(value):
-        return False
-    if len(others) < top_k:
-        return True
-    return value >= bar if mode == "max" else value <= bar

@@ -11,7 +11,7 @@ from lcpfn.curves import default_targets
 from lcpfn.forecast import Forecast
 from lcpfn.io.tail import Report
 from lcpfn.jax_setup import shared_model
-from lcpfn.population import best_of
+from lcpfn.study import best_of
 from lcpfn.stopping.observations import News, Once, Reports
 from lcpfn.stopping.rule import Rule, bar_of
 

@@ -164,7 +164,7 @@ def test_xgboost_stops_boosting_and_continues_a_model():
         params, data, 28, callbacks=[patient], xgb_model=booster, **options
     )
     assert booster.num_boosted_rounds() < 30
-    assert patient.guard.stopped_at == booster.num_boosted_rounds()
+    assert patient.run_monitor.stopped_at == booster.num_boosted_rounds()
 
 
 def test_lightgbm_stops_boosting():
@@ -176,7 +176,7 @@ def test_lightgbm_stops_boosting():
     stopping = LCEarlyStopping(**HOPELESS)
     options = {"valid_sets": [data], "callbacks": [stopping]}
     booster = lightgbm.train(params, data, 30, **options)
-    assert stopping.guard.stopped_at == booster.best_iteration == 2
+    assert stopping.run_monitor.stopped_at == booster.best_iteration == 2
 
 
 def test_catboost_stops_boosting(tmp_path):
@@ -189,7 +189,7 @@ def test_catboost_stops_boosting(tmp_path):
     )
     model.fit(X, Y, eval_set=(X, Y), callbacks=[stopping])
     assert model.tree_count_ < 30
-    assert stopping.guard.stopped_at == 2
+    assert stopping.run_monitor.stopped_at == 2
 
 
 def lightning_fit(callback, folder, **options):

@@ -8,27 +8,30 @@ import pytest
 
 import lcpfn
 from lcpfn.stopping import decision as decision_module
-from lcpfn.stopping.decision import chance_of
-from lcpfn.stopping.early_stopping import (
+from lcpfn.stopping.decision import (
     KINDS,
-    EarlyStopping,
-    Rule,
+    Evidence,
+    decide,
+    decide_all,
+)
+from lcpfn.stopping.early_stopping import EarlyStopping
+from lcpfn.stopping.rule import Rule
+from lcpfn.stopping.threshold import (
     among_best,
-    bar_of,
-    bar_of_population,
-    in_top_k,
-    judge,
+    chance_of,
+    incumbent_of,
+    threshold_of,
 )
 
 CURVE = [0.52, 0.61, 0.58, 0.66, 0.69]
 
 
-def forecast(chances, final=0.7, diverged=False, asked=None):
-    """A forecast that beats any bar with these probabilities at its steps."""
+def forecast(chances, final=0.7, diverged=False, queried=None):
+    """A forecast that beats any threshold with these probabilities at its steps."""
 
     def prob_better(y):
-        if asked is not None:
-            asked.append(y)
+        if queried is not None:
+            queried.append(y)
         return np.array(chances, float)
 
     return SimpleNamespace(
@@ -41,33 +44,33 @@ def forecast(chances, final=0.7, diverged=False, asked=None):
 
 
 def joint(ever, each=(0.01,), surprise=1.0):
-    """A forecast that knows the probability of ever beating the bar."""
+    """A forecast that knows the probability of ever beating the threshold."""
     made = forecast(each)
     made.has_best, made.surprise = True, surprise
     made.best = SimpleNamespace(prob_better=lambda y: ever)
     return made
 
 
-def decide(chances, streak=0, values=(0.5, 0.6), **options):
+def decide_with(chances, streak=0, values=(0.5, 0.6), **options):
     plain = {"horizon": 10, "mode": "max", "beat": 0.8, "method": "marginal"}
     rule = Rule(**(plain | options))
-    return judge(rule, list(values), forecast(chances), streak)
+    return decide(rule, list(values), forecast(chances), streak)
 
 
 def test_hopeless_at_every_step_is_stopped():
-    decision, streak = decide([0.01, 0.02, 0.015])
+    decision, streak = decide_with([0.01, 0.02, 0.015])
     assert decision.stop
     assert streak == 1
     assert decision.prob_better == 0.02
     assert decision.expected_final == 0.7
-    assert decision.bar == 0.8
+    assert decision.threshold == 0.8
     assert "2.0%" in decision.reason
     assert "0.8" in decision.reason
     assert "stopped at confidence 0.975" in decision.reason
 
 
 def test_one_hopeful_step_is_enough_to_go_on():
-    decision, streak = decide([0.01, 0.06, 0.01], streak=3)
+    decision, streak = decide_with([0.01, 0.06, 0.01], streak=3)
     assert not decision.stop
     assert streak == 0
     assert "going on" in decision.reason
@@ -77,28 +80,28 @@ def test_one_hopeful_step_is_enough_to_go_on():
     ("confidence", "stop"), [(0.5, True), (0.9, True), (0.95, False)]
 )
 def test_confidence_is_the_probability_of_being_right(confidence, stop):
-    assert decide([0.08], confidence=confidence)[0].stop is stop
+    assert decide_with([0.08], confidence=confidence)[0].stop is stop
 
 
 def test_patience_counts_decisions_in_a_row():
     stops, streak = [], 0
     for chance in (0.01, 0.01, 0.5, 0.01, 0.01, 0.01):
-        decision, streak = decide([chance], streak, patience=3)
+        decision, streak = decide_with([chance], streak, patience=3)
         stops.append(decision.stop)
     assert stops == [False, False, False, False, False, True]
-    assert "1 of 3 agreeing" in decide([0.01], 0, patience=3)[0].reason
+    assert "1 of 3 agreeing" in decide_with([0.01], 0, patience=3)[0].reason
 
 
 def test_too_few_records_are_never_stopped():
-    decision, streak = decide([0.0], values=(0.5, 0.6), min_steps=3)
+    decision, streak = decide_with([0.0], values=(0.5, 0.6), min_steps=3)
     assert not decision.stop
     assert streak == 1
     assert "too early to stop, 2 of 3" in decision.reason
-    assert decide([0.0], values=(0.5, 0.6, 0.6), min_steps=3)[0].stop
+    assert decide_with([0.0], values=(0.5, 0.6, 0.6), min_steps=3)[0].stop
 
 
 @pytest.mark.parametrize(
-    ("mode", "beat", "values", "bar"),
+    ("mode", "beat", "values", "threshold"),
     [
         ("max", 0.8, [0.5, 0.6], 0.8),
         ("max", 0.8, [0.5, 0.9, 0.7], 0.9),
@@ -111,25 +114,25 @@ def test_too_few_records_are_never_stopped():
         ("max", -np.inf, [0.5], 0.5),
     ],
 )
-def test_the_bar_counts_the_runs_own_best_in(mode, beat, values, bar):
+def test_the_threshold_counts_the_runs_own_best_in(mode, beat, values, threshold):
     rule = Rule(horizon=10, mode=mode, beat=beat, method="marginal")
-    assert bar_of(rule, values) == bar
-    asked = []
-    decision, _ = judge(rule, values, forecast([0.5], asked=asked), 0)
-    assert asked == [bar]
-    assert decision.bar == bar
-    own = beat is None or bar != beat
+    assert threshold_of(rule, values) == threshold
+    queried = []
+    decision, _ = decide(rule, values, forecast([0.5], queried=queried), 0)
+    assert queried == [threshold]
+    assert decision.threshold == threshold
+    own = beat is None or threshold != beat
     assert ("its own best" in decision.reason) is own
 
 
-def test_without_any_number_there_is_no_bar():
-    assert np.isnan(bar_of(Rule(horizon=10, mode="max"), [np.nan]))
+def test_without_any_number_there_is_no_threshold():
+    assert np.isnan(threshold_of(Rule(horizon=10, mode="max"), [np.nan]))
 
 
 def test_a_diverged_run_is_stopped_for_that_reason():
     rule = Rule(horizon=10, mode="max", beat=0.8)
     lost = forecast([0.0], final=-np.inf, diverged=True)
-    decision, streak = judge(rule, [0.5, 0.6, np.nan], lost, 0)
+    decision, streak = decide(rule, [0.5, 0.6, np.nan], lost, 0)
     assert decision.stop
     assert streak == 1
     assert decision.reason.startswith("The run diverged: its last value is nan")
@@ -138,7 +141,7 @@ def test_a_diverged_run_is_stopped_for_that_reason():
 @pytest.mark.parametrize(("beat", "chance"), [(0.55, 1.0), (0.8, 0.0), (None, 0.0)])
 def test_at_the_horizon_there_is_nothing_to_stop(beat, chance):
     rule = Rule(horizon=2, mode="max", beat=beat)
-    decision, streak = judge(rule, [0.5, 0.6], forecast([]), 5)
+    decision, streak = decide(rule, [0.5, 0.6], forecast([]), 5)
     assert not decision.stop
     assert streak == 0
     assert decision.expected_final == 0.6
@@ -209,7 +212,7 @@ def test_replay_decides_at_the_newest_record(model):
     for value in CURVE:
         last = two.update(value)
     assert decision.prob_better == pytest.approx(last.prob_better, abs=1e-5)
-    assert decision.bar == last.bar
+    assert decision.threshold == last.threshold
 
 
 def test_refused_values_leave_the_state_as_it_was(model):
@@ -244,10 +247,10 @@ def test_state_survives_json(model, options):
     assert two.state_dict() == json.loads(text)
     for value in (0.62, np.nan):
         here, there = one.update(value), two.update(value)
-        assert (here.stop, here.reason, here.bar) == (
+        assert (here.stop, here.reason, here.threshold) == (
             there.stop,
             there.reason,
-            there.bar,
+            there.threshold,
         )
         assert here.prob_better == pytest.approx(there.prob_better, abs=1e-6)
     assert one.state_dict()["streak"] == two.state_dict()["streak"]
@@ -299,12 +302,12 @@ def test_foreign_states_are_refused(model, damage):
 
 def test_ever_asks_for_the_best_value_still_to_come():
     rule = Rule(horizon=10, mode="max", beat=0.8)
-    hopeless, _ = judge(rule, [0.5, 0.6], joint(0.02, each=[0.9]), 0)
+    hopeless, _ = decide(rule, [0.5, 0.6], joint(0.02, each=[0.9]), 0)
     assert hopeless.stop
     assert hopeless.prob_better == 0.02
     assert hopeless.kind == "hopeless"
     # Many records with a small chance each are a large one together.
-    fine, _ = judge(rule, [0.5, 0.6], joint(0.4, each=[0.01] * 40), 0)
+    fine, _ = decide(rule, [0.5, 0.6], joint(0.4, each=[0.01] * 40), 0)
     assert not fine.stop
     assert fine.kind == "promising"
 
@@ -338,37 +341,37 @@ def test_ever_without_such_a_checkpoint_counts_joint_paths(mode):
 
 def test_a_surprised_model_stops_nothing():
     rule = Rule(horizon=10, mode="max", beat=0.8, max_surprise=3)
-    lost, streak = judge(rule, [0.5, 0.6], joint(0.0, surprise=4.2), 2)
+    lost, streak = decide(rule, [0.5, 0.6], joint(0.0, surprise=4.2), 2)
     assert not lost.stop
     assert (lost.kind, streak) == ("surprised", 0)
     assert "surprise 4.2" in lost.reason
     for surprise in (2.0, np.nan):
-        assert judge(rule, [0.5, 0.6], joint(0.0, surprise=surprise), 0)[0].stop
+        assert decide(rule, [0.5, 0.6], joint(0.0, surprise=surprise), 0)[0].stop
 
 
 def test_a_protected_run_is_not_stopped_unless_it_diverged():
     rule = Rule(horizon=10, mode="max", beat=0.8)
-    decision, streak = judge(rule, [0.5, 0.6], joint(0.0), 1, protected=True)
+    decision, streak = decide(rule, [0.5, 0.6], joint(0.0), 1, protected=True)
     assert not decision.stop
     assert (decision.kind, streak) == ("protected", 0)
     gone = forecast([0.0], diverged=True)
-    assert judge(rule, [0.5, np.nan], gone, 0, protected=True)[0].kind == "diverged"
+    assert decide(rule, [0.5, np.nan], gone, 0, protected=True)[0].kind == "diverged"
 
 
 def test_confidence_may_follow_a_schedule():
     rule = Rule(10, "max", beat=0.8, confidence=((0.0, 0.99), (0.5, 0.9)))
-    early, _ = judge(rule, [0.5, 0.6], joint(0.05), 0, step=4)
-    late, _ = judge(rule, [0.5, 0.6], joint(0.05), 0, step=5)
+    early, _ = decide(rule, [0.5, 0.6], joint(0.05), 0, step=4)
+    late, _ = decide(rule, [0.5, 0.6], joint(0.05), 0, step=5)
     assert (early.stop, late.stop) == (False, True)
     assert rule.confidence_at(0) == 0.99
     assert Rule(10, "max", confidence=((0.3, 0.8),)).confidence_at(1) == 0.8
 
 
 def test_without_others_a_run_stops_on_its_plateau():
-    asked = []
+    queried = []
     rule = Rule(10, "min", method="marginal", min_delta=0.1)
-    decision, _ = judge(rule, [0.9, 0.5], forecast([0.01], asked=asked), 0)
-    assert asked == [0.4]
+    decision, _ = decide(rule, [0.9, 0.5], forecast([0.01], queried=queried), 0)
+    assert queried == [0.4]
     assert decision.kind == "plateau"
     assert "its own best, 0.5, by 0.1" in decision.reason
 
@@ -376,14 +379,14 @@ def test_without_others_a_run_stops_on_its_plateau():
 def test_every_decision_has_a_documented_kind():
     told = decision_module.__doc__
     assert all(f"\n{kind} " in told for kind in KINDS)
-    assert decide([0.0], values=(0.5, 0.6), min_steps=3)[0].kind == "too early"
-    assert decide([0.01], 0, patience=3)[0].kind == "patience"
-    assert decide([])[0].kind == "finished"
-    assert decide([0.0])[0].final_std == 0.02
+    assert decide_with([0.0], values=(0.5, 0.6), min_steps=3)[0].kind == "too early"
+    assert decide_with([0.01], 0, patience=3)[0].kind == "patience"
+    assert decide_with([])[0].kind == "finished"
+    assert decide_with([0.0])[0].final_std == 0.02
 
 
 @pytest.mark.parametrize(
-    ("values", "mode", "top_k", "bar"),
+    ("values", "mode", "top_k", "incumbent"),
     [
         ([0.2, 0.9, 0.5], "max", 1, 0.9),
         ([0.2, 0.9, 0.5], "max", 2, 0.5),
@@ -392,29 +395,21 @@ def test_every_decision_has_a_documented_kind():
         ([np.nan, 0.9, np.inf], "max", 1, 0.9),
     ],
 )
-def test_the_bar_of_a_population(values, mode, top_k, bar):
-    assert bar_of_population(values, mode, top_k) == bar
+def test_the_incumbent_of_a_search(values, mode, top_k, incumbent):
+    assert incumbent_of(values, mode, top_k) == incumbent
 
 
-def test_a_population_without_runs_sets_no_bar():
-    assert np.isnan(bar_of_population([np.nan], "max"))
+def test_without_runs_there_is_no_incumbent():
+    assert np.isnan(incumbent_of([np.nan], "max"))
     with pytest.raises(ValueError, match="top_k must be a positive integer, got 0"):
-        bar_of_population([1.0], "max", 0)
+        incumbent_of([1.0], "max", 0)
 
 
-@pytest.mark.parametrize(
-    ("value", "top_k", "inside"),
-    [(0.6, 1, False), (0.9, 1, True), (0.5, 2, True), (0.1, 9, True), (np.nan, 9, 0)],
-)
-def test_who_is_among_the_best(value, top_k, inside):
-    assert in_top_k(value, [0.2, 0.9, 0.5], "max", top_k) == inside
-
-
-def test_the_bar_may_move_while_a_run_goes_on(model):
+def test_the_value_to_beat_may_move_while_a_run_goes_on(model):
     watch = stopper(model, patience=1)
     watch.update(0.5)
     watch.beat = 1.0
-    assert watch.update(0.6).bar == 1.0
+    assert watch.update(0.6).threshold == 1.0
     with pytest.raises(ValueError, match="beat must lie within bounds"):
         watch.beat = 2.0
     assert watch.beat == 1.0
@@ -447,19 +442,19 @@ def test_the_best_of_a_population_is_protected():
     assert kept == rivals[-4:]
 
 
-def test_protection_is_asked_only_where_it_matters():
-    asked = []
+def test_protection_is_queried_only_where_it_matters():
+    queried = []
 
     def protect():
-        asked.append(True)
+        queried.append(True)
         return True
 
     rule = Rule(horizon=10, mode="max", beat=0.8)
-    hopeful, _ = judge(rule, [0.5, 0.6], joint(0.5), 0, protected=protect)
+    hopeful, _ = decide(rule, [0.5, 0.6], joint(0.5), 0, protected=protect)
     assert hopeful.kind == "promising"
-    assert not asked
-    hopeless, streak = judge(rule, [0.5, 0.6], joint(0.01), 2, protected=protect)
+    assert not queried
+    hopeless, streak = decide(rule, [0.5, 0.6], joint(0.01), 2, protected=protect)
     assert hopeless.kind == "protected"
     assert not hopeless.stop
     assert streak == 0
-    assert asked
+    assert queried

@@ -1,4 +1,4 @@
-"""A guard inside somebody's training: what hosts do to a curve, and what follows."""
+"""A monitor inside somebody's training: what hosts do to a curve, and what follows."""
 
 import copy
 import json
@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 
 from lcpfn.integrations.loop import Epochs
-from lcpfn.population import Population
-from lcpfn.stopping.monitor import Guard
-from lcpfn.stopping.observations import GuardWarning
+from lcpfn.study import Population
+from lcpfn.stopping.monitor import RunMonitor
+from lcpfn.stopping.observations import MonitorWarning
 
 CURVE = [0.5, 0.6, 0.62, 0.65, 0.66]
 
 
-def guard(model, **options):
+def monitor(model, **options):
     """Nothing beats 1.0 under these bounds: hopeless from the second record on."""
     usual = {"horizon": 20, "bounds": (0, 1), "beat": 1.0, "patience": 1}
-    return Guard("max", model=model, **(usual | options))
+    return RunMonitor("max", model=model, **(usual | options))
 
 
 def test_it_stops_a_hopeless_run_and_says_why(model):
-    watch = guard(model)
+    watch = monitor(model)
     assert [watch.report(y, i) for i, y in enumerate(CURVE, 1)][:2] == [False, True]
     assert watch.stopped_at == 2
     assert "probability 0.0%" in watch.reason
@@ -34,7 +34,7 @@ def test_it_stops_a_hopeless_run_and_says_why(model):
 
 
 def test_a_dry_run_logs_and_stops_nothing(model, caplog):
-    watch = guard(model, dry_run=True)
+    watch = monitor(model, dry_run=True)
     with caplog.at_level(logging.WARNING):
         assert not any(watch.report(y, i) for i, y in enumerate(CURVE, 1))
     assert watch.stopped_at == 2
@@ -42,8 +42,8 @@ def test_a_dry_run_logs_and_stops_nothing(model, caplog):
 
 
 def test_a_failing_forecast_lets_the_run_go_on_with_one_warning():
-    watch = guard("no such checkpoint")
-    with pytest.warns(GuardWarning, match="no forecast, the run goes on") as told:
+    watch = monitor("no such checkpoint")
+    with pytest.warns(MonitorWarning, match="no forecast, the run goes on") as told:
         assert not any(watch.report(y, i) for i, y in enumerate(CURVE, 1))
     assert len(told) == 1
 
@@ -51,28 +51,28 @@ def test_a_failing_forecast_lets_the_run_go_on_with_one_warning():
 def test_not_even_warnings_as_errors_reach_the_training():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert not guard("no such checkpoint").report(0.5, 1)
+        assert not monitor("no such checkpoint").report(0.5, 1)
 
 
 def test_wrong_options_are_refused_at_once(model):
     for wrong in ({"confidence": 3}, {"patience": 0}, {"beat": 81}, {"every": 0}):
         with pytest.raises(ValueError, match=r"must|interval"):
-            guard(model, **wrong)
+            monitor(model, **wrong)
 
 
 @pytest.mark.parametrize("value", [None, "high", [0.5, 0.6], 50.0])
 def test_what_is_no_record_is_left_out_and_said_once(model, value):
-    watch = guard(model, min_steps=3)
+    watch = monitor(model, min_steps=3)
     watch.report(0.5, 1)
-    with pytest.warns(GuardWarning) as told:
+    with pytest.warns(MonitorWarning) as told:
         assert [watch.report(value, i) for i in (2, 3)] == [False, False]
     assert len(told) == 1
-    assert list(watch.reports.curve.values()) == [0.5]
+    assert list(watch.observations.curve.values()) == [0.5]
 
 
 def test_a_missing_metric_is_said_once(model):
-    watch = guard(model)
-    with pytest.warns(GuardWarning, match="'acc' was not reported, only loss") as told:
+    watch = monitor(model)
+    with pytest.warns(MonitorWarning, match="'acc' was not reported, only loss") as told:
         assert [watch.take({"loss": 1.0}, "acc", i) for i in (1, 2)] == [False, False]
     assert len(told) == 1
     assert not watch.take({"acc": 0.5}, "acc", 3)
@@ -80,14 +80,14 @@ def test_a_missing_metric_is_said_once(model):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_diverged_run_is_stopped_for_that_reason(model, value):
-    watch = guard(model, beat=0.1)
+    watch = monitor(model, beat=0.1)
     assert not watch.report(0.5, 1)
     assert watch.report(value, 2)
     assert watch.decision.kind == "diverged"
 
 
 def test_a_repeated_record_keeps_its_decision(model):
-    watch = guard(model, patience=2)
+    watch = monitor(model, patience=2)
     for i, y in enumerate(CURVE[:2], 1):
         watch.report(y, i)
     decision = watch.decision
@@ -96,65 +96,65 @@ def test_a_repeated_record_keeps_its_decision(model):
 
 
 def test_a_late_record_takes_its_place_and_decides_nothing(model):
-    straight, late = guard(model), guard(model)
+    straight, late = monitor(model), monitor(model)
     for i, y in enumerate(CURVE, 1):
         straight.report(y, i)
     for i in (1, 3, 4):
         late.report(CURVE[i - 1], i)
     assert not late.report(CURVE[1], 2)
     late.report(CURVE[4], 5)
-    assert list(late.reports.curve) == [1, 2, 3, 4, 5]
+    assert list(late.observations.curve) == [1, 2, 3, 4, 5]
     mean = straight.decision.expected_final
     assert late.decision.expected_final == pytest.approx(mean, abs=1e-5)
 
 
 def test_a_host_that_went_back_forgets_what_came_after(model):
-    watch = guard(model)
+    watch = monitor(model)
     for i, y in enumerate(CURVE, 1):
         watch.report(y, i)
     watch.report(0.58, 3)
-    assert watch.reports.curve == {1: 0.5, 2: 0.6, 3: 0.58}
+    assert watch.observations.curve == {1: 0.5, 2: 0.6, 3: 0.58}
 
 
 def test_a_curve_that_restarts_is_another_curve(model):
-    watch = guard(model)
+    watch = monitor(model)
     stops = [watch.report(y, i) for _ in range(2) for i, y in enumerate(CURVE[:3], 1)]
     assert stops == [False, True, True] * 2
-    assert len(watch.reports.curve) == 3
+    assert len(watch.observations.curve) == 3
 
 
-def test_two_metrics_are_two_guards(model):
-    one, two = guard(model), guard(model, beat=0.1)
+def test_two_metrics_are_two_monitors(model):
+    one, two = monitor(model), monitor(model, beat=0.1)
     for i, y in enumerate(CURVE, 1):
         one.report(y, i), two.report(y, i)
     assert (one.stopped_at, two.stopped_at) == (2, None)
 
 
 def test_at_and_beyond_the_horizon_nothing_is_stopped(model):
-    watch = guard(model, horizon=3, min_steps=3)
+    watch = monitor(model, horizon=3, min_steps=3)
     assert not watch.report(0.5, 1)
     assert not watch.report(0.6, 3)
     assert watch.decision.kind == "finished"
-    with pytest.warns(GuardWarning, match="step 4 lies beyond the horizon 3"):
+    with pytest.warns(MonitorWarning, match="step 4 lies beyond the horizon 3"):
         assert not watch.report(0.7, 4)
 
 
 def test_without_a_horizon_it_says_what_is_missing(model):
-    watch = guard(model, horizon=None)
-    with pytest.warns(GuardWarning, match="give horizon="):
+    watch = monitor(model, horizon=None)
+    with pytest.warns(MonitorWarning, match="give horizon="):
         assert not watch.report(0.5, 1)
-    watch.open(20)
+    watch.set_horizon(20)
     assert watch.horizon == 20
 
 
 def test_decisions_follow_the_schedule(model):
-    watch = guard(model, start_from=3, every=2)
+    watch = monitor(model, start_from=3, every=2)
     stops = [watch.report(y, i) for i, y in enumerate([*CURVE, 0.67], 1)]
     assert stops == [False, False, True, False, True, False]
 
 
 def test_a_resumed_host_goes_on_where_it_was(model):
-    one, two = guard(model, patience=3), guard(model, patience=3)
+    one, two = monitor(model, patience=3), monitor(model, patience=3)
     for i, y in enumerate(CURVE[:3], 1):
         one.report(y, i)
     two.load_state_dict(json.loads(json.dumps(one.state_dict(), allow_nan=False)))
@@ -163,16 +163,16 @@ def test_a_resumed_host_goes_on_where_it_was(model):
 
 
 def test_a_damaged_state_begins_anew_with_one_warning(model):
-    watch = guard(model)
+    watch = monitor(model)
     for damaged in ({}, {"format": 9}, None):
-        with pytest.warns(GuardWarning, match="no state of a guard"):
-            guard(model).load_state_dict(damaged)
+        with pytest.warns(MonitorWarning, match="no state of a monitor"):
+            monitor(model).load_state_dict(damaged)
     watch.report(0.5, 1)
     assert watch.report(0.6, 2)
 
 
 def test_it_travels_without_its_network():
-    watch = guard("domhan", bounds=None, beat=50.0)
+    watch = monitor("domhan", bounds=None, beat=50.0)
     watch.report(0.5, 1)
     for other in (pickle.loads(pickle.dumps(watch)), copy.deepcopy(watch)):
         assert other.decision is None
@@ -202,7 +202,7 @@ def test_a_population_waits_for_finished_runs(model):
     runs = Population("max", 5, n_startup=2, bounds=(0, 1), model=model)
     for run in ("a", "b"):
         assert not any(runs.report(run, y, i) for i, y in enumerate(CURVE, 1))
-    assert runs.bar() == pytest.approx(0.66)
+    assert runs.incumbent() == pytest.approx(0.66)
     runs.finished["c"] = 1.0
     worse = [y - 0.1 for y in CURVE[:3]]
     assert [runs.report("d", y, i) for i, y in enumerate(worse, 1)][-1]
@@ -217,4 +217,4 @@ def test_a_population_waits_for_finished_runs(model):
     assert [unprotected.report("e", y, i) for i, y in enumerate(CURVE[:3], 1)][-1]
     with pytest.raises(ValueError, match="protect must lie"):
         Population("max", 5, protect=2)
-    assert Population("max", 5, top_k=2, model=model).bar([0.3, 0.9, 0.5]) == 0.5
+    assert Population("max", 5, top_k=2, model=model).incumbent([0.3, 0.9, 0.5]) == 0.5

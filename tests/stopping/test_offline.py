@@ -35,11 +35,11 @@ def runs(count=8, length=30, mode="min"):
     ]
 
 
-def streamed(model, rule, run, bar):
+def streamed(model, rule, run, threshold):
     stopper = EarlyStopping(
         rule.horizon,
         run.mode,
-        beat=bar,
+        beat=threshold,
         confidence=rule.confidence,
         model=model,
         patience=rule.patience,
@@ -71,9 +71,9 @@ def test_it_stops_where_a_stream_does(default, mode, options):
     sign = 1 if mode == "min" else -1
     found = set()
     for past in replay(default, runs(4, mode=mode)):
-        for bar in (past.best - 0.05, past.best + 0.02):
-            until = stop_after(rule, past, bar)
-            assert until == streamed(default, rule, past.run, sign * bar)
+        for threshold in (past.best - 0.05, past.best + 0.02):
+            until = stop_after(rule, past, threshold)
+            assert until == streamed(default, rule, past.run, sign * threshold)
             found.add(until)
     assert len(found) > 1
 
@@ -91,16 +91,16 @@ def test_a_diverged_run_is_stopped_when_it_has(default):
 def test_critical_is_where_a_good_run_begins_to_be_lost(default):
     checked = 0
     for past in replay(default, runs()):
-        bar = past.best + 0.02
+        threshold = past.best + 0.02
         for options in ({}, {"patience": 2}, {"min_steps": 6}, {"max_surprise": 2.0}):
             rule = replace(RULE, **options)
-            edge = critical(rule, past, bar)
+            edge = critical(rule, past, threshold)
             for shift, lost in ((1.02, True), (0.98, False)):
                 if not 0 < edge * shift <= 0.5:
                     continue
                 tried = replace(rule, confidence=1 - edge * shift)
-                until = stop_after(tried, past, bar)
-                assert (past.own[until - 1] >= bar) == lost
+                until = stop_after(tried, past, threshold)
+                assert (past.own[until - 1] >= threshold) == lost
                 checked += 1
     assert checked > 10
 

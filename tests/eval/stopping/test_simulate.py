@@ -8,7 +8,7 @@ from lcpfn.eval.stopping import policies, simulate
 from lcpfn.eval.stopping.simulate import Pool
 from lcpfn.mixture import Mixture
 from lcpfn.prefixes import AHEAD, Foresight
-from lcpfn.stopping.offline import replayed
+from lcpfn.stopping.offline import recorded_run
 from lcpfn.stopping.rule import Rule
 
 RULE = Rule(horizon=10, mode="min", confidence=0.9)
@@ -27,7 +27,7 @@ def a_pool(ends, length=10, knows=True):
         best = Mixture(one, center[:, None], 1e-6 * one, -free, free)
         ahead = Mixture(*(np.repeat(x[:, None], AHEAD, 1) for x in best))
         foresight = Foresight(seen, best, ahead, np.zeros(length - 1))
-        runs.append(replayed(run, foresight, float(length)))
+        runs.append(recorded_run(run, foresight, float(length)))
     return Pool("pool", "source", tuple(runs))
 
 
@@ -146,7 +146,7 @@ def test_improvement_is_relative_to_the_average_run(mode):
     ends = np.linspace(0.2, 0.6, 25)
     some = a_pool([0.5]).runs[0]  # its forecasts are not looked at
     runs = [Run("r", some.run.steps, np.full(10, end), mode) for end in ends]
-    pool = Pool("p", "s", tuple(replayed(r, some.foresight, 10.0) for r in runs))
+    pool = Pool("p", "s", tuple(recorded_run(r, some.forecasts, 10.0) for r in runs))
     found = simulate.measure(pool, {"no stop": policies.no_stop()}, 30)["no stop"]
     rng, values = np.random.default_rng(0), []
     for _ in range(30):  # by hand: the best of the 20 runs that the budget is for

@@ -1,0 +1,112 @@
+"""Decisions on whole curves, for hosts that keep the observations themselves.
+
+Nothing is remembered between calls, so the same curve gets the same decision. They are
+those of a stream that decides at every observation: `Rule.patience` counts the newest
+ones, each from its own part of the curve.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from lcpfn.curves import default_targets
+from lcpfn.forecast import Forecast
+from lcpfn.stopping.decision import Decision, decide
+from lcpfn.stopping.observations import DecisionInterval
+from lcpfn.stopping.rule import Rule
+
+if TYPE_CHECKING:
+    from lcpfn.model import Model
+
+# Whether the run with this curve so far is not to be stopped.
+Protected = Callable[[Mapping[float, float]], bool]
+
+
+def never(curve: Mapping[float, float]) -> bool:
+    """No run is protected."""
+    return False
+
+
+class CurveForecasts(NamedTuple):
+    """One curve, and the forecasts that a decision at its end needs.
+
+    Attributes:
+        curve: values by step, in order of the steps.
+        cutoffs: numbers of observations that the forecasts have seen, increasing; the
+            last one is that of the whole curve. Empty if no decision is due there.
+        forecasts: one per cutoff.
+    """
+
+    curve: Mapping[float, float]
+    cutoffs: list[int]
+    forecasts: list[Forecast]
+
+
+def forecast_curves(
+    model: "Model",
+    rule: Rule,
+    curves: Sequence[Mapping[float, float]],
+    interval: DecisionInterval,
+    points: int | None = None,
+) -> tuple[list[CurveForecasts], Forecast | None]:
+    """Forecasts several curves in one call.
+
+    Args:
+        model: a loaded checkpoint.
+        rule: says how many cutoffs are needed.
+        curves: values by step, in order, within hard bounds, before the horizon.
+        interval: at which observations to decide.
+        points: most steps to forecast; default: as many as `Model.extrapolate` does.
+
+    Returns:
+        One entry per curve; and the batch of all forecasts, curve by curve and cutoff
+        by cutoff, or None if no decision is due.
+    """
+    parts: list[tuple[list[float], list[float]]] = []
+    due: list[list[int]] = []
+    for curve in curves:
+        steps, values = list(curve), list(curve.values())
+        cutoffs = interval.cutoffs(steps)
+        at_the_end = cutoffs[-1:] == [len(steps)]
+        due.append(cutoffs[-rule.patience :] if at_the_end else [])
+        parts += [(steps[:n], values[:n]) for n in due[-1]]
+    if not parts:
+        return [CurveForecasts(curve, [], []) for curve in curves], None
+    targets = points and [
+        default_targets(np.array(steps), rule.horizon, points) for steps, _ in parts
+    ]
+    batch = model.extrapolate(
+        [values for _, values in parts],
+        rule.horizon,
+        mode=rule.mode,
+        bounds=rule.bounds,
+        steps=[steps for steps, _ in parts],
+        at=targets or None,
+    )
+    rows = iter(range(len(parts)))
+    return [
+        CurveForecasts(curve, cutoffs, [batch[next(rows)] for _ in cutoffs])
+        for curve, cutoffs in zip(curves, due, strict=True)
+    ], batch
+
+
+def decide_on_curve(
+    rule: Rule, known: CurveForecasts, protected: Protected = never
+) -> Decision | None:
+    """The decision at the end of a curve; None if none is due there.
+
+    Args:
+        rule: when to stop.
+        known: from `forecast_curves`.
+        protected: called only where the run looks hopeless.
+    """
+    decision, streak = None, 0
+    steps, values = list(known.curve), list(known.curve.values())
+    for n, forecast in zip(known.cutoffs, known.forecasts, strict=True):
+        seen = dict(zip(steps[:n], values[:n], strict=True))
+        decision, streak = decide(
+            *(rule, values[:n], forecast, streak, steps[n - 1]),
+            lambda seen=seen: protected(seen),
+        )
+    return decision
