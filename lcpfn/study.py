@@ -1,4 +1,4 @@
-"""The runs of one search: a monitor for each, and the incumbent that finished runs set."""
+"""The runs of one search: a monitor for each, and the incumbent of all."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -131,7 +131,7 @@ class Population:
             metrics,
             metric,
             step,
-            decide=self._set_incumbent(monitor, self.incumbent()),
+            decide=self.set_incumbent(monitor, self.incumbent()),
             protected=partial(self.protected, others=partial(self._others, run)),
         )
         last = monitor.observations.last
@@ -166,7 +166,7 @@ class Population:
         there = [other.at(step) for other in others()]
         return among_best(own, there, self.mode, self.protect)
 
-    def _set_incumbent(self, monitor: RunMonitor, incumbent: float | None) -> bool:
+    def set_incumbent(self, monitor: RunMonitor, incumbent: float | None) -> bool:
         """Whether there is one, and so whether to decide."""
         if incumbent is None:
             return False
@@ -224,7 +224,7 @@ class Population:
             Whether to stop it, and the monitor that decided.
         """
         monitor = self.monitor(run)
-        if not self._set_incumbent(monitor, self.incumbent(finished)):
+        if not self.set_incumbent(monitor, self.incumbent(finished)):
             return False, monitor
         return monitor.read(curve, partial(self.protected, others=others)), monitor
 

@@ -21,9 +21,9 @@ from lcpfn.eval.stopping.simulate import (
     summarise,
 )
 from lcpfn.model import Model
-from lcpfn.study import PROTECT
 from lcpfn.stopping.offline import replay
 from lcpfn.stopping.rule import Rule
+from lcpfn.study import PROTECT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,8 +6,8 @@ from ax.core.experiment import Experiment
 from ax.core.trial_status import TrialStatus
 from ax.early_stopping.strategies import ModelBasedEarlyStoppingStrategy
 
-from lcpfn.study import Population, best_of
-from lcpfn.stopping.observations import Once
+from lcpfn.stopping.observations import WarnOnce
+from lcpfn.study import BestSoFar, Population
 
 Curves = dict[int, dict[float, float]]
 
@@ -54,7 +54,7 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
         self.options = {
             "horizon": horizon,
             "n_startup": max(min_curves, 1),
-            "once": Once(),
+            "warn_once": WarnOnce(),
             **rule,
         }
         Population("max", **self.options)  # refuses impossible options here and now
@@ -76,9 +76,11 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
                 curves.setdefault(int(index), {})[float(step)] = float(mean)
         return curves, runs, signature, frame
 
-    def _finished(self, experiment: Experiment, curves: Curves, mode: str) -> dict:
+    def _finished(
+        self, experiment: Experiment, bests: dict[int, BestSoFar]
+    ) -> dict[int, float]:
         done = experiment.trial_indices_by_status[TrialStatus.COMPLETED]
-        return {i: best_of(curves[i].values(), mode) for i in done if i in curves}
+        return {i: bests[i].final for i in done if i in bests}
 
     def _should_stop_trials_early(
         self, trial_indices: set[int], experiment: Experiment, current_node: Any = None
@@ -86,31 +88,37 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
         curves, runs, _, frame = self._curves(experiment)
         if frame is None or not self.is_eligible_any(trial_indices, experiment, frame):
             return {}
-        finished = self._finished(experiment, curves, runs.mode)
+        bests = {i: BestSoFar(curve, runs.mode) for i, curve in curves.items()}
+        finished = self._finished(experiment, bests)
         stopped: dict[int, str | None] = {}
         for index in sorted(trial_indices & set(curves)):
             eligible, _ = self.is_eligible(index, experiment, frame)
             if not eligible:
                 continue
-            name = f"trial {index}"
-            others = [curve for i, curve in curves.items() if i != index]
-            stop, guard = runs.judge(name, curves[index], finished.values(), others)
+            others = [best for i, best in bests.items() if i != index]
+            stop, monitor = runs.judge(
+                f"trial {index}", curves[index], finished.values(), others.copy
+            )
             if stop:
-                stopped[index] = guard.reason
+                stopped[index] = monitor.reason
         return stopped
 
     def _is_harmful(self, trial_indices: set[int], experiment: Experiment) -> bool:
         curves, runs, _, _ = self._curves(experiment)
-        finished = self._finished(experiment, curves, runs.mode)
-        known = {i: value for i, value in finished.items() if value is not None}
+        bests = {i: BestSoFar(curve, runs.mode) for i, curve in curves.items()}
+        known = {
+            i: value
+            for i, value in self._finished(experiment, bests).items()
+            if value == value
+        }
         if len(known) < 2:
             return False
         better = max if runs.mode == "max" else min
         best = better(known, key=lambda i: known[i])
-        others = [value for i, value in known.items() if i != best]
-        rest = [curve for i, curve in curves.items() if i != best]
+        finished = [value for i, value in known.items() if i != best]
+        others = [other for i, other in bests.items() if i != best]
         steps = sorted(curves[best])
-        return any(
-            runs.judge("best", {s: curves[best][s] for s in steps[:n]}, others, rest)[0]
-            for n in range(1, len(steps))
+        prefixes = (
+            {s: curves[best][s] for s in steps[:n]} for n in range(1, len(steps))
         )
+        return any(runs.judge("best", p, finished, others.copy)[0] for p in prefixes)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from lcpfn.stopping.monitor import RunMonitor
+from lcpfn.integrations.boosting import BoostingMonitor
 
 
-class LCEarlyStopping:
+class LCEarlyStopping(BoostingMonitor):
     """Stops boosting when the metric will hardly beat `beat` or its own best.
 
         callback = LCEarlyStopping("Logloss", mode="min", horizon=200)
@@ -37,15 +37,14 @@ class LCEarlyStopping:
         dry_run: bool = False,
         **rule: Any,
     ) -> None:
-        self.metric, self.data = metric, data
-        self.run_monitor = RunMonitor(mode, horizon, dry_run=dry_run, **rule)
+        super().__init__(metric, data, mode, horizon, dry_run=dry_run, **rule)
 
     def after_iteration(self, info: Any) -> bool:
         """Takes the newest value; True goes on, as CatBoost has it."""
-        newest = {
-            f"{data} {metric}": values[-1]
+        scores = [
+            (data, metric, values[-1])
             for data, metrics in info.metrics.items()
             for metric, values in metrics.items()
             if values
-        }
-        return not self.run_monitor.take(newest, f"{self.data} {self.metric}", info.iteration)
+        ]
+        return not self.take(scores, info.iteration)

@@ -4,10 +4,11 @@ from typing import Any
 
 from lightgbm.callback import CallbackEnv, EarlyStopException
 
+from lcpfn.integrations.boosting import BoostingMonitor
 from lcpfn.stopping.monitor import RunMonitor
 
 
-class LCEarlyStopping:
+class LCEarlyStopping(BoostingMonitor):
     """Stops boosting when the metric will hardly beat `beat` or its own best.
 
         lightgbm.train(params, train, 200, valid_sets=[valid],
@@ -38,28 +39,18 @@ class LCEarlyStopping:
         dry_run: bool = False,
         **rule: Any,
     ) -> None:
-        self.metric, self.data = metric, data
         self.horizon, self.options = horizon, {"dry_run": dry_run, **rule}
-        self.run_monitor = RunMonitor("min", horizon, **self.options)
+        super().__init__(metric, data, "min", horizon, **self.options)
 
     def __call__(self, env: CallbackEnv) -> None:
         """Takes the newest value; raises LightGBM's own exception to stop."""
-        results = [tuple(entry)[:4] for entry in env.evaluation_result_list or []]
-        newest = {f"{data} {metric}": value for data, metric, value, _ in results}
-        chosen = [
-            entry
-            for entry in results
-            if self.metric in (None, entry[1]) and self.data in (None, entry[0])
-        ]
-        key = f"{self.data or 'a data set'} {self.metric or 'metric'}"
-        if chosen:
-            key = f"{chosen[0][0]} {chosen[0][1]}"
-            if (
-                env.iteration == env.begin_iteration == 0
-                or not self.run_monitor.observations.curve
-            ):
-                mode = "max" if chosen[0][3] else "min"
-                self.run_monitor = RunMonitor(mode, self.horizon, **self.options)
+        results = list(env.evaluation_result_list or [])
+        scores = [(data, metric, value) for data, metric, value, *_ in results]
+        fitting = [r[3] for r, score in zip(results, scores) if self.fits(score)]
+        begins = env.iteration == env.begin_iteration == 0
+        if fitting and (begins or not self.run_monitor.observations.curve):
+            mode = "max" if fitting[0] else "min"
+            self.run_monitor = RunMonitor(mode, self.horizon, **self.options)
         self.run_monitor.set_horizon(env.end_iteration)
-        if self.run_monitor.take(newest, key, env.iteration + 1):
-            raise EarlyStopException(env.iteration, env.evaluation_result_list or [])
+        if self.take(scores, env.iteration + 1):
+            raise EarlyStopException(env.iteration, results)

@@ -6,9 +6,7 @@ from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lcpfn.study import CONFIDENCE, PROTECT, Population, best_of
-from lcpfn.stopping.observations import Once
-from lcpfn.stopping.rule import Schedule
+from lcpfn.study import BestSoFar, Population
 
 
 class LCPruner(BasePruner):
@@ -24,12 +22,9 @@ class LCPruner(BasePruner):
         n_startup_trials: completed trials before anything is pruned.
         n_warmup_steps: a trial is not pruned before this step.
         interval_steps: decide at the first report of every so many steps.
-        top_k: a trial survives that may beat the `top_k`-th best completed one.
-        protect: a trial survives that is among this share of the best at its step.
-        confidence: with which it must be hopeless.
-        dry_run: prune nothing; log what would have been pruned.
-        **rule: `bounds`, `patience`, `min_steps`, ... of `lcpfn.EarlyStopping`, and
-            `model`.
+        **rule: `top_k`, `protect`, `confidence`, ... of `lcpfn.study.Population`;
+            `bounds`, `patience`, `min_steps`, ... of `lcpfn.EarlyStopping`; `dry_run`
+            and `model`.
     """
 
     def __init__(
@@ -39,42 +34,44 @@ class LCPruner(BasePruner):
         n_startup_trials: int = 5,
         n_warmup_steps: int = 0,
         interval_steps: int = 1,
-        top_k: int = 1,
-        protect: float = PROTECT,
-        confidence: float | Schedule = CONFIDENCE,
-        dry_run: bool = False,
         **rule: Any,
     ) -> None:
-        self._options = {
-            "horizon": horizon,
-            "n_startup": n_startup_trials,
-            "start_from": n_warmup_steps,
-            "every": interval_steps,
-            "top_k": top_k,
-            "protect": protect,
-            "confidence": confidence,
-            "dry_run": dry_run,
-            "once": Once(),
-            **rule,
+        rule |= {"start_from": n_warmup_steps, "every": interval_steps}
+        self._runs = {
+            mode: Population(mode, horizon, n_startup=n_startup_trials, **rule)
+            for mode in ("max", "min")
         }
-        Population("max", **self._options)  # refuses impossible options here and now
+        self._finished: dict[int, tuple[FrozenTrial, BestSoFar]] = {}
 
-    def _runs(self, study: Study) -> Population:
-        best = study.direction == StudyDirection.MAXIMIZE
-        return Population("max" if best else "min", **self._options)
+    def _runs_of(self, study: Study) -> Population:
+        maximize = study.direction == StudyDirection.MAXIMIZE
+        return self._runs["max" if maximize else "min"]
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether to prune the trial now, from what it has reported so far."""
-        runs = self._runs(study)
-        trials = study.get_trials(deepcopy=False)
-        finished = [
-            best_of(t.intermediate_values.values(), runs.mode)
-            for t in trials
+        runs = self._runs_of(study)
+        trials = [t for t in study.get_trials(deepcopy=False) if t.intermediate_values]
+        finished, before = {}, self._finished
+        for t in trials:
+            if t.state.is_finished():  # it does not change, and is read once
+                known = before.get(id(t))
+                finished[id(t)] = known or (t, _best_so_far(t, runs))
+        self._finished = finished
+        complete = [
+            best.final
+            for t, best in finished.values()
             if t.state == TrialState.COMPLETE
         ]
-        curve = trial.intermediate_values
-        others = [t.intermediate_values for t in trials if t.number != trial.number]
-        return runs.judge(f"trial {trial.number}", curve, finished, others)[0]
+
+        def others() -> list[BestSoFar]:
+            return [
+                finished[id(t)][1] if id(t) in finished else _best_so_far(t, runs)
+                for t in trials
+                if t.number != trial.number
+            ]
+
+        name, curve = f"trial {trial.number}", trial.intermediate_values
+        return runs.judge(name, curve, complete, others)[0]
 
     def predicted_final(
         self, trial: Trial | FrozenTrial, study: Study | None = None
@@ -97,4 +94,12 @@ class LCPruner(BasePruner):
             trial = study._storage.get_trial(trial._trial_id)
         if study is None:
             raise ValueError("a finished trial does not know its study; give study=")
-        return self._runs(study).predict(trial.intermediate_values)
+        return self._runs_of(study).predict(trial.intermediate_values)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: without the trials that were read."""
+        return vars(self) | {"_finished": {}}
+
+
+def _best_so_far(trial: FrozenTrial, runs: Population) -> BestSoFar:
+    return BestSoFar(trial.intermediate_values, runs.mode)

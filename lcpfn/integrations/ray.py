@@ -127,9 +127,9 @@ class LCScheduler(FIFOScheduler):
     def on_trial_complete(
         self, tune_controller: Any, trial: Trial, result: dict[str, Any]
     ) -> None:
-        """A trial that was not stopped by us counts for the bar."""
-        guard = self.runs.runs.get(trial.trial_id)
-        if guard is None or guard.stopped_at is None or guard.dry_run:
+        """A trial that was not stopped by us may be the incumbent."""
+        monitor = self.runs.runs.get(trial.trial_id)
+        if monitor is None or monitor.stopped_at is None or monitor.dry_run:
             self.runs.finish(trial.trial_id)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
@@ -144,7 +144,8 @@ class LCScheduler(FIFOScheduler):
 
     def debug_string(self) -> str:
         """One line for Ray's log."""
-        return f"LCScheduler: {len(self.runs.runs)} trials, bar {self.runs.bar()}"
+        best = self.runs.incumbent()
+        return f"LCScheduler: {len(self.runs.runs)} trials, incumbent {best}"
 
 
 def _waiting(tune_controller: Any) -> list[Trial]:

@@ -75,7 +75,7 @@ class LCStoppingRule(TrialScheduler):
         return decision
 
     def on_trial_complete(self, trial: Trial, result: dict[str, Any]) -> None:
-        """A trial that came to its end counts for the bar."""
+        """A trial that came to its end may be the incumbent."""
         self.runs.finish(str(trial.trial_id))
         self.scheduler.on_trial_complete(trial, result)
 

@@ -70,7 +70,9 @@ class LCEarlyStoppingCallback(TrainerCallback, ExportableState):
             return
         for entry in state.log_history:
             if self.monitor in entry:
-                self.run_monitor.report(entry[self.monitor], entry["step"], decide=False)
+                self.run_monitor.report(
+                    entry[self.monitor], entry["step"], decide=False
+                )
 
     def on_evaluate(
         self,

@@ -4,10 +4,10 @@ from typing import Any
 
 import xgboost
 
-from lcpfn.stopping.monitor import RunMonitor
+from lcpfn.integrations.boosting import BoostingMonitor
 
 
-class LCEarlyStopping(xgboost.callback.TrainingCallback):
+class LCEarlyStopping(BoostingMonitor, xgboost.callback.TrainingCallback):
     """Stops boosting when the metric will hardly beat `beat` or its own best.
 
         callback = LCEarlyStopping(200, data_name="valid", metric_name="logloss")
@@ -40,10 +40,9 @@ class LCEarlyStopping(xgboost.callback.TrainingCallback):
         dry_run: bool = False,
         **rule: Any,
     ) -> None:
-        super().__init__()
-        self.metric_name, self.data_name = metric_name, data_name
         mode = "max" if maximize else "min"
-        self.run_monitor = RunMonitor(mode, horizon, dry_run=dry_run, **rule)
+        options = {"dry_run": dry_run, **rule}
+        super().__init__(metric_name, data_name, mode, horizon, **options)
 
     def before_training(self, model: Any) -> Any:
         """Begins a new curve, or goes on with that of the model."""
@@ -53,11 +52,14 @@ class LCEarlyStopping(xgboost.callback.TrainingCallback):
 
     def after_iteration(self, model: Any, epoch: int, evals_log: dict) -> bool:
         """Takes the newest value; True stops boosting."""
-        data = self.data_name or next(reversed(evals_log), "")
-        scores = evals_log.get(data, {})
-        metric = self.metric_name or next(reversed(scores), "")
-        newest = {f"{data} {m}": values[-1] for m, values in scores.items()}
-        for name, value in newest.items():
-            if isinstance(value, tuple):  # cv: mean and standard deviation
-                newest[name] = value[0]
-        return self.run_monitor.take(newest, f"{data} {metric}", model.num_boosted_rounds())
+        scores = [
+            # In `xgboost.cv` a value is mean and standard deviation.
+            (
+                data,
+                metric,
+                values[-1][0] if isinstance(values[-1], tuple) else values[-1],
+            )
+            for data, metrics in evals_log.items()
+            for metric, values in metrics.items()
+        ]
+        return self.take(reversed(scores), model.num_boosted_rounds())

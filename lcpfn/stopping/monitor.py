@@ -31,6 +31,7 @@ from lcpfn.stopping.observations import (
     ReportKind,
     WarnOnce,
     number,
+    plain,
 )
 from lcpfn.stopping.rule import Rule
 from lcpfn.stopping.whole_curves import (
@@ -117,9 +118,9 @@ class RunMonitor:
 
     def set_horizon(self, horizon: Any) -> None:
         """The host says how long a full run is; a horizon of the user's own stays."""
-        length = number(horizon)
-        known = length is not None and 0 < length < math.inf
-        if self._from_host and known and length != self.horizon:
+        length = number(horizon) or math.nan
+        changed = 0 < length < math.inf and length != self.horizon
+        if self._from_host and changed:
             self.horizon, self.rule = length, replace(self.rule, horizon=length)
             self._read_anew()
 
@@ -217,7 +218,11 @@ class RunMonitor:
 
     def _update(self, protected: Protected) -> Decision | None:
         """Reads what is new and decides; None if nothing is."""
-        model, curve, rule = shared_model(self.model), self.observations.curve, self.rule
+        model, curve, rule = (
+            shared_model(self.model),
+            self.observations.curve,
+            self.rule,
+        )
         read = 0 if self._stream is None else len(self._stream.steps)
         self._keep_to_bounds(model, list(curve)[read:])
         steps = list(curve)[read:]
@@ -276,8 +281,11 @@ class RunMonitor:
             "curve": self.observations.state(),
             "stopped_at": self.stopped_at,
             "streak": self._streak,
-            "rule": self.rule.state(),
+            "rule": self._rule_state(plain(self.beat)),
         }
+
+    def _rule_state(self, beat: Any) -> dict[str, Any]:
+        return self.rule.state() | {"beat": beat, "horizon": self.horizon}
 
     def load_state_dict(self, state: Any) -> None:
         """Goes on from a `state_dict()`, under this monitor's own rule.
@@ -291,11 +299,12 @@ class RunMonitor:
                 raise ValueError(f"format {state['format']!r}, not {STATE_FORMAT}")
             self.stopped_at = state["stopped_at"]
             self.observations.restore(state["curve"])
-            # In the first format both were nested, and missing before any decision.
+            # The first format had both in "stopper", which was None before a decision.
             counted = state["stopper"] if state["format"] == 1 else state
-            own = self.rule.state() | {"beat": None}
-            if counted is not None and counted["rule"] | {"beat": None} == own:
-                self._streak = int(counted["streak"])
+            if counted is not None:
+                self.set_horizon(counted["rule"]["horizon"])
+                if counted["rule"] | {"beat": None} == self._rule_state(None):
+                    self._streak = int(counted["streak"])
         except Exception as error:  # noqa: BLE001 - the training must go on
             self.reset()
             what = f"{type(error).__name__}: {error}"

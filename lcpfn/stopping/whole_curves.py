@@ -6,6 +6,7 @@ ones, each from its own part of the curve.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -107,6 +108,6 @@ def decide_on_curve(
         seen = dict(zip(steps[:n], values[:n], strict=True))
         decision, streak = decide(
             *(rule, values[:n], forecast, streak, steps[n - 1]),
-            lambda seen=seen: protected(seen),
+            partial(protected, seen),
         )
     return decision

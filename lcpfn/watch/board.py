@@ -2,18 +2,24 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lcpfn.curves import default_targets
-from lcpfn.forecast import Forecast
 from lcpfn.io.tail import Report
 from lcpfn.jax_setup import shared_model
-from lcpfn.study import best_of
-from lcpfn.stopping.observations import News, Once, Reports
-from lcpfn.stopping.rule import Rule, bar_of
+from lcpfn.stopping.observations import (
+    DecisionInterval,
+    Observations,
+    ReportKind,
+    WarnOnce,
+)
+from lcpfn.stopping.rule import Rule
+from lcpfn.stopping.threshold import best_of, chance_of
+from lcpfn.stopping.whole_curves import CurveForecasts, decide_on_curve, forecast_curves
+from lcpfn.study import BestSoFar, Population
 
 # Quantiles of an outlook, and how many steps it has.
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -26,13 +32,13 @@ class Row:
 
     Attributes:
         run: its name.
-        steps, values: its records, the user's units.
+        steps, values: its observations, the user's units.
         last: its newest step.
         best: its best value; NaN if it has none.
         final: expected value at the horizon.
         low, high: 90 % interval of that.
-        chance: probability that it ever beats the best of the other runs; NaN when it
-            has finished or diverged.
+        chance: probability that it ever beats the incumbent; before a run has finished,
+            the best value of any run. NaN when it has finished or diverged.
         rank: by the expected final value, 1 is best.
         verdict: "go on", "stop", "diverged" or "finished".
         reason: one sentence.
@@ -61,39 +67,43 @@ class Outlook(NamedTuple):
         steps: later ones, the horizon last `(s,)`.
         quantiles: of the value there, by `LEVELS` `(5, s)`.
         final: mean and 90 % interval at the horizon.
-        bound: what has to beat a bar: the best value still to come if the checkpoint
-            knows it, else the value at the horizon.
+        known: its curve, and the forecasts that a decision needs.
     """
 
     steps: list[float]
     quantiles: list[list[float]]
     final: tuple[float, float, float]
-    bound: Forecast
+    known: CurveForecasts
 
 
 class Board:
     """Takes reports, answers with rows.
 
+    The decisions are those of `lcpfn.study.Population`, and so of the adapters of
+    search tools: on the same runs both say the same. For checkpoints that were not
+    trained for the best value to come, the `POINTS` steps stand for all later ones.
+
     Args:
         rule: horizon, direction, bounds and confidence; its `beat` is a value to beat
-            beside the other runs.
+            beside the finished runs.
         model: a loaded model, a checkpoint name, or None for the default. Loaded at
             the first report.
 
     Attributes:
-        reports: records by run.
+        observations: by run.
         outlooks: of the runs that go on; only runs with news are forecast anew.
-        trouble: why records were left out, by run.
+        trouble: why observations were left out, by run.
     """
 
     def __init__(self, rule: Rule, model: Any = None) -> None:
         self.rule, self._model = rule, model
-        self.reports: dict[str, Reports] = {}
+        self.population = Population(**asdict(rule))
+        self.observations: dict[str, Observations] = {}
         self.outlooks: dict[str, Outlook] = {}
         self.trouble: dict[str, str] = {}
 
     def take(self, reports: Iterable[Report]) -> None:
-        """Puts new records in their place and forecasts the runs that have any."""
+        """Puts new observations in their place and forecasts the runs with any."""
         news = {report.run for report in reports if self._add(report)}
         if news:
             self._look_ahead(sorted(news))
@@ -113,93 +123,114 @@ class Board:
                 f"step {at:g} lies beyond the horizon {self.rule.horizon:g}"
             )
             return False
-        curve = self.reports.setdefault(run, Reports(Once()))
-        news = curve.add(value, at, self.rule.horizon)
-        return news not in (News.REPEATED, News.NOTHING)
+        observations = self.observations.setdefault(run, Observations(WarnOnce()))
+        kind = observations.add(value, at, self.rule.horizon)
+        return kind not in (ReportKind.REPEATED, ReportKind.NOTHING)
 
     def _look_ahead(self, runs: list[str]) -> None:
-        horizon = self.rule.horizon
-        curves = {run: self.reports[run].curve for run in runs}
+        curves = {run: dict(self.observations[run].curve) for run in runs}
         for run in runs:
             self.outlooks.pop(run, None)
-        going = [run for run in runs if max(curves[run]) < horizon]
-        if not going:
-            return
-        steps = [np.array(list(curves[run])) for run in going]
-        forecast = self._model.extrapolate(
-            [list(curves[run].values()) for run in going],
-            horizon,
-            mode=self.rule.mode,
-            bounds=self.rule.bounds,
-            steps=steps,
-            at=[default_targets(known, horizon, POINTS) for known in steps],
+        going = [run for run in runs if max(curves[run]) < self.rule.horizon]
+        found, batch = forecast_curves(
+            self._model,
+            self.rule,
+            [curves[run] for run in going],
+            DecisionInterval(),
+            POINTS,
         )
-        bound = forecast.best if forecast.has_best else forecast.final
-        quantiles = np.moveaxis(forecast.quantile(np.array(LEVELS)), 0, 1)
-        final = np.stack([forecast.final.mean(), *forecast.final.interval(0.9)], -1)
-        for i, run in enumerate(going):
-            there = np.isfinite(forecast.steps[i])
+        if batch is None:
+            return
+        quantiles = np.moveaxis(batch.quantile(np.array(LEVELS)), 0, 1)
+        final = np.stack([batch.final.mean(), *batch.final.interval(0.9)], -1)
+        newest = np.cumsum([len(known.cutoffs) for known in found]) - 1
+        for i, run, known in zip(newest, going, found, strict=True):
+            there = np.isfinite(batch.steps[i])
             mean, low, high = final[i].tolist()
             self.outlooks[run] = Outlook(
-                forecast.steps[i, there].tolist(),
+                batch.steps[i, there].tolist(),
                 quantiles[i][:, there].tolist(),
                 (mean, low, high),
-                bound[i],
+                known,
             )
 
     def rows(self, ended: Mapping[str, str] | None = None) -> list[Row]:
         """All runs, best expected final value first.
 
         Args:
-            ended: how runs ended of which no more records will come.
+            ended: how runs ended of which no more observations will come; "complete"
+                ones have finished as those at the horizon have.
         """
-        bests = np.array([self._best(run) for run in self.reports])
-        rows = [
-            self._row(run, (ended or {}).get(run), float(best), float(bar))
-            for run, best, bar in zip(
-                self.reports, bests, self._bars(bests), strict=True
-            )
+        ended, mode = ended or {}, self.rule.mode
+        bests = {r: BestSoFar(x.curve, mode) for r, x in self.observations.items()}
+        finished = [
+            best.final
+            for run, best in bests.items()
+            if ended.get(run) == "complete" or best.steps[-1] >= self.rule.horizon
         ]
-        sign = -1 if self.rule.mode == "max" else 1
+        judge = self.population.monitor("a run")
+        ready = self.population.set_incumbent(
+            judge, self.population.incumbent(finished)
+        )
+        rows = [
+            self._row(run, bests, judge.rule if ready else None, ended.get(run))
+            for run in bests
+        ]
+        sign = -1 if mode == "max" else 1
         rows.sort(key=lambda x: math.inf if math.isnan(x.final) else sign * x.final)
         return [replace(row, rank=i) for i, row in enumerate(rows, 1)]
 
-    def _best(self, run: str) -> float:
-        best = best_of(self.reports[run].curve.values(), self.rule.mode)
-        return math.nan if best is None else best
-
-    def _bars(self, bests: np.ndarray) -> np.ndarray:
-        """What each run has to beat; NaN where there is nothing but itself."""
-        bars = np.full(len(bests), bar_of(self.rule, bests))
-        if self.rule.beat is None:
-            known = np.isfinite(bests)
-            bars[known.sum() - known == 0] = math.nan
-        return bars
-
-    def _row(self, run: str, ended: str | None, best: float, bar: float) -> Row:
-        curve, ahead = self.reports[run].curve, self.outlooks.get(run)
+    def _row(
+        self,
+        run: str,
+        bests: Mapping[str, BestSoFar],
+        rule: Rule | None,
+        ended: str | None,
+    ) -> Row:
+        curve, ahead = self.observations[run].curve, self.outlooks.get(run)
         steps, values = list(curve), list(curve.values())
-        left, chance, saved = self.rule.horizon - steps[-1], math.nan, 0.0
+        chance, saved = math.nan, 0.0
         if ended or ahead is None:
             final = (values[-1],) * 3
             how = "" if ended is None else f"{ended} "
             verdict, reason = "finished", f"{how}at {values[-1]:.4g}"
-        elif not math.isfinite(values[-1]):
-            final, saved = ahead.final, left
-            verdict, reason = "diverged", f"its last value is {values[-1]:g}"
-        elif math.isnan(bar):
-            final, chance = ahead.final, 1.0
-            verdict, reason = "go on", "there is nothing to beat yet"
         else:
-            final, chance = ahead.final, float(ahead.bound.prob_better(bar))
-            what = "its own best, the best of all," if best == bar else "the best"
-            verdict = "go on"
-            reason = f"beats {what} {bar:.4g} with probability {chance:.1%}"
-            least = 1 - self.rule.confidence_at(steps[-1])
-            hopeless = chance <= least and len(values) >= self.rule.min_steps
-            if hopeless and best != bar:
-                verdict, saved = "stop", left
+            final, diverged = ahead.final, not math.isfinite(values[-1])
+            stop, chance, reason = self._decision(run, ahead.known, bests, rule)
+            verdict = "diverged" if diverged else "stop" if stop else "go on"
+            chance = math.nan if diverged else chance
+            saved = self.rule.horizon - steps[-1] if stop else 0.0
         return Row(
-            *(run, steps, values, steps[-1], best, *final),
+            *(run, steps, values, steps[-1], bests[run].final, *final),
             *(chance, 0, verdict, reason, saved),
         )
+
+    def _decision(
+        self,
+        run: str,
+        known: CurveForecasts,
+        bests: Mapping[str, BestSoFar],
+        rule: Rule | None,
+    ) -> tuple[bool, float, str]:
+        """Whether a run is to be stopped, its chance, and why.
+
+        Args:
+            run: its name.
+            known: its forecasts.
+            bests: of all runs.
+            rule: with the incumbent; None while there is none.
+        """
+        others = [best for name, best in bests.items() if name != run]
+        if rule is not None:
+            protected = partial(self.population.protected, others=others.copy)
+            decision = decide_on_curve(rule, known, protected)
+            assert decision is not None  # one is due at every observation
+            return decision.stop, decision.prob_better, decision.reason
+        if known.forecasts[-1].diverged:
+            return False, 0.0, "it diverged; no run has finished yet"
+        best = best_of((x.final for x in bests.values()), self.rule.mode)
+        if not any(math.isfinite(other.final) for other in others):
+            return False, 1.0, "there is nothing to beat yet"
+        chance = chance_of(self.rule, known.forecasts[-1], best, 0.0)
+        reason = f"beats the best so far, {best:.4g}, with probability {chance:.1%}"
+        return False, chance, f"{reason}; no run has finished yet"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lcpfn.cli.options import add_rule, rule_of
+from lcpfn.study import CONFIDENCE
 
 if TYPE_CHECKING:
     from lcpfn.io.sources import Source
@@ -22,7 +23,8 @@ def add_board(parser: argparse.ArgumentParser) -> None:
         help="directory, or a file: CSV, JSON lines, event files; an Optuna storage "
         "(sqlite:///study.db or its file); - for standard input",
     )
-    add_rule(parser, beat="value to beat beside other runs")
+    add_rule(parser, beat="value to beat beside the finished runs")
+    parser.set_defaults(confidence=CONFIDENCE)
     parser.add_argument(
         "--step",
         metavar="NAME",

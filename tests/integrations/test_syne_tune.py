@@ -54,7 +54,8 @@ def search(tmp_path, **rule):
     )
     tuner.run()
     return {
-        top: len(rule.runs.runs[str(i)].observations.curve) for i, top in enumerate(tops)
+        top: len(rule.runs.runs[str(i)].observations.curve)
+        for i, top in enumerate(tops)
     }
 
 

@@ -10,9 +10,7 @@ import lcpfn
 from lcpfn.stopping import decision as decision_module
 from lcpfn.stopping.decision import (
     KINDS,
-    Evidence,
     decide,
-    decide_all,
 )
 from lcpfn.stopping.early_stopping import EarlyStopping
 from lcpfn.stopping.rule import Rule

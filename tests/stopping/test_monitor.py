@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from lcpfn.integrations.loop import Epochs
-from lcpfn.study import Population
 from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.observations import MonitorWarning
+from lcpfn.study import Population
 
 CURVE = [0.5, 0.6, 0.62, 0.65, 0.66]
 
@@ -72,7 +72,9 @@ def test_what_is_no_record_is_left_out_and_said_once(model, value):
 
 def test_a_missing_metric_is_said_once(model):
     watch = monitor(model)
-    with pytest.warns(MonitorWarning, match="'acc' was not reported, only loss") as told:
+    with pytest.warns(
+        MonitorWarning, match="'acc' was not reported, only loss"
+    ) as told:
         assert [watch.take({"loss": 1.0}, "acc", i) for i in (1, 2)] == [False, False]
     assert len(told) == 1
     assert not watch.take({"acc": 0.5}, "acc", 3)
