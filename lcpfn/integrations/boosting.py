@@ -1,6 +1,6 @@
 """What the adapters of boosting libraries share; imports none of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lcpfn.stopping.monitor import RunMonitor
@@ -34,7 +34,7 @@ class BoostingMonitor:
         self.metric, self.data = metric, data
         self.run_monitor = RunMonitor(mode, horizon, **rule)
 
-    def fits(self, score: Score) -> bool:
+    def fits(self, score: Sequence[Any]) -> bool:
         """Whether this is of the metric and of the data set."""
         return self.data in (None, score[0]) and self.metric in (None, score[1])
 

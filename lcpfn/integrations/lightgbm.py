@@ -46,7 +46,7 @@ class LCEarlyStopping(BoostingMonitor):
         """Takes the newest value; raises LightGBM's own exception to stop."""
         results = list(env.evaluation_result_list or [])
         scores = [(data, metric, value) for data, metric, value, *_ in results]
-        fitting = [r[3] for r, score in zip(results, scores) if self.fits(score)]
+        fitting = [result[3] for result in results if self.fits(result)]
         begins = env.iteration == env.begin_iteration == 0
         if fitting and (begins or not self.run_monitor.observations.curve):
             mode = "max" if fitting[0] else "min"

@@ -86,7 +86,12 @@ def table(
         *(("beats best", "right"), ("", "left"), ("why", "left")),
     ):
         fits = name not in ("run", "why")  # these give way where it is narrow
-        grid.add_column(name, justify=justify, no_wrap=fits)  # type: ignore[arg-type]
+        grid.add_column(
+            name,
+            justify=justify,  # type: ignore[arg-type]
+            no_wrap=fits,
+            min_width=4 if name == "run" else None,
+        )
     low, high = levels(rows)
     for row in rows[:most]:
         interval = "" if row.low == row.high else f"{row.low:.4g} to {row.high:.4g}"

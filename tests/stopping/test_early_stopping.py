@@ -5,13 +5,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import lcpfn
 from lcpfn.stopping import decision as decision_module
-from lcpfn.stopping.decision import (
-    KINDS,
-    decide,
-)
+from lcpfn.stopping.decision import KINDS, Evidence, decide, decide_all
 from lcpfn.stopping.early_stopping import EarlyStopping
 from lcpfn.stopping.rule import Rule
 from lcpfn.stopping.threshold import (
@@ -372,6 +371,50 @@ def test_without_others_a_run_stops_on_its_plateau():
     assert queried == [0.4]
     assert decision.kind == "plateau"
     assert "its own best, 0.5, by 0.1" in decision.reason
+
+
+EVIDENCE = st.tuples(
+    st.sampled_from([0.0, 0.02, 0.1, 0.3, 0.7]),  # chance
+    st.booleans(),  # diverged
+    st.sampled_from([0.5, 3.0, np.nan]),  # surprise
+    st.booleans(),  # protected
+    st.booleans(),  # its own best is above the value to beat
+)
+RULES = st.builds(
+    Rule,
+    horizon=st.just(8.0),
+    mode=st.just("max"),
+    beat=st.just(0.8),
+    confidence=st.sampled_from([0.9, ((0.0, 0.99), (0.5, 0.8))]),
+    patience=st.integers(1, 3),
+    min_steps=st.integers(1, 4),
+    max_surprise=st.sampled_from([None, 1.0]),
+)
+
+
+@given(rule=RULES, found=st.lists(EVIDENCE, min_size=1, max_size=8))
+def test_one_decision_is_the_same_as_many(rule, found):
+    chance, diverged, surprise, kept, above = (
+        np.array(x) for x in zip(*found, strict=True)
+    )
+    count = np.arange(1, len(found) + 1)
+    evidence = Evidence(
+        *(chance, diverged, count / rule.horizon, count, surprise, kept, above)
+    )
+    made, streaks = [], [0]
+    for i, (c, d, s, p, a) in enumerate(found, 1):
+        one = joint(c, each=[] if i == 8 else [0.01], surprise=s)
+        one.diverged = d
+        values = [0.9 if a else 0.5] * i
+        decision, streak = decide(rule, values, one, streaks[-1], protected=p)
+        made.append((decision.kind, decision.stop))
+        streaks.append(streak)
+    for many in (
+        decide_all(rule, evidence, streaks[:-1]),
+        decide_all(rule, evidence, in_turn=True),
+    ):
+        assert list(zip(many.kind, many.stop, strict=True)) == made
+        assert many.streak.tolist() == streaks[1:]
 
 
 def test_every_decision_has_a_documented_kind():

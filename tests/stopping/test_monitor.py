@@ -132,6 +132,48 @@ def test_two_metrics_are_two_monitors(model):
     assert (one.stopped_at, two.stopped_at) == (2, None)
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"patience": 3}, {"beat": 0.7}, {"start_from": 2, "every": 3}]
+)
+def test_a_curve_read_at_once_is_decided_as_if_it_had_been_reported(model, options):
+    one, many = monitor(model, **options), monitor(model, **options)
+    for i in range(1, len(CURVE) + 1):
+        before = many.decision
+        stop = many.report(CURVE[i - 1], i)
+        assert one.read(dict(enumerate(CURVE[:i], 1))) is stop
+        if many.decision is not before:
+            assert one.decision.kind == many.decision.kind
+            chance = many.decision.prob_better
+            assert one.decision.prob_better == pytest.approx(chance, abs=1e-5)
+    assert not one.read({})
+    with pytest.warns(MonitorWarning, match="must lie within bounds"):
+        assert not one.read({1: 0.5, 2: 50.0})
+    one.read({1: 0.5, 20: 0.6})
+    assert one.predicted_final == (0.6, 0.0)
+
+
+def test_a_state_of_the_first_format_is_read(model):
+    old = {
+        "format": 1,
+        "curve": [[1.0, 0.5], [2.0, 0.6]],
+        "stopped_at": None,
+        "read": 2,
+        "stopper": {
+            "format": 2,
+            "rule": monitor(model, patience=3).rule.state(),
+            "values": [0.5, 0.6],
+            "steps": [1.0, 2.0],
+            "streak": 2,
+        },
+    }
+    watch = monitor(model, patience=3)
+    watch.load_state_dict(json.loads(json.dumps(old)))
+    assert watch.report(0.62, 3)
+    other = monitor(model, patience=4)  # another rule counts anew
+    other.load_state_dict(old)
+    assert [other.report(y, i) for i, y in enumerate(CURVE[2:], 3)] == [False] * 3
+
+
 def test_at_and_beyond_the_horizon_nothing_is_stopped(model):
     watch = monitor(model, horizon=3, min_steps=3)
     assert not watch.report(0.5, 1)

@@ -7,13 +7,15 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from lcpfn.__main__ import main
-from lcpfn.io.tail import Logs
+from lcpfn.io.tail import Logs, Report
 from lcpfn.stopping.rule import Rule
+from lcpfn.study import BestSoFar, Population
 from lcpfn.watch.board import Board
 from lcpfn.watch.text import sparkline
 
@@ -106,8 +108,6 @@ def test_logs_of_keras_and_lightning(tmp_path):
 
 
 def reports(run, values, first=1):
-    from lcpfn.io.tail import Report
-
     return [Report(run, float(i), v) for i, v in enumerate(values, first)]
 
 
@@ -134,6 +134,51 @@ def test_verdicts(board):
     assert rows["good"].verdict == "go on"
     assert rows["good"].rank < rows["bad"].rank
     assert rows["bad"].low <= rows["bad"].final <= rows["bad"].high
+
+
+def test_it_says_what_the_adapters_do():
+    """30 runs, of which 8 have finished, one has diverged and one is protected."""
+    rng = np.random.default_rng(1)
+    tops, counts = rng.uniform(0.3, 0.95, 30), rng.integers(3, 16, 30)
+    counts[:8] = 20
+    curves = {
+        f"run {i}": dict(enumerate(curve(top, count, pace), 1))
+        for i, (top, count, pace) in enumerate(
+            zip(tops, counts, rng.uniform(1, 5, 30), strict=True)
+        )
+    }
+    curves["run 8"] = {step: 0.8 + 1e-4 * step for step in range(1, 5)}
+    curves["run 9"] |= {16: math.nan}
+    board, search = Board(RULE), Population(**asdict(RULE))
+    for run, values in curves.items():
+        board.take(Report(run, float(s), v) for s, v in values.items())
+    bests = {run: BestSoFar(values, "max") for run, values in curves.items()}
+    finished = [bests[f"run {i}"].final for i in range(8)]
+    rows = {row.run: row for row in board.rows() if row.verdict != "finished"}
+    assert len(rows) == 22
+    said = set()
+    for run, row in rows.items():
+        others = [best for name, best in bests.items() if name != run]
+        stop, monitor = search.judge(run, curves[run], finished, others.copy)
+        said.add(monitor.decision.kind)
+        assert (row.saved > 0) == stop
+        assert row.reason == monitor.reason
+    assert {"promising", "hopeless", "diverged", "protected"} <= said
+
+
+def test_before_a_run_has_finished_nothing_is_stopped():
+    board = Board(RULE)
+    board.take(reports("good", curve(0.9)) + reports("bad", curve(0.3)))
+    bad = next(row for row in board.rows() if row.run == "bad")
+    assert bad.verdict == "go on"
+    assert bad.chance < 0.01
+    assert bad.reason.endswith("no run has finished yet")
+    to_beat = Board(replace(RULE, beat=0.7))
+    to_beat.take(reports("good", curve(0.9)) + reports("bad", curve(0.3)))
+    assert {r.run: r.verdict for r in to_beat.rows()} == {
+        "good": "go on",
+        "bad": "stop",
+    }
 
 
 def test_a_run_that_went_back_is_forecast_as_it_is_now():
@@ -165,16 +210,18 @@ def test_sparkline():
 def test_once_for_people_and_for_machines(tmp_path, capsys):
     csv_log(tmp_path / "good.csv", curve(0.9))
     csv_log(tmp_path / "bad.csv", curve(0.3))
+    csv_log(tmp_path / "done.csv", curve(0.8, 20))
     options = ["--horizon", "20", "--mode", "max", "--bounds", "0", "1", "--once"]
     assert main(["watch", str(tmp_path), *options]) == 0
     shown = capsys.readouterr().out
-    assert "2 runs to step 20" in shown
+    assert "3 runs to step 20" in shown
     assert "stop" in shown
     assert main(["watch", str(tmp_path), *options, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {row["run"]: row["verdict"] for row in found["runs"]} == {
         "good": "go on",
         "bad": "stop",
+        "done": "finished",
     }
     assert found["saved"] == 8
     assert main(["watch", str(tmp_path / "none"), *options]) == 1
@@ -184,6 +231,7 @@ def test_once_for_people_and_for_machines(tmp_path, capsys):
 def test_no_color_and_narrow(tmp_path, capsys, monkeypatch):
     csv_log(tmp_path / "a rather long name of a run.csv", curve(0.9))
     csv_log(tmp_path / "bad.csv", curve(0.3))
+    csv_log(tmp_path / "done.csv", curve(0.8, 20))
     options = ["--horizon", "20", "--mode", "max", "--bounds", "0", "1", "--once"]
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "100")
