@@ -47,8 +47,8 @@ def search():
         save_tuner=False,
     )
     tuner.run()
-    for name, guard in rule.runs.runs.items():
-        print(f"trial {name}: {len(guard.reports.curve)} of {EPOCHS} epochs")
+    for name, monitor in rule.runs.runs.items():
+        print(f"trial {name}: {len(monitor.observations.curve)} of {EPOCHS} epochs")
 
 
 if __name__ == "__main__":

@@ -19,9 +19,8 @@ class LCEarlyStopping(BoostingMonitor):
         data: "validation" or "learn"; with several sets "validation_0", ...
         mode: "max" or "min".
         horizon: iterations of a full run.
-        dry_run: stop nothing; log what would have been stopped.
-        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`, `model`;
-            `start_from`.
+        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`; `model`,
+            `dry_run`, `start_from`, ... of `lcpfn.stopping.monitor.RunMonitor`.
 
     Attributes:
         run_monitor: its decisions, reason and predicted final value.
@@ -34,10 +33,9 @@ class LCEarlyStopping(BoostingMonitor):
         mode: str,
         horizon: float,
         data: str = "validation",
-        dry_run: bool = False,
         **rule: Any,
     ) -> None:
-        super().__init__(metric, data, mode, horizon, dry_run=dry_run, **rule)
+        super().__init__(metric, data, mode, horizon, **rule)
 
     def after_iteration(self, info: Any) -> bool:
         """Takes the newest value; True goes on, as CatBoost has it."""

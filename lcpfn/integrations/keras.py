@@ -20,8 +20,8 @@ class LCEarlyStopping(keras.callbacks.Callback):
         mode: "max" or "min".
         horizon: epochs of a full run; default: the `epochs` of `fit`.
         start_from_epoch: no stop before this epoch, counted from 0.
-        dry_run: stop nothing; log what would have been stopped.
-        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`, `model`.
+        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`; `model`,
+            `dry_run`, `start_from`, ... of `lcpfn.stopping.monitor.RunMonitor`.
 
     Attributes:
         run_monitor: its decisions, reason and predicted final value.
@@ -35,12 +35,11 @@ class LCEarlyStopping(keras.callbacks.Callback):
         mode: str,
         horizon: float | None = None,
         start_from_epoch: int = 0,
-        dry_run: bool = False,
         **rule: Any,
     ) -> None:
         super().__init__()
         self.monitor, self.stopped_epoch = monitor, 0
-        rule |= {"start_from": start_from_epoch + 1, "dry_run": dry_run}
+        rule["start_from"] = start_from_epoch + 1
         self.run_monitor = RunMonitor(mode, horizon, **rule)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:

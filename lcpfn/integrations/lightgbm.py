@@ -20,9 +20,8 @@ class LCEarlyStopping(BoostingMonitor):
         metric: name of the metric; default: the first one evaluated.
         data: name of the data set; default: the first one that has the metric.
         horizon: rounds of a full run; default: those asked for.
-        dry_run: stop nothing; log what would have been stopped.
-        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`, `model`;
-            `start_from`.
+        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`; `model`,
+            `dry_run`, `start_from`, ... of `lcpfn.stopping.monitor.RunMonitor`.
 
     Attributes:
         run_monitor: its decisions, reason and predicted final value.
@@ -36,10 +35,9 @@ class LCEarlyStopping(BoostingMonitor):
         *,
         data: str | None = None,
         horizon: float | None = None,
-        dry_run: bool = False,
         **rule: Any,
     ) -> None:
-        self.horizon, self.options = horizon, {"dry_run": dry_run, **rule}
+        self.horizon, self.options = horizon, rule
         super().__init__(metric, data, "min", horizon, **self.options)
 
     def __call__(self, env: CallbackEnv) -> None:

@@ -30,11 +30,10 @@ class LCEarlyStopping(Callback):
         monitor: name of a logged metric.
         mode: "max" or "min".
         horizon: last step of a full run; default: the trainer's `max_epochs`.
-        start_from: no stop before this step.
         check_on_train_epoch_end: decide after the training epoch instead of after
             validation.
-        dry_run: stop nothing; log what would have been stopped.
-        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`, `model`.
+        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`; `model`,
+            `dry_run`, `start_from`, ... of `lcpfn.stopping.monitor.RunMonitor`.
 
     Attributes:
         run_monitor: its decisions, reason and predicted final value.
@@ -48,15 +47,11 @@ class LCEarlyStopping(Callback):
         *,
         mode: str,
         horizon: float | None = None,
-        start_from: float = 0,
         check_on_train_epoch_end: bool = False,
-        dry_run: bool = False,
         **rule: Any,
     ) -> None:
         self.monitor, self.mode = monitor, mode
-        self.run_monitor = RunMonitor(
-            mode, horizon, start_from=start_from, dry_run=dry_run, **rule
-        )
+        self.run_monitor = RunMonitor(mode, horizon, **rule)
         self.check_on_train_epoch_end = check_on_train_epoch_end
         self.stopped_epoch = 0
         self.stopping_reason_message: str | None = None

@@ -25,9 +25,8 @@ class LCEarlyStoppingCallback(TrainerCallback, ExportableState):
         monitor: the metric; default: the arguments' `metric_for_best_model`.
         mode: "max" or "min"; default: the arguments' `greater_is_better`.
         horizon: last step of a full run; default: the trainer's `max_steps`.
-        start_from: no stop before this step.
-        dry_run: stop nothing; log what would have been stopped.
-        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`, `model`.
+        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`; `model`,
+            `dry_run`, `start_from`, ... of `lcpfn.stopping.monitor.RunMonitor`.
 
     Attributes:
         run_monitor: its decisions, reason and predicted final value.
@@ -39,12 +38,10 @@ class LCEarlyStoppingCallback(TrainerCallback, ExportableState):
         *,
         mode: str | None = None,
         horizon: float | None = None,
-        start_from: float = 0,
-        dry_run: bool = False,
         **rule: Any,
     ) -> None:
         self.monitor, self.mode, self.horizon = monitor, mode, horizon
-        self.options = {"start_from": start_from, "dry_run": dry_run, **rule}
+        self.options = rule
         self.saved: dict[str, Any] | None = None
         self.run_monitor = RunMonitor(mode or "min", horizon, **self.options)
 

@@ -22,9 +22,8 @@ class LCEarlyStopping(BoostingMonitor, xgboost.callback.TrainingCallback):
         metric_name: which of the evaluations; default: the last one.
         data_name: of which data; default: the last one.
         maximize: whether more is better.
-        dry_run: stop nothing; log what would have been stopped.
-        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`, `model`;
-            `start_from`.
+        **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`; `model`,
+            `dry_run`, `start_from`, ... of `lcpfn.stopping.monitor.RunMonitor`.
 
     Attributes:
         run_monitor: its decisions, reason and predicted final value.
@@ -37,12 +36,10 @@ class LCEarlyStopping(BoostingMonitor, xgboost.callback.TrainingCallback):
         metric_name: str | None = None,
         data_name: str | None = None,
         maximize: bool = False,
-        dry_run: bool = False,
         **rule: Any,
     ) -> None:
         mode = "max" if maximize else "min"
-        options = {"dry_run": dry_run, **rule}
-        super().__init__(metric_name, data_name, mode, horizon, **options)
+        super().__init__(metric_name, data_name, mode, horizon, **rule)
 
     def before_training(self, model: Any) -> Any:
         """Begins a new curve, or goes on with that of the model."""
@@ -52,14 +49,10 @@ class LCEarlyStopping(BoostingMonitor, xgboost.callback.TrainingCallback):
 
     def after_iteration(self, model: Any, epoch: int, evals_log: dict) -> bool:
         """Takes the newest value; True stops boosting."""
-        scores = [
-            # In `xgboost.cv` a value is mean and standard deviation.
-            (
-                data,
-                metric,
-                values[-1][0] if isinstance(values[-1], tuple) else values[-1],
-            )
-            for data, metrics in evals_log.items()
-            for metric, values in metrics.items()
-        ]
+        scores = []
+        for data, metrics in evals_log.items():
+            for metric, values in metrics.items():
+                value = values[-1]  # of `xgboost.cv`: mean and standard deviation
+                mean = value[0] if isinstance(value, tuple) else value
+                scores.append((data, metric, mean))
         return self.take(reversed(scores), model.num_boosted_rounds())

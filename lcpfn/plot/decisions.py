@@ -67,6 +67,6 @@ def timeline(
         ax.axvline(at[stopped], color=BAR, lw=1, zorder=1)
         reason = f"stop at {at[stopped]:g}: {decisions[stopped].reason}"
         title = title or "\n".join(textwrap.wrap(reason, 64))
-    finish(ax, "step", "probability of beating the bar", title)
+    finish(ax, "step", "probability of beating the threshold", title)
     ax.title.set_fontsize("medium")
     return ax

@@ -56,7 +56,7 @@ class Evidence(NamedTuple):
 
 
 class Verdicts(NamedTuple):
-    """Decisions in arrays of one shape.
+    """Decisions; plain values for plain evidence, else arrays of one shape.
 
     Attributes:
         kind: of `KINDS`.
@@ -64,20 +64,25 @@ class Verdicts(NamedTuple):
         streak: consecutive decisions, this one included, that found the run hopeless.
     """
 
-    kind: np.ndarray
-    stop: np.ndarray
-    streak: np.ndarray
+    kind: Any
+    stop: Any
+    streak: Any
 
 
-def spared(rule: Rule, evidence: Evidence) -> np.ndarray:
+def looks_hopeless(rule: Rule, evidence: Evidence) -> Any:
+    """Whether runs have diverged, or beat the threshold with too small a chance."""
+    least = 1 - confidence_at(rule.confidence, evidence.share)
+    return np.logical_or(evidence.diverged, evidence.chance <= least)
+
+
+def spared(rule: Rule, evidence: Evidence) -> Any:
     """Whether runs go on however small their chance: protected, or a surprised model.
 
     A diverged run is never spared. Surprise NaN, too few observations to tell, is none.
     """
     most = np.inf if rule.max_surprise is None else rule.max_surprise
-    return ~np.asarray(evidence.diverged) & (
-        np.asarray(evidence.protected) | (np.asarray(evidence.surprise) > most)
-    )
+    reason = evidence.protected | (evidence.surprise > most)
+    return np.logical_and(np.logical_not(evidence.diverged), reason)
 
 
 def decide_all(
@@ -92,44 +97,40 @@ def decide_all(
         in_turn: entries along the last axis are consecutive decisions on one run, and
             `streak` is that before the first; else they are separate runs.
     """
-    arrays = np.broadcast_arrays(*evidence)
-    chance, diverged, share, count, _, protected, plateau = arrays
-    going = share < 1
-    hopeless = going & looks_hopeless(rule, chance, diverged, share)
+    finished, hopeless = evidence.share >= 1, looks_hopeless(rule, evidence)
     safe = spared(rule, evidence)
-    counts = hopeless & ~safe
-    before = np.asarray(streak)
-    if in_turn:
-        index = np.arange(1, counts.shape[-1] + 1)
-        other = np.maximum.accumulate(np.where(counts, 0, index), axis=-1)
-        row = np.where(counts, index - other + np.where(other, 0, before), 0)
-    else:
-        row = np.where(counts, before + 1, 0)
-    early, waiting = counts & (count < rule.min_steps), counts & (row < rule.patience)
-    kind = np.select(
-        [
-            ~going,
-            ~hopeless,
-            safe & protected,
-            safe,
-            early,
-            waiting,
-            diverged,
-            plateau,
-        ],
-        [
-            *("finished", "promising", "protected", "surprised"),
-            *("too early", "patience", "diverged", "plateau"),
-        ],
-        "hopeless",
+    counts = np.logical_and(hopeless, np.logical_not(finished | safe))
+    streak = _in_turn(counts, streak) if in_turn else counts * (streak + 1)
+    early, waiting = evidence.count < rule.min_steps, streak < rule.patience
+    kind = _first_that_holds(
+        {
+            "finished": finished,
+            "promising": np.logical_not(hopeless),
+            "protected": safe & evidence.protected,
+            "surprised": safe,
+            "too early": early,
+            "patience": waiting,
+            "diverged": evidence.diverged,
+            "plateau": evidence.plateau,
+        },
+        otherwise="hopeless",
     )
-    return Verdicts(kind, counts & ~early & ~waiting, row)
+    return Verdicts(kind, counts & np.logical_not(early | waiting), streak)
 
 
-def looks_hopeless(rule: Rule, chance: Any, diverged: Any, share: Any) -> np.ndarray:
-    """Whether runs have diverged, or beat the threshold with too small a chance."""
-    least = 1 - confidence_at(rule.confidence, share)
-    return np.logical_or(diverged, np.less_equal(chance, least))
+def _in_turn(counts: np.ndarray, before: Any) -> np.ndarray:
+    """How many in a row count, up to each position of the last axis."""
+    index = np.arange(1, counts.shape[-1] + 1)
+    reset = np.maximum.accumulate(np.where(counts, 0, index), axis=-1)
+    return np.where(counts, index - reset + np.where(reset, 0, before), 0)
+
+
+def _first_that_holds(conditions: dict[str, Any], otherwise: str) -> Any:
+    """Name of the first condition that is true; plain values need no arrays."""
+    if not any(isinstance(x, np.ndarray) for x in conditions.values()):
+        return next((name for name, x in conditions.items() if x), otherwise)
+    arrays = np.broadcast_arrays(*conditions.values())
+    return np.select(arrays, list(conditions), otherwise)
 
 
 @dataclass(frozen=True)
@@ -190,15 +191,15 @@ def decide(
     else:
         chance = chance_of(rule, forecast, threshold, 1 - confidence)
         expected, std = float(forecast.final.mean()), float(forecast.final.std())
-    surprise, kept = np.nan, False
-    if not finished and looks_hopeless(rule, chance, diverged, share):
-        kept = protected() if callable(protected) else protected
-        if rule.max_surprise is not None and not diverged:
-            surprise = forecast.surprise
-    evidence = Evidence(
-        *(chance, diverged, share, len(values), surprise, kept, own_best)
-    )
-    kind, stop, streak = (x.item() for x in decide_all(rule, evidence, streak))
+    evidence = Evidence(chance, diverged, share, len(values), plateau=own_best)
+    if not finished and looks_hopeless(rule, evidence):
+        known = rule.max_surprise is not None and not diverged
+        evidence = evidence._replace(
+            protected=bool(protected() if callable(protected) else protected),
+            surprise=forecast.surprise if known else np.nan,
+        )
+    found = decide_all(rule, evidence, streak)
+    kind, stop, streak = found.kind, bool(found.stop), int(found.streak)
     if finished:
         reason = f"The run has reached its horizon of {rule.horizon:g} steps."
     else:

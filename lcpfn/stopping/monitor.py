@@ -183,8 +183,7 @@ class RunMonitor:
             self.decision = self.stopped_at = None
         if kind in (ReportKind.RESTART, ReportKind.BACK, ReportKind.LATE):
             self._read_anew()
-        nothing_new = kind in (ReportKind.LATE, ReportKind.NOTHING)
-        if nothing_new or not decide or last is None:
+        if kind in (ReportKind.LATE, ReportKind.NOTHING) or not decide or last is None:
             return False
         if kind is ReportKind.REPEATED:
             return self._verdict()
@@ -218,24 +217,19 @@ class RunMonitor:
 
     def _update(self, protected: Protected) -> Decision | None:
         """Reads what is new and decides; None if nothing is."""
-        model, curve, rule = (
-            shared_model(self.model),
-            self.observations.curve,
-            self.rule,
-        )
-        read = 0 if self._stream is None else len(self._stream.steps)
+        model, curve = shared_model(self.model), self.observations.curve
+        if self._stream is None:
+            mode, bounds = self.rule.mode, self.rule.bounds
+            self._stream = model.stream(self.rule.horizon, mode=mode, bounds=bounds)
+        stream, read = self._stream, len(self._stream.steps)
         self._keep_to_bounds(model, list(curve)[read:])
         steps = list(curve)[read:]
         if not steps:
             return None
-        if self._stream is None:
-            self._stream = model.stream(
-                rule.horizon, mode=rule.mode, bounds=rule.bounds
-            )
-        self._stream.extend([curve[step] for step in steps], steps)
+        stream.extend([curve[step] for step in steps], steps)
         decision, self._streak = decide(
-            *(rule, self._stream.values, self._stream.forecast(), self._streak),
-            *(steps[-1], lambda: protected(curve)),
+            *(self.rule, stream.values, stream.forecast(), self._streak, steps[-1]),
+            lambda: protected(curve),
         )
         return decision
 
@@ -268,10 +262,11 @@ class RunMonitor:
             return False
         if self.stopped_at is None:
             self.stopped_at = self.observations.last
-            level = logging.WARNING if self.dry_run else logging.INFO
-            what = "dry run, would stop" if self.dry_run else "stop"
-            text = f"{what} {self.name} at step {self.stopped_at:g}: {self.reason}"
-            log.log(level, "%s", text)
+            text = f"stop {self.name} at step {self.stopped_at:g}: {self.reason}"
+            if self.dry_run:
+                log.warning("dry run, would %s", text)
+            else:
+                log.info("%s", text)
         return not self.dry_run
 
     def state_dict(self) -> dict[str, Any]:

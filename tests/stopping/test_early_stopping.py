@@ -410,7 +410,7 @@ def test_one_decision_is_the_same_as_many(rule, found):
         made.append((decision.kind, decision.stop))
         streaks.append(streak)
     for many in (
-        decide_all(rule, evidence, streaks[:-1]),
+        decide_all(rule, evidence, np.array(streaks[:-1])),
         decide_all(rule, evidence, in_turn=True),
     ):
         assert list(zip(many.kind, many.stop, strict=True)) == made

@@ -26,10 +26,10 @@ def test_what_is_saved_and_what_is_lost():
 
 def test_a_wrong_forecast_costs_the_winner():
     pool = a_pool([0.5, 0.7, 0.3, 0.4])
-    last = pool.runs[2].foresight
+    last = pool.runs[2].forecasts
     wrong = last._replace(best=last.best._replace(mean=last.best.mean + 9))
     runs = list(pool.runs)
-    runs[2] = runs[2]._replace(foresight=wrong)
+    runs[2] = runs[2]._replace(forecasts=wrong)
     found = replay.under_rule(pool._replace(runs=tuple(runs)), RULE, range(4))
     assert found["until"] == [10, 2, 2, 10]
     assert found["good"] == 3

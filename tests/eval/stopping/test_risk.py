@@ -43,9 +43,9 @@ def test_forecasts_that_are_wrong_are_noticed():
     blind = pool._replace(
         runs=tuple(
             past._replace(
-                foresight=past.foresight._replace(
-                    best=past.foresight.best._replace(
-                        mean=np.full_like(past.foresight.best.mean, 5.0)
+                forecasts=past.forecasts._replace(
+                    best=past.forecasts.best._replace(
+                        mean=np.full_like(past.forecasts.best.mean, 5.0)
                     )
                 )
             )
