@@ -21,8 +21,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lcpfn.jax_setup import shared_model
 from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.observations import (
@@ -222,7 +220,8 @@ class RunMonitor:
             mode, bounds = self.rule.mode, self.rule.bounds
             self._stream = model.stream(self.rule.horizon, mode=mode, bounds=bounds)
         stream, read = self._stream, len(self._stream.steps)
-        self._keep_to_bounds(model, list(curve)[read:])
+        metric = model.metric(self.rule.mode, self.rule.bounds)
+        self.observations.leave_out_beyond(metric, list(curve)[read:])
         steps = list(curve)[read:]
         if not steps:
             return None
@@ -239,22 +238,12 @@ class RunMonitor:
         if newest is None or newest == self.horizon:
             return None
         model = shared_model(self.model)
-        self._keep_to_bounds(model, list(curve))
+        metric = model.metric(self.rule.mode, self.rule.bounds)
+        self.observations.leave_out_beyond(metric, list(curve))
         if newest not in curve:
             return None
         (known,), _ = forecast_curves(model, self.rule, [curve], self.interval)
         return decide_on_curve(self.rule, known, protected)
-
-    def _keep_to_bounds(self, model: "Model", steps: list[float]) -> None:
-        """Leaves out what lies outside hard bounds among the values at these steps."""
-        curve = self.observations.curve
-        metric = model.metric(self.rule.mode, self.rule.bounds)
-        for step in steps:
-            try:
-                metric.check(np.array([curve[step]]), f"the value at step {step:g}")
-            except ValueError as error:
-                self.warn_once("observation", f"an observation was left out: {error}")
-                del curve[step]
 
     def _verdict(self) -> bool:
         """Whether the last decision says stop; logs the first that does."""

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from lcpfn.metric import Metric
+
 log = logging.getLogger(__name__)
 
 
@@ -171,6 +173,17 @@ class Observations:
             return ReportKind.REPEATED if at == last else ReportKind.NOTHING
         self.curve = {s: v for s, v in self.curve.items() if s < at} | {at: y}
         return ReportKind.BACK
+
+    def leave_out_beyond(self, metric: Metric, steps: list[float]) -> None:
+        """Leaves out those of these steps whose values lie outside hard bounds."""
+        for step in steps:
+            try:
+                metric.check(
+                    np.array([self.curve[step]]), f"the value at step {step:g}"
+                )
+            except ValueError as error:
+                self.warn_once("observation", f"an observation was left out: {error}")
+                del self.curve[step]
 
     def state(self) -> list[Any]:
         """The observations in plain JSON values."""
