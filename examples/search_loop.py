@@ -10,7 +10,7 @@ Prints
 
 import numpy as np
 
-from lcpfn.search import RunPool
+from lcpfn.run_pool import RunPool
 
 HORIZON, RUNS, BATCH, ROUNDS = 30, 200, 20, 60
 rng = np.random.default_rng(0)

@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lcpfn.checkout import find_folders_beside
+
 if TYPE_CHECKING:
     import jax
 
@@ -29,10 +31,7 @@ try:
 except PackageNotFoundError:  # a checkout that is not installed
     __version__ = "0.0.0"
 
-# Without symbolic links (some Windows checkouts) priors/, train/, eval/, checkpoints/
-# lie beside this package instead of inside it.
-if not (Path(__file__).parent / "priors").is_dir():
-    __path__.append(str(Path(__file__).parent.parent))
+find_folders_beside()
 
 _HOME = {
     "CheckpointError": "lcpfn.checkpoint",

@@ -9,6 +9,7 @@ it. Writing goes to a sibling directory that is renamed when complete.
 """
 
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -22,7 +23,6 @@ import numpy as np
 from lcpfn.network import ModelConfig, Params, init
 
 FORMAT = 1
-BUNDLED = Path(__file__).parent / "checkpoints"
 # What `load()` without a name takes: the first of these that is bundled.
 DEFAULTS = ("default", "domhan")
 
@@ -78,24 +78,30 @@ def save(path: str | Path, params: Params, config: ModelConfig, card: dict) -> N
         shutil.rmtree(part, ignore_errors=True)
 
 
+def bundled() -> dict[str, Path]:
+    """Directories of the checkpoints that come with the package, by name."""
+    spec = importlib.util.find_spec("lcpfn.checkpoints")
+    folders = (spec and spec.submodule_search_locations) or ()
+    cards = [card for folder in folders for card in Path(folder).glob("*/card.json")]
+    return {card.parent.name: card.parent for card in sorted(cards)}
+
+
 def find(name: str | Path | None) -> Path:
     """Directory of a checkpoint: a path, the name of a bundled one, or the default."""
-    bundled = sorted(p.parent.name for p in BUNDLED.glob("*/card.json"))
+    known = bundled()
     if name is None:
         for default in DEFAULTS:
-            if default in bundled:
-                return BUNDLED / default
-        raise CheckpointError(
-            f"no bundled checkpoint in {BUNDLED}; reinstall lcpfn-jax"
-        )
-    if str(name) in bundled:
-        return BUNDLED / str(name)
+            if default in known:
+                return known[default]
+        raise CheckpointError("no checkpoint is bundled here; reinstall lcpfn-jax")
+    if str(name) in known:
+        return known[str(name)]
     path = Path(name)
     if path.is_dir():
         return path
     raise CheckpointError(
         f"no checkpoint {str(name)!r}: neither a directory nor one of the bundled "
-        f"{', '.join(bundled) or '(none)'}"
+        f"{', '.join(known) or '(none)'}"
     )
 
 

@@ -1,108 +1,200 @@
-"""From checked records to the network's input: pooled tokens, anchors, features.
+"""The context of a forecast: what one curve has shown up to its cutoff.
 
-NumPy in float64. A context is what one curve has shown so far; `extend` adds a record
-and never depends on whether records came one by one or all at once.
+In float64 and model space (lower is better). Observations are pooled into blocks, one
+per token (see `lcpfn.tokens`), and several curves padded to one array.
 """
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from lcpfn.curves import Records
-from lcpfn.metric import Metric as UserMetric
+from lcpfn.metric import Metric
 from lcpfn.tokens import (
-    TOKEN_FEATURES,
     Anchor,
-    Metric,
+    Array,
+    Blocks,
+    Limits,
     Stats,
     empty_stats,
-    observe,
-    pool_factor,
+    read,
 )
 
+MOST_TARGETS = 512
+LENGTHS = (8, 16, 32, 64, 128)
 
-class Tokens(NamedTuple):
-    """Tokens of several curves, padded at the end; B curves, N tokens.
+
+class Context(NamedTuple):
+    """One checked curve up to its cutoff, in model space (lower is better).
 
     Attributes:
-        features: `(B, N, TOKEN_FEATURES)` float32.
-        values: means of their records, model space `(B, N)`.
-        anchors: of every token, fields `(B, N)`.
-        length: tokens of each curve `(B,)`.
-        stats: after the last token, fields `(B,)`.
-        anchor: of the last token, fields `(B,)`.
-        metric: horizons and bounds, fields `(B,)`.
+        steps, values: the finite observations `(n,)`, float64.
+        last_step: of the newest observation, finite or not.
+        last_value: of the newest observation.
+        horizon: last step to predict.
+        targets: steps to predict, increasing `(s,)`; None: `default_targets`.
+        unit: distance of the default targets.
     """
 
-    features: np.ndarray
+    steps: np.ndarray
     values: np.ndarray
-    anchors: Anchor
-    length: np.ndarray
-    stats: Stats
-    anchor: Anchor
-    metric: Metric
+    last_step: float
+    last_value: float
+    horizon: float
+    targets: np.ndarray | None = None
+    unit: float = 1.0
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the newest observation is not finite."""
+        return not math.isfinite(self.last_value)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no step remains."""
+        return self.last_step >= self.horizon
+
+    def wanted(self) -> np.ndarray:
+        """The steps to predict."""
+        if self.targets is not None:
+            return self.targets
+        return default_targets(self.last_step, self.unit, self.horizon)
 
 
-def pool(
-    steps: np.ndarray, values: np.ndarray, factor: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Steps, means and record counts of consecutive blocks of `factor` records."""
+def step_unit(steps: np.ndarray) -> float:
+    """Distance of targets: 1 where all steps are whole numbers, else the median gap."""
+    if (steps == np.round(steps)).all():
+        return 1.0
+    return float(np.median(np.diff(steps))) if len(steps) > 1 else float(steps[0])
+
+
+def default_targets(
+    last: float, unit: float, horizon: float, most: int = MOST_TARGETS
+) -> np.ndarray:
+    """Every step after the last one up to the horizon, thinned to at most `most`.
+
+    Args:
+        last: the newest step.
+        unit: distance between steps, see `step_unit`.
+        horizon: the last target.
+        most: how many at most, evenly spaced.
+    """
+    count = math.ceil((horizon - last) / unit * (1 - 1e-12))
+    if count < 1:
+        return np.empty(0)
+    ticks = np.linspace(max(count / most, 1), count, min(count, most)).round()
+    targets = last + unit * ticks
+    targets[-1] = horizon
+    return targets
+
+
+def pool_factor(observations: int, context: int) -> int:
+    """Observations per token: the smallest power of two that fits `context` tokens."""
+    factor = 1
+    while -(-observations // factor) > context:
+        factor *= 2
+    return factor
+
+
+def pool(steps: np.ndarray, values: np.ndarray, factor: int) -> Blocks:
+    """Consecutive blocks of `factor` observations; fields `(blocks,)`."""
     if factor == 1:
-        return steps, values, np.ones(len(values))
+        return Blocks(steps, values, np.ones(len(values)))
     starts = np.arange(0, len(values), factor)
     counts = np.diff(np.append(starts, len(values)))
     # Scaled before adding: a sum of huge values must not overflow.
     means = np.add.reduceat(values / np.repeat(counts, counts), starts)
-    return steps[starts + counts - 1], means, counts.astype(float)
+    return Blocks(steps[starts + counts - 1], means, counts.astype(float))
 
 
-def model_metric(metric: UserMetric, horizons: Sequence[float]) -> Metric:
-    """Horizons and bounds of a batch, in model space."""
+class Batch(NamedTuple):
+    """Several contexts as the network takes them; B curves, N tokens.
+
+    Attributes:
+        blocks: fields `(B, N)`; behind the end of a curve its last block again.
+        start: step of each curve's first observation `(B,)`.
+        last: index of each curve's last token `(B,)`.
+        limits: horizons and bounds, fields `(B,)`.
+    """
+
+    blocks: Blocks
+    start: Array
+    last: Array
+    limits: Limits
+
+
+def limits_of(metric: Metric, horizons: Sequence[float]) -> Limits:
+    """Horizons and bounds of several curves, in model space."""
     count = len(horizons)
-    return Metric(
-        np.array(horizons, float),
-        np.full(count, metric.low),
-        np.full(count, metric.high),
-    )
+    ends = (np.full(count, metric.low), np.full(count, metric.high))
+    return Limits(np.array(horizons, float), *ends)
 
 
-Row = TypeVar("Row", Stats, Anchor)
+def bucket(size: int, sizes: Sequence[int]) -> int:
+    """The smallest of `sizes` that holds `size`; beyond them, the next power of two."""
+    for candidate in sizes:
+        if size <= candidate:
+            return candidate
+    return 1 << (size - 1).bit_length()
 
 
-def select(mask: np.ndarray, new: Row, old: Row) -> Row:
-    """Row-wise choice between two tuples of `(B,)` arrays."""
-    return type(new)(*(np.where(mask, n, o) for n, o in zip(new, old, strict=True)))
+def factors_of(contexts: Sequence[Context], most: int) -> list[int]:
+    """Observations per token of each, such that none has more than `most` tokens."""
+    return [pool_factor(len(context.values), most) for context in contexts]
 
 
-def read_tokens(records: Sequence[Records], metric: UserMetric, context: int) -> Tokens:
-    """Tokens of several curves, each with one finite record or more."""
+def make_batch(
+    contexts: Sequence[Context],
+    metric: Metric,
+    factors: Sequence[int],
+    rows: int,
+    lengths: Sequence[int] = LENGTHS,
+) -> Batch:
+    """Contexts as arrays of few sizes.
+
+    Args:
+        contexts: curves. One without a finite observation is given one: its forecast
+            does not depend on what the network says.
+        metric: direction and bounds.
+        factors: observations per token of each, see `pool_factor`.
+        rows: of the result; behind the contexts the last one again.
+        lengths: what the number of tokens is rounded up to.
+    """
     pooled = [
-        pool(r.steps, r.values, pool_factor(len(r.values), context)) for r in records
+        pool(c.steps, c.values, factor)
+        if len(c.values)
+        else Blocks(np.ones(1), np.zeros(1), np.ones(1))
+        for c, factor in zip(contexts, factors, strict=True)
     ]
-    count = np.array([len(values) for _, values, _ in pooled])
-    padded = np.empty((3, len(records), int(count.max())))
-    for i, columns in enumerate(pooled):
-        for row, column in zip(padded[:, i], columns, strict=True):
+    which = np.minimum(np.arange(rows), len(pooled) - 1)
+    counts = np.array([len(blocks.step) for blocks in pooled])
+    padded = np.empty((3, len(pooled), bucket(int(counts.max()), lengths)))
+    for i, blocks in enumerate(pooled):
+        for row, column in zip(padded[:, i], blocks, strict=True):
             row[: len(column)], row[len(column) :] = column, column[-1]
-    start = np.array([r.steps[0] for r in records])
-    batch = len(records)
-    state_metric = model_metric(metric, [r.horizon for r in records])
-    stats = empty_stats(batch, np, np.float64)
-    anchor = Anchor(*np.zeros((4, batch)))
-    features = np.zeros((batch, int(count.max()), TOKEN_FEATURES), np.float32)
-    anchors = np.zeros((4, batch, int(count.max())))
-    for i in range(int(count.max())):
-        step, value, pooled_count = padded[:, :, i]
-        # Behind the end of a curve steps stand still: 0 / 0, never to be seen.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            new_stats, new_anchor, token = observe(
-                stats, state_metric, step, value, pooled_count, start, np
-            )
-        live = i < count
-        features[:, i] = np.where(live[:, None], token, 0)
-        stats, anchor = select(live, new_stats, stats), select(live, new_anchor, anchor)
-        anchors[:, :, i] = anchor
-    return Tokens(
-        features, padded[1], Anchor(*anchors), count, stats, anchor, state_metric
+    start = np.array([c.steps[0] if len(c.steps) else 1.0 for c in contexts])
+    limits = limits_of(metric, [c.horizon for c in contexts])
+    return Batch(
+        Blocks(*padded[:, which]),
+        start[which],
+        counts[which] - 1,
+        Limits(*(field[which] for field in limits)),
     )
+
+
+def read_batch(batch: Batch) -> tuple[Stats, Anchor, jax.Array]:
+    """What `tokens.read` makes of a batch, features zero behind a curve's end."""
+    empty = empty_stats(len(batch.start), batch.start.dtype)
+    stats, anchor, features = read(empty, batch.limits, batch.blocks, batch.start)
+    inside = jnp.arange(features.shape[1]) <= batch.last[:, None]
+    # Behind the end steps stand still, and features are 0 / 0.
+    return stats, anchor, jnp.where(inside[..., None], features, 0).astype(jnp.float32)
+
+
+def at_last(fields: Any, last: Array) -> Any:
+    """Of arrays `(B, N, ...)` what belongs to token `last` `(B,)` of each row."""
+    rows = jnp.arange(len(last))
+    return jax.tree.map(lambda field: field[rows, last], fields)

@@ -1,20 +1,20 @@
-"""Recorded curves: the user's records, and every check of what a user hands in.
+"""Recorded curves, and every check of what a user hands in.
 
 Non-finite values are observations too: the run had diverged at that step. They are
 never fed to the network. A finite value after them means that the run recovered, and
-they count as steps without a record; at the end of a curve they mean that the run is
-lost (`Records.diverged`). In a 2-D array NaN at the end of a row is padding instead.
+they count as steps without an observation; at the end of a curve they mean that the
+run has diverged for good. In a 2-D array NaN at the end of a row is padding instead.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from lcpfn.context import Context, step_unit
 from lcpfn.metric import Bounds, Metric
-
-MOST_TARGETS = 512
 
 
 @dataclass(frozen=True)
@@ -83,25 +83,6 @@ class CurveSet:
         return replace(self, runs=tuple(self.runs[i] for i in keep))
 
 
-class Records(NamedTuple):
-    """One checked curve in model space (lower is better).
-
-    Attributes:
-        steps, values: the finite records `(n,)`, float64.
-        last_step: of the newest record, finite or not.
-        diverged: whether that newest record is not finite.
-        horizon: last step to predict.
-        targets: steps to predict, increasing `(s,)`.
-    """
-
-    steps: np.ndarray
-    values: np.ndarray
-    last_step: float
-    diverged: bool
-    horizon: float
-    targets: np.ndarray
-
-
 def _numbers(x: Any, what: str) -> np.ndarray:
     """A float64 copy, or a ValueError that says what was got."""
     try:
@@ -126,7 +107,7 @@ def split_curves(curves: Any) -> tuple[list[np.ndarray], bool]:
             be padded with NaN at the end.
 
     Raises:
-        ValueError: if it is none of these, or a curve has no record.
+        ValueError: if it is none of these, or a curve has no observation.
     """
     if isinstance(curves, str | bytes | dict) or not hasattr(curves, "__len__"):
         raise ValueError(
@@ -155,7 +136,7 @@ def split_curves(curves: Any) -> tuple[list[np.ndarray], bool]:
             )
         if not len(row):
             raise ValueError(
-                f"{name} has no records; a forecast needs at least one observed value"
+                f"{name} has no observations; a forecast needs at least one"
             )
     return rows, single
 
@@ -189,26 +170,6 @@ def check_steps(steps: Any, count: int, name: str) -> np.ndarray:
     return steps
 
 
-def default_targets(
-    steps: np.ndarray, horizon: float, most: int = MOST_TARGETS
-) -> np.ndarray:
-    """Every step after the last one up to the horizon, thinned to at most `most`.
-
-    A step is 1 where all recorded steps are whole numbers, else the median gap.
-    """
-    last, unit = steps[-1], 1.0
-    if (steps != np.round(steps)).any():
-        unit = float(np.median(np.diff(steps))) if len(steps) > 1 else float(steps[0])
-    count = np.ceil((horizon - last) / unit * (1 - 1e-12))
-    if count > most:
-        ticks = np.round(np.linspace(count / most, count, most))
-    else:
-        ticks = np.arange(1, count + 1)
-    targets = last + unit * ticks
-    targets[-1] = horizon
-    return targets
-
-
 def check_horizon(horizon: Any, name: str = "the curve") -> float:
     """A finite positive number."""
     number = _numbers(horizon, "horizon")
@@ -238,13 +199,51 @@ def _check_targets(at: Any, last: float, horizon: float, name: str) -> np.ndarra
     return targets
 
 
+def check_observation(
+    value: Any, step: Any, last: float | None, horizon: float, metric: Metric
+) -> tuple[float, float]:
+    """One more observation of a curve: its value and step as numbers.
+
+    Args:
+        value: in the user's units; NaN or infinity: the run diverged.
+        step: None: the one after the last.
+        last: newest step so far; None before the first.
+        horizon: last possible step.
+        metric: direction and bounds.
+
+    Raises:
+        ValueError: no numbers, a step not after the last one or beyond the horizon, a
+            value outside hard bounds.
+    """
+    try:
+        number = float(value)
+        at = float(step) if step is not None else 1.0 if last is None else last + 1
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(
+            f"an observation is a number at a step, got {value!r:.80} at {step!r:.80}"
+        ) from None
+    metric.check(np.array([number]), f"the value at step {at:g}")
+    if not math.isfinite(at) or at < 0:
+        raise ValueError(f"step must be a finite number >= 0, got {step!r}")
+    if last is not None and at <= last:
+        raise ValueError(
+            f"steps must increase: the last was {last:g}, got {at:g}; start a new "
+            "stream if the run restarted"
+        )
+    if at > horizon:
+        raise ValueError(
+            f"step {at:g} lies beyond the horizon {horizon:g}; give a later horizon"
+        )
+    return number, at
+
+
 def check_curves(
     curves: Any, horizon: Any, metric: Metric, steps: Any = None, at: Any = None
-) -> tuple[list[Records], bool]:
+) -> tuple[list[Context], bool]:
     """Checks everything `extrapolate` is given, before any number is computed.
 
     Returns:
-        One `Records` per curve, and whether the user gave a single curve.
+        One `Context` per curve, and whether the user gave a single curve.
 
     Raises:
         ValueError: saying what was expected, what was got and what to do.
@@ -259,30 +258,30 @@ def check_curves(
     horizons = list(horizon) if np.ndim(horizon) else [horizon] * count
     all_steps = _per_curve(steps, count, "steps")
     targets = _per_curve(at, count, "at")
-    records = []
+    contexts = []
     for i, values in enumerate(rows):
         name = "the curve" if single else f"curve {i}"
         metric.check(values, f"values of {name}")
         own_steps = check_steps(all_steps[i], len(values), name)
         end, last = check_horizon(horizons[i], name), float(own_steps[-1])
-        if end <= last:
+        if end < last:
             raise ValueError(
-                f"horizon of {name} must lie after its last observed step {last:g}, "
-                f"got {end:g}"
+                f"horizon of {name} must not lie before its last observed step "
+                f"{last:g}, got {end:g}"
             )
-        if targets[i] is None:
-            wanted = default_targets(own_steps, end)
-        else:
-            wanted = _check_targets(targets[i], last, end, name)
+        wanted = targets[i]
+        if wanted is not None:
+            wanted = _check_targets(wanted, last, end, name)
         finite = np.isfinite(values)
-        records.append(
-            Records(
+        contexts.append(
+            Context(
                 own_steps[finite],
                 metric.sign * values[finite],
                 last,
-                not finite[-1],
+                metric.sign * float(values[-1]),
                 end,
                 wanted,
+                step_unit(own_steps),
             )
         )
-    return records, single
+    return contexts, single

@@ -2,47 +2,92 @@
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
 
-# Paths simulated at least, so that the ranks of few paths still mean something.
-LEAST_PATHS = 64
+if TYPE_CHECKING:
+    from lcpfn.cutoffs import Cutoffs
 
 
-@dataclass(frozen=True, eq=False)
 class Forecast:
     """Predicted distribution of a metric at later steps of one or several curves.
 
     Shapes below are `(steps,)` for one curve and `(batch, steps)` for several; where
     curves have different numbers of steps, the shorter ones end in NaN. Arguments `y`
     are in the user's units and broadcast against that shape. All arrays are NumPy.
+    Steps between the cutoff and the horizon are predicted when they are first asked
+    for; `final` and `best` are there at once.
 
-    A curve whose newest record was NaN or infinite has diverged: it counts as the worst
-    possible value (the bound, or infinity) with certainty, and is never better.
+    A curve whose newest observation was NaN or infinite has diverged: it counts as the
+    worst possible value (the bound, or infinity) with certainty, and is never better.
+    A curve at its horizon has the value it has there, with certainty.
 
     Attributes:
-        steps: steps predicted.
-        diverged: whether each curve has diverged; a bool for one curve.
         metric: direction and bounds.
-        mixture: the predicted distribution of curves that have not diverged, in the
-            user's units, fields `(..., components)`.
+        diverged: whether each curve has diverged; a bool for one curve.
+        known: the value of each curve that is certain, NaN for all others.
     """
 
-    steps: np.ndarray
-    diverged: np.ndarray
-    metric: Metric
-    mixture: Mixture
-    _final: "Forecast | None" = None
-    _best: "Forecast | None" = None
-    _simulate: Callable[[int, int], np.ndarray] | None = None
-    _surprise: Callable[[], np.ndarray] | None = None
-    _records: Sequence[Any] = ()
+    def __init__(
+        self,
+        metric: Metric,
+        diverged: Any,
+        known: Any,
+        steps: np.ndarray | None = None,
+        mixture: Mixture | None = None,
+        cutoffs: "Cutoffs | None" = None,
+        row: int | None = None,
+    ) -> None:
+        self.metric, self.diverged, self.known = metric, diverged, known
+        self._cutoffs, self._row = cutoffs, row
+        # Given for the forecast of a single step, else found when they are needed.
+        if steps is not None:
+            self.steps = steps
+        if mixture is not None:
+            self.mixture = mixture
+
+    @staticmethod
+    def of(cutoffs: "Cutoffs", row: int | None = None) -> "Forecast":
+        """The forecast of curves that were read: of one of them, or of all."""
+        worst = cutoffs.metric.sign * cutoffs.metric.high
+        sign, contexts = cutoffs.metric.sign, cutoffs.contexts
+        diverged = np.array([context.diverged for context in contexts])
+        known = np.array(
+            [sign * c.last_value if c.finished else np.nan for c in contexts]
+        )
+        known = np.where(diverged, worst, known)
+        if row is not None:
+            diverged, known = diverged[row], known[row]
+        return Forecast(cutoffs.metric, diverged, known, cutoffs=cutoffs, row=row)
+
+    @functools.cached_property
+    def steps(self) -> np.ndarray:
+        """Steps predicted."""
+        steps = self._all.steps
+        if self._row is None:
+            return steps
+        return steps[self._row][~np.isnan(steps[self._row])]
+
+    @functools.cached_property
+    def mixture(self) -> Mixture:
+        """The predicted distribution of what is not known, the user's units."""
+        fan = self._all.fan
+        if self._row is None:
+            return fan
+        return Mixture(*(part[self._row][: len(self.steps)] for part in fan))
+
+    @property
+    def _all(self) -> "Cutoffs":
+        if self._cutoffs is None:
+            raise ValueError(
+                "this is the forecast of a single step, which has no path, no surprise "
+                "and no `final` or `best` of its own"
+            )
+        return self._cutoffs
 
     def __repr__(self) -> str:
         if not self.steps.size:
@@ -58,7 +103,9 @@ class Forecast:
         return html_of(self)
 
     def __len__(self) -> int:
-        return len(self.steps)
+        if not np.ndim(self.diverged):
+            return len(self.steps)
+        return len(self.diverged)
 
     def __getitem__(self, index: int) -> "Forecast":
         """Forecast of one curve of a batch."""
@@ -66,51 +113,50 @@ class Forecast:
             raise TypeError(
                 "this is the forecast of one curve; only batches are indexed"
             )
-        index = operator.index(index)
-        keep = ~np.isnan(self.steps[index])
-        parts = (part[index] for part in self.mixture)
-        if np.ndim(keep):
-            parts = (part[keep] if part.ndim else part for part in parts)
-        simulate, surprise = self._simulate, self._surprise
+        index = range(len(self))[operator.index(index)]
+        if self._cutoffs is not None:
+            return Forecast.of(self._cutoffs, index)
+        mixture = Mixture(*(part[index] for part in self.mixture))
         return Forecast(
-            self.steps[index][keep] if np.ndim(keep) else self.steps[index],
-            self.diverged[index],
             self.metric,
-            Mixture(*parts),
-            None if self._final is None else self._final[index],
-            None if self._best is None else self._best[index],
-            None
-            if simulate is None
-            else lambda n, seed: simulate(n, seed)[:, index][:, keep],
-            None if surprise is None else lambda: surprise()[index],
-            self._records and (self._records[index],),
+            self.diverged[index],
+            self.known[index],
+            self.steps[index],
+            mixture,
         )
 
     @property
     def observed(self) -> tuple[np.ndarray, np.ndarray]:
-        """Steps and values of the finite records of one curve; empty for `final`."""
+        """Steps and values of the finite observations of one curve."""
         if np.ndim(self.diverged):
             raise ValueError("several curves were observed; index first: forecast[i]")
-        if not self._records:
+        if self._cutoffs is None or self._row is None:
             return np.empty(0), np.empty(0)
-        known = self._records[0]
-        return known.steps, self.metric.sign * known.values
+        context = self._cutoffs.contexts[self._row]
+        return context.steps, self.metric.sign * context.values
 
     @property
+    def over_steps(self) -> bool:
+        """Whether it is of a curve's later steps, and has `final`; else of one step."""
+        return self._cutoffs is not None
+
+    @functools.cached_property
+    def finished(self) -> Any:
+        """Whether no step remains: a bool for one curve, `(batch,)` for several."""
+        found = np.array([context.finished for context in self._all.contexts])
+        return found if self._row is None else bool(found[self._row])
+
+    @functools.cached_property
     def final(self) -> "Forecast":
         """The forecast at the horizon alone: the same without the axis of steps."""
-        if self._final is None:
-            raise ValueError(
-                "there is no forecast at the horizon: no steps remain, or this is it"
-            )
-        return self._final
+        return self._at_end(self._all.final)
 
     @property
     def has_best(self) -> bool:
         """Whether `best` is known."""
-        return self._best is not None
+        return self._cutoffs is not None and self._cutoffs.best is not None
 
-    @property
+    @functools.cached_property
     def best(self) -> "Forecast":
         """The forecast of the best value still to come, up to the horizon.
 
@@ -118,49 +164,70 @@ class Forecast:
         beats y in what remains, `best.mean()` what its best will be.
 
         Raises:
-            ValueError: at the horizon, or if the checkpoint was not trained for it.
+            ValueError: if the checkpoint was not trained for it.
         """
-        if self._best is None:
+        best = self._all.best
+        if best is None:
             raise ValueError(
-                "there is no forecast of the best value: no steps remain, this is one "
-                'at a single step, or the checkpoint was not trained for it ("best" in '
-                "its card); paths() answers joint questions with any checkpoint"
+                "there is no forecast of the best value: this checkpoint is not made "
+                'for it ("best" in its card); use paths(), which any checkpoint has'
             )
-        return self._best
+        return self._at_end(best)
+
+    def _at_end(self, mixture: Mixture) -> "Forecast":
+        horizons = np.array([context.horizon for context in self._all.contexts])
+        if self._row is not None:
+            mixture = Mixture(*(part[self._row] for part in mixture))
+            horizons = horizons[self._row]
+        return Forecast(self.metric, self.diverged, self.known, horizons, mixture)
 
     @functools.cached_property
     def surprise(self) -> Any:
-        """How badly the model forecast the newest records one step ahead.
+        """How badly the model forecast the newest observations one step ahead.
 
         1 on average where it is calibrated; 3 and more: it has just mispredicted this
-        curve, so do not rely on it. NaN with fewer than two finite records. A float
-        for one curve, `(batch,)` for several; see `lcpfn.surprise`. Computed when
+        curve, so do not rely on it. NaN with fewer than two finite observations. A
+        float for one curve, `(batch,)` for several; see `lcpfn.prefixes`. Computed when
         asked for, with one more pass over the curve.
         """
-        if self._surprise is None:
-            raise ValueError("surprise is known of the forecast over all steps alone")
-        value = self._surprise()
-        return value if np.ndim(value) else float(value)
+        found = self._all.surprise
+        return found if self._row is None else float(found[self._row])
 
     @property
     def worst(self) -> float:
         """The worst possible value: the bound on the bad side, or infinity."""
         return self.metric.sign * self.metric.high
 
-    def _result(self, value: np.ndarray, if_diverged: Any) -> Any:
-        lost = np.asarray(self.diverged)
-        lost = lost if self.steps.ndim == lost.ndim else lost[..., None]
-        value = np.where(lost, if_diverged, value)
+    @functools.cached_property
+    def _certain(self) -> np.ndarray:
+        """`known` with the axes of `steps`."""
+        known = np.asarray(self.known)
+        return known if self.steps.ndim == known.ndim else known[..., None]
+
+    def _result(self, value: np.ndarray, if_certain: Any) -> Any:
+        """A result of the mixture, where the value is not known for certain."""
+        value = np.where(np.isnan(self._certain), value, if_certain)
         value = np.where(np.isnan(self.steps), np.nan, value)
         return value if value.ndim else float(value)
 
+    def _certain_gain(self, y: np.ndarray) -> np.ndarray:
+        """Improvement of known values on y, 0 if there is none, as of diverged runs."""
+        gain = self.metric.sign * (y - self._certain)
+        diverged = np.asarray(self.diverged)
+        diverged = diverged if diverged.ndim == self.steps.ndim else diverged[..., None]
+        return np.where(~diverged & (gain > 0), gain, 0.0)
+
+    @functools.cached_property
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.mixture.moments()
+
     def mean(self) -> np.ndarray:
         """Expected value."""
-        return self._result(self.mixture.moments()[0], self.worst)
+        return self._result(self._moments[0], self._certain)
 
     def std(self) -> np.ndarray:
         """Standard deviation."""
-        return self._result(self.mixture.moments()[1], 0.0)
+        return self._result(self._moments[1], 0.0)
 
     def median(self) -> np.ndarray:
         """Median."""
@@ -180,7 +247,7 @@ class Forecast:
         spread = levels.reshape(levels.shape + (1,) * self.steps.ndim)
         shape = levels.shape + self.steps.shape
         values = self.mixture.quantile(np.broadcast_to(spread, shape))
-        return self._result(values, self.worst)
+        return self._result(values, self._certain)
 
     def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Central interval that holds `level` of the mass: (low, high)."""
@@ -192,13 +259,13 @@ class Forecast:
     def cdf(self, y: float | np.ndarray) -> np.ndarray:
         """P(value <= y)."""
         y = np.asarray(y, float)
-        return self._result(self.mixture.cdf(y), (y >= self.worst) * 1.0)
+        return self._result(self.mixture.cdf(y), (y >= self._certain) * 1.0)
 
     def log_prob(self, y: float | np.ndarray) -> np.ndarray:
         """Log-density at y, per unit of the metric; -inf outside hard bounds."""
         y = np.asarray(y, float)
-        lost = np.where(y == self.worst, np.inf, -np.inf)
-        return self._result(self.mixture.log_prob(y), lost)
+        spike = np.where(y == self._certain, np.inf, -np.inf)
+        return self._result(self.mixture.log_prob(y), spike)
 
     def prob_above(self, y: float | np.ndarray) -> np.ndarray:
         """P(value > y)."""
@@ -206,10 +273,10 @@ class Forecast:
 
     def prob_better(self, y: float | np.ndarray) -> np.ndarray:
         """P(value is better than y): above it for "max", below it for "min"."""
-        if self.metric.mode == "max":
-            return self.prob_above(y)
         y = np.asarray(y, float)
-        return self._result(self.mixture.cdf(y), 0.0)
+        below = self.mixture.cdf(y)
+        better = 1.0 - below if self.metric.mode == "max" else below
+        return self._result(better, (self._certain_gain(y) > 0) * 1.0)
 
     def expected_improvement(self, best: float | np.ndarray) -> np.ndarray:
         """E[max(improvement on `best`, 0)], in the metric's units, never negative."""
@@ -218,7 +285,7 @@ class Forecast:
             gain = self.mixture.mirrored().expected_shortfall(-best)
         else:
             gain = self.mixture.expected_shortfall(best)
-        return self._result(gain, 0.0)
+        return self._result(gain, self._certain_gain(best))
 
     def paths(self, n: int, seed: int = 0) -> np.ndarray:
         """Joint sample trajectories, `(n, steps)` or `(n, batch, steps)`.
@@ -234,16 +301,10 @@ class Forecast:
         """
         if not isinstance(n, int | np.integer) or n < 1:
             raise ValueError(f"n must be a positive integer, got {n!r}")
-        if self._simulate is None:
-            raise ValueError("paths need a forecast over steps; this one has none")
-        count = max(int(n), LEAST_PATHS)
-        count = 1 << (count - 1).bit_length()
-        simulated = self._simulate(count, seed)
-        rng = np.random.default_rng(seed)
-        jitter = rng.random(simulated.shape)
-        rank = np.argsort(np.argsort(simulated, axis=0, kind="stable"), axis=0)
-        values = self.mixture.quantile((rank + jitter) / count)[:n]
-        return self._result(values, self.worst)
+        paths = self._all.paths(int(n), seed)
+        if self._row is not None:
+            paths = paths[:, self._row, : len(self.steps)]
+        return self._result(paths, self._certain)
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Draws one curve by `lcpfn.plot.fan`, several by `lcpfn.plot.runs`."""

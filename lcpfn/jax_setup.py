@@ -4,15 +4,19 @@ A forecast often runs inside somebody else's training process. By default JAX wo
 reserve three quarters of the GPU's memory at its first operation.
 """
 
+import functools
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _models: dict[str | None, "Model"] = {}
 _loading = threading.Lock()
 _home: int | None = None  # the process in which this library first used JAX
@@ -33,6 +37,22 @@ def check_process() -> None:
             f"{os.getpid()}, where JAX would hang; start workers with the "
             '"spawn" or "forkserver" method and call lcpfn.load() in each of them'
         )
+
+
+def float64(function: Callable[P, R]) -> Callable[P, R]:
+    """Computes in float64 where the arguments do, whatever JAX does elsewhere.
+
+    A curve with a large offset has its shape in digits that float32 does not have.
+    """
+
+    @functools.wraps(function)
+    def wide(*args: P.args, **kwargs: P.kwargs) -> R:
+        import jax
+
+        with jax.enable_x64(True):
+            return function(*args, **kwargs)
+
+    return wide
 
 
 def confine_jax() -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lcpfn.mixture import Mixture
+
 Bounds = tuple[float | None, float | None]
 
 
@@ -72,6 +74,19 @@ class Metric:
     def high(self) -> float:
         """Upper bound in model space, +inf where unknown."""
         return self._ends[1] if self.mode == "min" else -self._ends[0]
+
+    def bounded(self, mixture: Mixture) -> Mixture:
+        """Distributions in model space, with hard bounds if there are any."""
+        if not self.hard:
+            return mixture
+        shape = mixture.mean.shape[:-1]
+        low, high = np.full(shape, self.low), np.full(shape, self.high)
+        return mixture._replace(low=low, high=high)
+
+    def in_user_units(self, mixture: Mixture) -> Mixture:
+        """The same in the user's units and direction."""
+        bounded = self.bounded(mixture)
+        return bounded if self.mode == "min" else bounded.mirrored()
 
     def check(self, values: np.ndarray, what: str) -> None:
         """Refuses finite values outside hard bounds.

@@ -9,77 +9,84 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from lcpfn import checkpoint, network
-from lcpfn.context import read_tokens
-from lcpfn.curves import Records, check_curves
+from lcpfn.context import (
+    LENGTHS,
+    Batch,
+    Context,
+    at_last,
+    bucket,
+    factors_of,
+    make_batch,
+    read_batch,
+)
+from lcpfn.curves import check_curves
+from lcpfn.cutoffs import MOST_ROWS, Cutoffs, slices
 from lcpfn.forecast import Forecast
-from lcpfn.jax_setup import check_process
+from lcpfn.jax_setup import check_process, float64
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
+from lcpfn.queries import predict_end, predict_values
 from lcpfn.stream import Stream
-from lcpfn.surprise import surprise
-from lcpfn.tokens import Anchor, query_features
-from lcpfn.trajectories import simulate
+from lcpfn.tokens import Anchor
 
-ROWS = (1, 8, 64, 256)
-LENGTHS = (8, 16, 32, 64, 128)
-QUESTIONS = (1, 8, 32, 64, 128, 256, 512)
+ROWS = (1, 8, 64, MOST_ROWS)
+QUERIES = (1, 8, 32, 64, 128, 256, 512)
 # From this many rows on padding costs more than compiling for a closer fit.
 MANY_ROWS = 64
-CLOSE_LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128)
-CLOSE_QUESTIONS = (1, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+CLOSE_LENGTHS = (8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128)
+CLOSE_QUERIES = (1, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 # Rows that a CPU computes at a time: their activations stay in its cache.
 CHUNK = 16
 
 
-def bucket(size: int, sizes: Sequence[int]) -> int:
-    """The smallest of `sizes` that holds `size`; beyond them, the next power of two."""
-    for candidate in sizes:
-        if size <= candidate:
-            return candidate
-    return 1 << (size - 1).bit_length()
-
-
-def pad_to(x: np.ndarray, size: int, axis: int = 0) -> np.ndarray:
-    """Repeats the last entry along an axis until it has `size` of them."""
-    if x.shape[axis] == size:
-        return x
-    return x.take(np.minimum(np.arange(size), x.shape[axis] - 1), axis)
-
-
-def _chunked(run: Callable[..., Any], *rows: jax.Array) -> Any:
+def _chunked(run: Callable[..., Any], *rows: Any) -> Any:
     """`run` on all rows, on a CPU `CHUNK` of them at a time."""
-    count = rows[0].shape[0]
+    count = jax.tree.leaves(rows)[0].shape[0]
     if count <= CHUNK:
         return run(*rows)
 
-    def split(*rows: jax.Array) -> Any:
-        parts = [x.reshape(-1, CHUNK, *x.shape[1:]) for x in rows]
+    def split(*rows: Any) -> Any:
+        parts = jax.tree.map(lambda x: x.reshape(-1, CHUNK, *x.shape[1:]), rows)
         done = jax.lax.map(lambda part: run(*part), parts)
         return jax.tree.map(lambda x: x.reshape(count, *x.shape[2:]), done)
 
     return jax.lax.platform_dependent(*rows, cpu=split, default=run)
 
 
+@float64
 @functools.partial(jax.jit, static_argnums=0)
-def _states(
-    config: network.ModelConfig, params: Any, features: jax.Array, last: jax.Array
-) -> jax.Array:
-    def run(features: jax.Array, last: jax.Array) -> jax.Array:
-        states, _ = network.encode(config, params, features)
-        return states[jnp.arange(states.shape[0]), last]
+def _read(
+    config: network.ModelConfig, params: Any, batch: Batch
+) -> tuple[jax.Array, Anchor, Mixture]:
+    """States and anchors at the cutoffs, and what is predicted there of the end."""
 
-    return _chunked(run, features, last)
+    def run(batch: Batch) -> tuple[jax.Array, Anchor, Mixture]:
+        _, anchors, features = read_batch(batch)
+        anchor = at_last(anchors, batch.last)
+        states, _ = network.encode(config, params, features, only=batch.last)
+        state = states[:, 0]
+        horizon = batch.limits.horizon
+        return state, anchor, predict_end(config, params, state, anchor, horizon)
+
+    return _chunked(run, batch)
 
 
+@float64
 @functools.partial(jax.jit, static_argnums=0)
-def _answers(
-    config: network.ModelConfig, params: Any, state: jax.Array, query: jax.Array
-) -> network.Mixture:
-    return _chunked(functools.partial(network.answer, config, params), state, query)
+def _predict(
+    config: network.ModelConfig,
+    params: Any,
+    state: jax.Array,
+    anchor: Anchor,
+    horizon: jax.Array,
+    targets: jax.Array,
+) -> Mixture:
+    """Distributions at later steps, model space; `targets` `(rows, queries)`."""
+    run = functools.partial(predict_values, config, params)
+    return _chunked(run, state, anchor, horizon, targets)
 
 
 class Model:
@@ -137,7 +144,7 @@ class Model:
             curves: values of one curve; or a list of curves of any lengths; or a 2-D
                 array, rows padded with NaN at the end. Elsewhere NaN and infinity are
                 observations of a diverged run: they are left out as a gap in the curve,
-                and a curve that ends in one is forecast to stay lost.
+                and a curve that ends in one is forecast to stay diverged.
             horizon: last step to predict, in the unit of `steps`; or one per curve.
             mode: "max" or "min": which way is better.
             bounds: lowest and highest possible value, either may be None.
@@ -147,37 +154,23 @@ class Model:
                 after the last one up to the horizon, thinned to at most 512.
 
         Returns:
-            The forecast, in the user's units and direction.
+            The forecast, in the user's units and direction. Of a curve that is at its
+            horizon `final` is certain, and no steps remain.
 
         Raises:
             ValueError: saying what was expected, what was got and what to do.
         """
         metric = self.metric(mode, bounds)
-        records, single = check_curves(curves, horizon, metric, steps, at)
+        contexts, single = check_curves(curves, horizon, metric, steps, at)
         check_process()
-        if not records:
+        if not contexts:
             raise ValueError("there are no curves to extrapolate")
-        # All parts are on their way before the first is waited for.
-        pending = [
-            self._ask(records[i : i + ROWS[-1]], metric)
-            for i in range(0, len(records), ROWS[-1])
-        ]
-        parts = [collect() for collect in pending]
-        widest = max(part.mean.shape[1] for part in parts)
-        mixture = Mixture(
-            *(
-                np.concatenate(
-                    [pad_to(x, widest, 1) if x.ndim > 1 else x for x in fields]
-                )
-                for fields in zip(*parts, strict=True)
-            )
-        )
-        return self.forecast(records, mixture, metric, single)
+        return Forecast.of(self.read(contexts, metric), 0 if single else None)
 
     def stream(
         self, horizon: float, *, mode: str, bounds: Bounds | None = None
     ) -> Stream:
-        """A curve to be fed record by record; see `Stream.update`.
+        """A curve to be fed observation by observation; see `Stream.update`.
 
         Args:
             horizon: last step to predict.
@@ -187,125 +180,67 @@ class Model:
         check_process()
         return Stream(self, horizon, self.metric(mode, bounds))
 
-    def forecast(
-        self, records: list[Records], mixture: Mixture, metric: Metric, single: bool
-    ) -> Forecast:
-        """Wraps the mixtures of `answer` for the user."""
-        lost = np.array([r.diverged for r in records])
-        widest = max(len(r.targets) for r in records)
-        steps = np.full((len(records), widest), np.nan)
-        for row, r in zip(steps, records, strict=True):
-            row[: len(r.targets)] = r.targets
-        ends = np.array([r.horizon for r in records])
-        inner = Mixture(*(x[:, self.config.best : -1] for x in mixture))
-        outer = Mixture(*(x[:, -1] for x in mixture))
-        peak = Mixture(*(x[:, 0] for x in mixture)) if self.config.best else None
+    def read(self, contexts: Sequence[Context], metric: Metric) -> Cutoffs:
+        """Reads several checked curves up to their cutoffs."""
+        parts = []
+        for some in slices(len(contexts)):
+            part = contexts[some]
+            rows = bucket(len(part), ROWS)
+            lengths = LENGTHS if rows < MANY_ROWS else CLOSE_LENGTHS
+            factors = factors_of(part, self.config.context)
+            batch = make_batch(part, metric, factors, rows, lengths)
+            parts.append((len(part), _read(self.config, self.params, batch)))
+        # All parts are on their way before the first is waited for.
+        state, anchor, end = jax.tree.map(
+            lambda *x: np.concatenate(x),
+            *(
+                jax.tree.map(lambda x, n=n: np.asarray(x)[:n], part)
+                for n, part in parts
+            ),
+        )
+        return self.cutoffs(contexts, metric, state, anchor, end)
 
-        def paths(n: int, seed: int) -> np.ndarray:
-            check_process()
-            drawn = simulate(self.config, self.params, records, metric, n, seed)
-            return drawn[:, 0] if single else drawn
+    def cutoffs(
+        self,
+        contexts: Sequence[Context],
+        metric: Metric,
+        state: Any,
+        anchor: Anchor,
+        end: Mixture,
+    ) -> Cutoffs:
+        """Curves that have been read, here or by a stream; `end` in model space."""
+        anchor = Anchor(*map(np.asarray, anchor))
+        end = metric.in_user_units(Mixture(*map(np.asarray, end)))
+        return Cutoffs(self, metric, contexts, state, anchor, end)
 
-        def surprised() -> np.ndarray:
-            check_process()
-            found = surprise(self.config, self.params, records, metric)
-            return found[0] if single else found
-
-        if single:
-            lost, steps, ends = lost[0], steps[0], ends[0]
-            inner, outer = (Mixture(*(x[0] for x in part)) for part in (inner, outer))
-            peak = peak and Mixture(*(x[0] for x in peak))
-        if not widest:  # a stream has reached its horizon
-            return Forecast(steps, lost, metric, inner, _records=records)
-        final = Forecast(np.asarray(ends), lost, metric, outer)
-        best = peak and Forecast(np.asarray(ends), lost, metric, peak)
-        more = (final, best, paths, surprised, records)
-        return Forecast(steps, lost, metric, inner, *more)
-
-    def _ask(self, records: list[Records], metric: Metric) -> Callable[[], Mixture]:
-        """Starts on some curves; see `answer` for what comes of it."""
-        # A curve without any finite value has nothing to encode; its forecast is
-        # overruled by `diverged`, so any record serves in its place.
-        known = [
-            r if len(r.values) else r._replace(steps=np.ones(1), values=np.zeros(1))
-            for r in records
-        ]
-        tokens = read_tokens(known, metric, self.config.context)
-        rows = bucket(len(records), ROWS)
-        lengths = LENGTHS if rows < MANY_ROWS else CLOSE_LENGTHS
-        length = bucket(int(tokens.length.max()), lengths)
-        features = pad_to(pad_to(tokens.features, length, 1), rows)
-        with jax.default_device(self.device):
-            state = _states(
-                self.config, self.params, features, pad_to(tokens.length - 1, rows)
-            )
-        return self.answer(state, tokens.anchor, known, metric)
-
-    def answer(
-        self, state: jax.Array, anchor: Anchor, records: list[Records], metric: Metric
-    ) -> Callable[[], Mixture]:
-        """Asks the states of several cutoffs for the targets of their records.
+    def predict(
+        self, state: np.ndarray, anchor: Anchor, horizon: np.ndarray, at: np.ndarray
+    ) -> Mixture:
+        """Distributions at later steps from at most `MOST_ROWS` cutoffs, model space.
 
         Args:
-            state: `(rows, D)`, rows beyond the records are padding.
-            anchor: of the cutoffs, fields `(batch,)`.
-            records: horizon and targets.
-            metric: direction and bounds.
+            state: of the network `(B, D)`.
+            anchor: of the cutoffs, fields `(B,)`.
+            horizon: last step of each `(B,)`.
+            at: steps `(B, S)`.
 
         Returns:
-            A function that waits for the mixture `(batch, widest + 1, K)`, in the
-            user's units; the horizon is last. If the network can be asked for the best
-            value up to the horizon, that comes first: `(batch, 1 + widest + 1, K)`.
+            Mixtures `(B, S)`, without bounds.
         """
-        count, rows = len(records), state.shape[0]
-        widest = max(len(r.targets) for r in records)
-        sizes = QUESTIONS if rows < MANY_ROWS else CLOSE_QUESTIONS
-        horizon = np.array([r.horizon for r in records])
-        ahead = int(self.config.best)
-        asked = ahead + widest + 1
-        targets = np.empty((count, bucket(asked, sizes)))
-        targets[:] = horizon[:, None]
-        for row, r in zip(targets, records, strict=True):
-            row[ahead : ahead + len(r.targets)] = r.targets
-        query = query_features(anchor, horizon, targets, np).astype(np.float32)
-        if ahead:
-            flag = np.broadcast_to(np.arange(targets.shape[1]) == 0, targets.shape)
-            query = np.concatenate([query, flag[..., None]], axis=-1, dtype=np.float32)
-        with jax.default_device(self.device):
-            mixture = _answers(self.config, self.params, state, pad_to(query, rows))
-
-        def collect() -> Mixture:
-            # The horizon is asked for in the padding, directly behind the targets of
-            # the curve that has most; shorter ones repeat it.
-            log_weight, mean, log_std = (
-                np.asarray(x)[:count, :asked].astype(np.float64) for x in mixture
-            )
-            return in_user_units(log_weight, mean, log_std, anchor, metric)
-
-        return collect
-
-
-def in_user_units(
-    log_weight: np.ndarray,
-    mean: np.ndarray,
-    log_std: np.ndarray,
-    anchor: Anchor,
-    metric: Metric,
-) -> Mixture:
-    """Moves mixtures `(batch, targets, K)` from anchor units to the user's."""
-    level, scale = anchor.level[:, None, None], anchor.scale[:, None, None]
-    weight = np.exp(log_weight)
-    low, high = -np.inf, np.inf
-    if metric.hard:
-        low, high = sorted((metric.sign * metric.low, metric.sign * metric.high))
-    shape = mean.shape[:-1]
-    return Mixture(
-        weight / weight.sum(-1, keepdims=True),
-        metric.sign * (level + scale * mean),
-        scale * np.exp(log_std),
-        np.full(shape, low),
-        np.full(shape, high),
-    )
+        rows = bucket(len(state), ROWS)
+        sizes = QUERIES if rows < MANY_ROWS else CLOSE_QUERIES
+        which = np.minimum(np.arange(rows), len(state) - 1)
+        count = at.shape[1]
+        wide = np.minimum(np.arange(bucket(count, sizes)), count - 1)
+        found = _predict(
+            self.config,
+            self.params,
+            state[which],
+            Anchor(*(np.asarray(field)[which] for field in anchor)),
+            horizon[which],
+            at[which][:, wide],
+        )
+        return jax.tree.map(lambda x: np.asarray(x)[: len(state), :count], found)
 
 
 def load(name: str | Path | None = None, device: jax.Device | None = None) -> Model:

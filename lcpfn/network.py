@@ -1,6 +1,6 @@
-"""The network: a causal transformer over records and a head that answers questions.
+"""The network: a causal transformer over tokens and a head that answers queries.
 
-    context   record i attends to records 1..i, so its state sums up the curve to i
+    context   token i attends to tokens 1..i, so its state sums up the curve to i
     query     (cutoff i, target step j) reads the state of i alone and gives a mixture
               of Gaussians for (y_j - level_i) / scale_i; with `best`, also for the
               best value between i and j in place of y_j
@@ -35,11 +35,11 @@ class ModelConfig:
         layers: attention blocks.
         heads: attention heads; must divide `width`.
         hidden: of the gated feed-forward blocks.
-        head_hidden: of the gated block in the head, which runs once per question.
+        head_hidden: of the gated block in the head, which runs once per query.
         components: Gaussians in the predicted mixture.
         context: most tokens of one curve; longer curves are pooled onto them.
-        best: whether the network also answers for the best value up to the horizon.
-        blind: features of a token that the network does not see, to measure what they
+        best: whether the network also predicts the best value up to the horizon.
+        masked: features of a token that the network does not see, to measure what they
             are worth; indices below `TOKEN_FEATURES`.
     """
 
@@ -51,18 +51,16 @@ class ModelConfig:
     components: int = 16
     context: int = 128
     best: bool = False
-    blind: tuple[int, ...] = ()
+    masked: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "blind", tuple(self.blind))  # a card has a list
-        if not set(self.blind) <= set(range(TOKEN_FEATURES)):
+        object.__setattr__(self, "masked", tuple(self.masked))  # a card has a list
+        if not set(self.masked) <= set(range(TOKEN_FEATURES)):
             raise ValueError(
-                f"blind must hold indices below {TOKEN_FEATURES}, got {self.blind!r}"
+                f"masked must hold indices below {TOKEN_FEATURES}, got {self.masked!r}"
             )
-        for name in self.__dataclass_fields__:
+        for name in self.__dataclass_fields__.keys() - {"best", "masked"}:
             size = getattr(self, name)
-            if name in ("best", "blind"):
-                continue
             if not isinstance(size, int) or size < 1:
                 raise ValueError(f"{name} must be a positive integer, got {size!r}")
         if self.width % self.heads:
@@ -71,8 +69,8 @@ class ModelConfig:
             )
 
 
-class Mixture(NamedTuple):
-    """Gaussian mixture in units of the anchor; each `(..., K)`."""
+class MixtureParams(NamedTuple):
+    """Gaussian mixtures in units of the anchor; each `(..., K)`."""
 
     log_weight: jax.Array
     mean: jax.Array
@@ -100,9 +98,8 @@ def _attend_one(
 ) -> jax.Array:
     """The same for one query of each of many curves.
 
-    The matrix products would have one row each. Sums of products read keys and values
-    once, in the order they lie in: for 64 curves on a CPU in three quarters of the
-    time, for a single curve in several times as much.
+    Sums of products read keys and values once, in the order they lie in: for 64 curves
+    on a CPU in three quarters of the time, for a single one in several times as much.
     """
     seen = jnp.arange(k.shape[1])[None] <= index  # (B, C)
     logits = jnp.sum(q * k, axis=-1) * q.shape[-1] ** -0.5  # (B, C, H)
@@ -110,12 +107,20 @@ def _attend_one(
     return jnp.sum(weights[..., None] * v, axis=1, keepdims=True)
 
 
+def _take(x: jax.Array, only: jax.Array | None) -> jax.Array:
+    """Token `only` `(B,)` of every row of `(B, N, ...)`, or all of them for None."""
+    return x if only is None else x[jnp.arange(x.shape[0]), only][:, None]
+
+
+def _small(config: ModelConfig) -> Any:
+    """Initial weights of what is added to the residual stream, twice a layer."""
+    share = 1 / (2 * config.layers)
+    return nnx.initializers.variance_scaling(share, "fan_in", "truncated_normal")
+
+
 class _Attention(nnx.Module):
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        small = nnx.initializers.variance_scaling(
-            1 / (2 * config.layers), "fan_in", "truncated_normal"
-        )
-        width = config.width
+        width, small = config.width, _small(config)
         self.heads = config.heads
         self.qkv = nnx.Linear(width, 3 * width, use_bias=False, rngs=rngs)
         self.out = nnx.Linear(
@@ -127,6 +132,7 @@ class _Attention(nnx.Module):
         x: jax.Array,
         past: Memory | None,
         position: jax.Array,
+        only: jax.Array | None,
     ) -> tuple[jax.Array, Memory]:
         batch, tokens, width = x.shape
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads)
@@ -136,19 +142,17 @@ class _Attention(nnx.Module):
             rows = jnp.arange(batch)[:, None]
             k = past[0].at[rows, index].set(k)
             v = past[1].at[rows, index].set(v)
-        many = tokens == 1 and batch >= MANY_ROWS
+        q, index = _take(q, only), _take(index, only)
+        many = q.shape[1] == 1 and batch >= MANY_ROWS
         mixed = (_attend_one if many else _attend)(q, k, v, index)
-        return self.out(mixed.reshape(batch, tokens, width)), (k, v)
+        return self.out(mixed.reshape(batch, -1, width)), (k, v)
 
 
 class _Gated(nnx.Module):
     """Gated feed-forward block (Shazeer 2020, arXiv 2002.05202)."""
 
     def __init__(self, config: ModelConfig, hidden: int, rngs: nnx.Rngs) -> None:
-        small = nnx.initializers.variance_scaling(
-            1 / (2 * config.layers), "fan_in", "truncated_normal"
-        )
-        width = config.width
+        width, small = config.width, _small(config)
         self.up = nnx.Linear(width, 2 * hidden, use_bias=False, rngs=rngs)
         self.down = nnx.Linear(
             hidden, width, use_bias=False, kernel_init=small, rngs=rngs
@@ -171,9 +175,10 @@ class _Block(nnx.Module):
         x: jax.Array,
         past: Memory | None,
         position: jax.Array,
+        only: jax.Array | None,
     ) -> tuple[jax.Array, Memory]:
-        mixed, memory = self.attention(self.norm1(x), past, position)
-        x = x + mixed
+        mixed, memory = self.attention(self.norm1(x), past, position, only)
+        x = _take(x, only) + mixed
         return x + self.gated(self.norm2(x)), memory
 
 
@@ -194,8 +199,8 @@ class _Network(nnx.Module):
         self.embed2 = nnx.Linear(width, width, rngs=rngs)
         self.blocks = nnx.List([_Block(config, rngs) for _ in range(config.layers)])
         self.norm = nnx.RMSNorm(width, rngs=rngs)
-        self.asked = QUERY_FEATURES + config.best
-        self.ask1 = nnx.Linear(self.asked, width // 2, rngs=rngs)
+        # Attributes name the parameters in checkpoints.
+        self.ask1 = nnx.Linear(QUERY_FEATURES + config.best, width // 2, rngs=rngs)
         self.ask2 = nnx.Linear(width // 2, 2 * width, rngs=rngs)
         self.head_norm = nnx.RMSNorm(width, rngs=rngs)
         self.head = _Gated(config, config.head_hidden, rngs)
@@ -208,26 +213,33 @@ class _Network(nnx.Module):
         )
 
     def encode(
-        self, features: jax.Array, cache: Cache | None, position: jax.Array
+        self,
+        features: jax.Array,
+        cache: Cache | None,
+        position: jax.Array,
+        only: jax.Array | None,
     ) -> tuple[jax.Array, Cache]:
         x = self.embed2(jax.nn.silu(self.embed1(features)))
         memories = []
         for i, block in enumerate(self.blocks):
-            x, memory = block(x, None if cache is None else cache[i], position)
+            past = None if cache is None else cache[i]
+            # Before the last block other tokens are needed as keys and values.
+            last = only if i == len(self.blocks) - 1 else None
+            x, memory = block(x, past, position, last)
             memories.append(memory)
         return self.norm(x), tuple(memories)
 
-    def answer(self, state: jax.Array, query: jax.Array) -> Mixture:
-        # A question without the flag of `best` is one for a value.
-        lacking = self.asked - query.shape[-1]
+    def predict(self, state: jax.Array, query: jax.Array) -> MixtureParams:
+        # A query without the flag of `best` is one for a value.
+        lacking = self.ask1.in_features - query.shape[-1]
         query = jnp.pad(query, [(0, 0)] * (query.ndim - 1) + [(0, lacking)])
-        asked = self.ask2(jax.nn.silu(self.ask1(query)))
-        scale, shift = jnp.split(asked, 2, axis=-1)
+        embedded = self.ask2(jax.nn.silu(self.ask1(query)))
+        scale, shift = jnp.split(embedded, 2, axis=-1)
         x = state[..., None, :] * (1 + scale) + shift
         x = x + self.head(self.head_norm(x))
         weight, mean, std = jnp.split(self.out(x), 3, axis=-1)
         # Soft limits: a mean within sinh(15) scales, a spread within exp(+-9) of them.
-        return Mixture(
+        return MixtureParams(
             jax.nn.log_softmax(weight),
             jnp.sinh(15 * jnp.tanh(mean / 15)),
             9 * jnp.tanh(std / 9),
@@ -259,6 +271,7 @@ def encode(
     features: jax.Array,
     cache: Cache | None = None,
     position: jax.Array | None = None,
+    only: Any | None = None,
 ) -> tuple[jax.Array, Cache]:
     """Reads tokens, each attending to itself and those before it.
 
@@ -269,21 +282,23 @@ def encode(
             they change nothing before them.
         cache: keys and values of the past, or None to start a curve.
         position: index of the first new token `(B,)`; default 0.
+        only: among these tokens the one whose state is wanted `(B,)`; default all.
 
     Returns:
-        States `(B, N, D)`, and the cache with the new tokens written into it.
+        States `(B, N, D)`, or `(B, 1, D)` with `only`, and the cache with the new
+        tokens written into it.
     """
     if position is None:
         position = jnp.zeros(features.shape[0], int)
-    if config.blind:
-        hidden = jnp.isin(jnp.arange(TOKEN_FEATURES), jnp.array(config.blind))
+    if config.masked:
+        hidden = jnp.isin(jnp.arange(TOKEN_FEATURES), jnp.array(config.masked))
         features = jnp.where(hidden, 0, features)
-    return nnx.merge(_graph(config), params).encode(features, cache, position)
+    return nnx.merge(_graph(config), params).encode(features, cache, position, only)
 
 
-def answer(
+def predict(
     config: ModelConfig, params: Params, state: jax.Array, query: jax.Array
-) -> Mixture:
+) -> MixtureParams:
     """Predicted distribution of `(y_target - level) / scale`.
 
     Args:
@@ -291,12 +306,12 @@ def answer(
         params: from `init`.
         state: of the cutoffs `(..., D)`.
         query: `(..., Q, QUERY_FEATURES)`, see `lcpfn.tokens.query_features`; with one
-            more column of 0 and 1 to ask for values and for best values.
+            more column, 0 to predict values and 1 to predict best values.
 
     Returns:
-        Mixture with fields `(..., Q, K)`.
+        MixtureParams with fields `(..., Q, K)`.
     """
-    return nnx.merge(_graph(config), params).answer(state, query)
+    return nnx.merge(_graph(config), params).predict(state, query)
 
 
 def parameter_count(params: Params) -> int:

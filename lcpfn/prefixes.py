@@ -1,40 +1,63 @@
-"""What a stream would have forecast at every record of finished runs, at once.
+"""Forecasts from every prefix of a curve, in one pass.
 
-The context is encoded causally, so one pass over a curve holds the forecasts from all
-of its cutoffs. Curves longer than a context need one pass for each number of records
-per token that they went through; their cutoffs are then the ends of full tokens.
+The context is encoded causally, so one pass over a curve holds the forecasts that a
+stream would have made at each of its observations. Curves longer than a context need
+one pass for each number of observations per token that they went through; their cutoffs
+are then the ends of full tokens.
+
+Every observation was forecast from the ones before it. With u the probability that the
+forecast gave to values below the observed one,
+
+    surprise = average over the newest observations of -log(2 min(u, 1 - u))
+
+is 1 on average for a calibrated forecast (then it is exponential with mean 1), and
+large where values were observed that the model all but excluded. The newest observation
+weighs `WEIGHT`, earlier ones less and less.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from lcpfn.context import read_tokens
-from lcpfn.curves import Records, Run
+from lcpfn import network
+from lcpfn.context import (
+    Batch,
+    Context,
+    factors_of,
+    make_batch,
+    pool_factor,
+    read_batch,
+)
+from lcpfn.curves import Run
+from lcpfn.jax_setup import float64
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
-from lcpfn.surprise import WEIGHT, ask_everywhere, in_model_space, surprise_of
-from lcpfn.tokens import Anchor, pool_factor, query_features
+from lcpfn.queries import predict_values
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
 
-# Steps asked for between a cutoff and the horizon, the horizon last.
+# Steps predicted between a cutoff and the horizon, the horizon last.
 AHEAD = 6
 ROWS = 16
+WEIGHT = 0.25
+# Below this tail probability a surprise counts as no larger.
+SMALLEST = 1e-6
 
 
-class Foresight(NamedTuple):
-    """Forecasts of one run from `m` of its records, in model space (lower is better).
+class PrefixForecasts(NamedTuple):
+    """Forecasts of one run from `m` of its cutoffs, in model space (lower is better).
 
     Attributes:
-        seen: records seen at each cutoff, increasing `(m,)`.
+        seen: observations seen at each cutoff, increasing `(m,)`.
         best: the best value still to come `(m,)`; None if the checkpoint has none.
         ahead: values at `AHEAD` evenly spaced later steps `(m, AHEAD)`, the horizon
             last.
-        surprise: `(m,)`, see `lcpfn.surprise`; NaN at the first cutoff.
+        surprise: `(m,)`; NaN at the first cutoff.
     """
 
     seen: np.ndarray
@@ -48,138 +71,36 @@ class Foresight(NamedTuple):
         return Mixture(*(x[:, -1] for x in self.ahead))
 
 
-def foresee(
-    model: "Model", runs: Sequence[Run], horizon: float | None = None
-) -> list[Foresight]:
-    """Forecasts of runs from all of their cutoffs before the horizon.
+@float64
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _predict(
+    config: network.ModelConfig, ahead: int, params: Any, batch: Batch
+) -> tuple[jax.Array, Mixture]:
+    """From every token: its step, and distributions in model space `(B, N, Q)`.
 
-    Args:
-        model: a loaded checkpoint.
-        runs: of one metric.
-        horizon: last step of a full run; default: the last step of each.
-
-    Returns:
-        One per run. A record that is not finite is no cutoff.
-
-    Raises:
-        ValueError: runs of several metrics, records beyond the horizon or outside of
-            hard bounds.
+    Q is the best value if the network knows it (asked only with `ahead`), the value of
+    the next token, and those at `ahead` evenly spaced later steps.
     """
-    if len({(run.mode, run.bounds) for run in runs}) > 1:
-        raise ValueError("runs of one mode and bounds expected, got several")
-    if not runs:
-        return []
-    metric = model.metric(runs[0].mode, runs[0].bounds)
-    ends = [float(run.steps[-1] if horizon is None else horizon) for run in runs]
-    for run, end in zip(runs, ends, strict=True):
-        metric.check(run.values, f"run {run.name}")
-        if run.steps[-1] > end:
-            raise ValueError(
-                f"run {run.name} has a record at step {run.steps[-1]:g}, beyond the "
-                f"horizon {end:g}"
-            )
-    finite = [np.flatnonzero(np.isfinite(run.values)) for run in runs]
-    curves = [
-        (run.steps[known], metric.sign * run.values[known], end)
-        for run, known, end in zip(runs, finite, ends, strict=True)
-    ]
-    parts: list[list[Foresight]] = [[] for _ in runs]
-    for records, owners in _passes(curves, model.config.context):
-        for first in range(0, len(records), ROWS):
-            some = slice(first, first + ROWS)
-            found = _foresee(model, metric, records[some])
-            for owner, part in zip(owners[some], found, strict=True):
-                seen = 1 + finite[owner][part.seen - 1]
-                parts[owner].append(part._replace(seen=seen))
-    return [_joined(found, model) for found in parts]
+    _, anchor, features = read_batch(batch)
+    states, _ = network.encode(config, params, features)
+    horizon = jnp.broadcast_to(batch.limits.horizon[:, None], anchor.step.shape)
+    # The last token has no next one; what it predicts there is not looked at.
+    following = jnp.concatenate([anchor.step[:, 1:], anchor.step[:, -1:]], axis=1)
+    shares = jnp.arange(1, ahead + 1) / max(ahead, 1)
+    later = anchor.step[..., None] + (horizon - anchor.step)[..., None] * shares
+    if ahead:
+        later = later.at[..., -1].set(horizon)
+    targets = jnp.concatenate([following[..., None], later], axis=-1)
+    best = bool(ahead) and config.best
+    found = predict_values(config, params, states, anchor, horizon, targets, best)
+    return anchor.step, found
 
 
-def _passes(
-    curves: Sequence[tuple[np.ndarray, np.ndarray, float]], context: int
-) -> Iterator[tuple[list[Records], list[int]]]:
-    """Prefixes and whose they are, for each number of records in a token.
-
-    Args:
-        curves: steps and values of the finite records, and the horizon, of each run.
-        context: most tokens of a prefix.
-    """
-    longest = max(len(values) for _, values, _ in curves)
-    factor = 1
-    while True:
-        records, owners = [], []
-        for owner, (steps, values, end) in enumerate(curves):
-            count = min(len(values), context * factor) // factor * factor
-            if count and pool_factor(count, context) == factor:
-                some = slice(0, count)
-                records.append(
-                    Records(
-                        *(steps[some], values[some], steps[count - 1]),
-                        *(False, end, np.empty(0)),
-                    )
-                )
-                owners.append(owner)
-        yield records, owners
-        if longest <= context * factor:
-            return
-        factor *= 2
-
-
-def _foresee(
-    model: "Model", metric: Metric, records: Sequence[Records]
-) -> list[Foresight]:
-    """Of the cutoffs at which the tokens hold as many records as at the end."""
-    context = model.config.context
-    tokens = read_tokens(records, metric, context)
-    count = tokens.features.shape[1]
-    size = min(max(8, 1 << (count - 1).bit_length()), context)
-    rows = len(records)
-
-    def padded(x: np.ndarray) -> np.ndarray:
-        more = [(0, ROWS - rows), (0, size - count)] + [(0, 0)] * (x.ndim - 2)
-        return np.pad(x, more, "edge")
-
-    anchor = Anchor(*(padded(x) for x in tokens.anchors))
-    horizon = padded(np.repeat(tokens.metric.horizon[:, None], count, 1))
-    nearest = np.concatenate([anchor.step[:, 1:], anchor.step[:, -1:]], axis=1)
-    shares = np.arange(1, AHEAD + 1) / AHEAD
-    ahead = anchor.step[..., None] + (horizon - anchor.step)[..., None] * shares
-    ahead[..., -1] = horizon
-    best = int(model.config.best)
-    target = [nearest[..., None], ahead] + [horizon[..., None]] * best
-    with np.errstate(divide="ignore", invalid="ignore"):
-        query = query_features(anchor, horizon, np.concatenate(target, axis=-1), np)
-    if best:
-        flag = np.broadcast_to(np.arange(query.shape[2]) > AHEAD, query.shape[:-1])
-        query = np.concatenate([query, flag[..., None]], axis=-1)
-    with jax.default_device(model.device):
-        mixture = ask_everywhere(
-            model.config,
-            model.params,
-            padded(tokens.features),
-            np.nan_to_num(query).astype(np.float32),
-        )
-    answers = [np.asarray(x, np.float64)[:rows, :count] for x in mixture]
-    found = in_model_space(answers, tokens.anchors, metric)
-    one_ahead = Mixture(*(x[:, :, 0] for x in found))
-    surprise = _running(surprise_of(one_ahead, tokens.values))
-    result = []
-    for i, r in enumerate(records):
-        factor = pool_factor(len(r.values), context)
-        seen = factor * np.arange(1, tokens.length[i] + 1)
-        # Shorter prefixes had fewer records in a token.
-        keep = (seen > context * (factor // 2)) & (
-            tokens.anchors.step[i][: len(seen)] < r.horizon
-        )
-        part = [x[i, : len(seen)][keep] for x in found]
-        result.append(
-            Foresight(
-                seen[keep],
-                Mixture(*(x[:, -1] for x in part)) if best else None,
-                Mixture(*(x[:, 1 : 1 + AHEAD] for x in part)),
-                surprise[i, : len(seen)][keep],
-            )
-        )
-    return result
+def _surprises(next_value: Mixture, batch: Batch) -> np.ndarray:
+    """Surprise by the value of each next token `(B, N)`; that of the last is idle."""
+    values = np.concatenate([batch.blocks.value[:, 1:], batch.blocks.value[:, -1:]], 1)
+    below = next_value.cdf(values)
+    return -np.log(2 * np.clip(np.minimum(below, 1 - below), SMALLEST, 0.5))
 
 
 def _running(each: np.ndarray) -> np.ndarray:
@@ -193,48 +114,150 @@ def _running(each: np.ndarray) -> np.ndarray:
     return result
 
 
-def _joined(parts: Sequence[Foresight], model: "Model") -> Foresight:
-    """The passes of one run, one after the other."""
-    if not parts:
-        k = model.config.components
-        ahead = _empty(AHEAD, components=k)
-        best = _empty(components=k) if model.config.best else None
-        return Foresight(np.empty(0, int), best, ahead, np.empty(0))
-
-    def join(mixtures: Sequence[Mixture]) -> Mixture:
-        return Mixture(*(np.concatenate(x) for x in zip(*mixtures, strict=True)))
-
-    bests = [part.best for part in parts if part.best is not None]
-    return Foresight(
-        np.concatenate([part.seen for part in parts]),
-        join(bests) if bests else None,
-        join([part.ahead for part in parts]),
-        np.concatenate([part.surprise for part in parts]),
-    )
+def surprise(model: "Model", contexts: Sequence[Context], metric: Metric) -> np.ndarray:
+    """Surprise of curves at their cutoffs `(B,)`; NaN with fewer than two tokens."""
+    result = np.full(len(contexts), np.nan)
+    for first in range(0, len(contexts), ROWS):
+        some = contexts[first : first + ROWS]
+        rows = 1 if len(contexts) == 1 else ROWS
+        factors = factors_of(some, model.config.context)
+        batch = make_batch(some, metric, factors, rows)
+        _, found = _predict(model.config, 0, model.params, batch)
+        following = metric.bounded(Mixture(*(np.asarray(x)[:, :, 0] for x in found)))
+        running = _running(_surprises(following, batch))
+        at = batch.last[: len(some)]
+        result[first : first + len(some)] = running[np.arange(len(some)), at]
+    return result
 
 
-def _empty(*shape: int, components: int) -> Mixture:
-    wide, flat = np.empty((0, *shape, components)), np.empty((0, *shape))
-    return Mixture(wide, wide, wide, flat, flat)
+def forecast_prefixes(
+    model: "Model", runs: Sequence[Run], horizon: float | None = None
+) -> list[PrefixForecasts]:
+    """Forecasts of runs from all of their cutoffs before the horizon.
+
+    Args:
+        model: a loaded checkpoint.
+        runs: of one metric.
+        horizon: last step of a full run; default: the last step of each.
+
+    Returns:
+        One per run. An observation that is not finite is no cutoff.
+
+    Raises:
+        ValueError: runs of several metrics, observations beyond the horizon or outside
+            hard bounds.
+    """
+    if len({(run.mode, run.bounds) for run in runs}) > 1:
+        raise ValueError("runs of one mode and bounds expected, got several")
+    if not runs:
+        return []
+    metric = model.metric(runs[0].mode, runs[0].bounds)
+    ends = [float(run.steps[-1] if horizon is None else horizon) for run in runs]
+    for run, end in zip(runs, ends, strict=True):
+        metric.check(run.values, f"run {run.name}")
+        if run.steps[-1] > end:
+            raise ValueError(
+                f"run {run.name} has an observation at step {run.steps[-1]:g}, beyond "
+                f"the horizon {end:g}"
+            )
+    finite = [np.flatnonzero(np.isfinite(run.values)) for run in runs]
+    whole = [
+        Context(run.steps[known], metric.sign * run.values[known], 0, 0, end)
+        for run, known, end in zip(runs, finite, ends, strict=True)
+    ]
+    parts: list[list[PrefixForecasts]] = [[_nothing(model.config)] for _ in runs]
+    for factor, prefixes, owners in _passes(whole, model.config.context):
+        for first in range(0, len(prefixes), ROWS):
+            some = slice(first, first + ROWS)
+            found = _one_pass(model, metric, prefixes[some], factor)
+            for owner, part in zip(owners[some], found, strict=True):
+                seen = 1 + finite[owner][part.seen - 1]
+                parts[owner].append(part._replace(seen=seen))
+    return [jax.tree.map(lambda *x: np.concatenate(x), *found) for found in parts]
+
+
+def _passes(
+    curves: Sequence[Context], context: int
+) -> Iterator[tuple[int, list[Context], list[int]]]:
+    """Prefixes and whose they are, for each number of observations in a token.
+
+    Args:
+        curves: the finite observations of each run.
+        context: most tokens of a prefix.
+    """
+    longest = max(len(curve.values) for curve in curves)
+    factor = 1
+    while True:
+        prefixes, owners = [], []
+        for owner, curve in enumerate(curves):
+            count = min(len(curve.values), context * factor) // factor * factor
+            if count and pool_factor(count, context) == factor:
+                steps, values = curve.steps[:count], curve.values[:count]
+                prefixes.append(curve._replace(steps=steps, values=values))
+                owners.append(owner)
+        yield factor, prefixes, owners
+        if longest <= context * factor:
+            return
+        factor *= 2
+
+
+def _one_pass(
+    model: "Model", metric: Metric, prefixes: Sequence[Context], factor: int
+) -> list[PrefixForecasts]:
+    """Of the cutoffs at which tokens hold as many observations as at the end."""
+    context, best = model.config.context, model.config.best
+    batch = make_batch(prefixes, metric, [factor] * len(prefixes), ROWS)
+    step, found = _predict(model.config, AHEAD, model.params, batch)
+    step = np.asarray(step)
+    mixture = metric.bounded(Mixture(*map(np.asarray, found)))
+    following = Mixture(*(x[:, :, best] for x in mixture))
+    surprises = _running(_surprises(following, batch))
+    result = []
+    for i, prefix in enumerate(prefixes):
+        count = batch.last[i] + 1
+        seen = factor * np.arange(1, count + 1)
+        # Shorter prefixes had fewer observations in a token.
+        keep = (seen > context * (factor // 2)) & (step[i, :count] < prefix.horizon)
+        part = [x[i, :count][keep] for x in mixture]
+        result.append(
+            PrefixForecasts(
+                seen[keep],
+                Mixture(*(x[:, 0] for x in part)) if best else None,
+                Mixture(*(x[:, best + 1 :] for x in part)),
+                surprises[i, :count][keep],
+            )
+        )
+    return result
+
+
+def _nothing(config: network.ModelConfig) -> PrefixForecasts:
+    """Forecasts from no cutoff at all."""
+
+    def empty(*shape: int) -> Mixture:
+        wide, flat = np.empty((0, *shape, config.components)), np.empty((0, *shape))
+        return Mixture(wide, wide, wide, flat, flat)
+
+    best = empty() if config.best else None
+    return PrefixForecasts(np.empty(0, int), best, empty(AHEAD), np.empty(0))
 
 
 def final_predictor(
     model: "Model", horizon: float, mode: str = "min", bounds: Bounds | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """The expected final value at every record, as the package `surestop` asks for it.
+    """The expected final value at every observation, as the package `surestop` wants.
 
         surestop.KillRule(alpha=0.05, predictor=final_predictor(model, horizon=50))
 
     Args:
         model: a loaded checkpoint.
-        horizon: last step of a full run; records are steps 1, 2, ...
+        horizon: last step of a full run; observations are at steps 1, 2, ...
         mode: that of the metric before the package turned its sign for "max".
         bounds: of the metric as the user knows it.
 
     Returns:
         A causal function from curves `(n, T)`, lower is better, to forecasts `(n, T)`:
-        column t uses columns up to t. At the horizon, at records that are not finite
-        and where tokens hold several records and are not full, the record itself.
+        column t uses columns up to t. At the horizon, where a value is not finite, and
+        where tokens hold several observations and are not full, the value itself.
     """
     sign = Metric(mode, bounds).sign
 
@@ -244,7 +267,9 @@ def final_predictor(
         runs = [
             Run(f"row {i}", steps, sign * y, mode, bounds) for i, y in enumerate(result)
         ]
-        for row, found in zip(result, foresee(model, runs, horizon), strict=True):
+        for row, found in zip(
+            result, forecast_prefixes(model, runs, horizon), strict=True
+        ):
             row[found.seen - 1] = found.final.moments()[0]
         return result
 

@@ -1,49 +1,162 @@
-"""A curve that arrives record by record.
+"""Curves that arrive observation by observation.
 
-Keys and values of past tokens are kept on the device, so an update encodes one token.
-Records beyond the context are pooled (see `lcpfn.tokens`): the newest token is then
-rewritten until its block is full, and whenever the pooling factor doubles the curve is
-read again, half as many tokens long. That happens at 129, 257, 513, ... records, so the
-work per update does not grow with the length of the curve.
+An update encodes one token (see `lcpfn.memory`). Observations beyond the context are
+pooled (see `lcpfn.tokens`): the newest token is then rewritten until its block is full,
+and whenever the pooling factor doubles the curve is read again, half as many tokens
+long. That happens at 129, 257, 513, ... observations, so the work per update does not
+grow with the length of the curve.
 """
 
-import functools
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
 
-from lcpfn import network
-from lcpfn.context import model_metric, pool
-from lcpfn.curves import Records, check_horizon, default_targets
+from lcpfn.context import Context, limits_of, make_batch, pool, pool_factor, step_unit
+from lcpfn.curves import check_horizon, check_observation
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process
+from lcpfn.memory import (
+    Token,
+    append,
+    empty_memory,
+    fill_row,
+    forget_row,
+    make_room,
+)
 from lcpfn.metric import Metric
-from lcpfn.tokens import Anchor, empty_stats, observe, pool_factor
+from lcpfn.tokens import Blocks
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
 
+# Complete tokens of a row up to which appending them is faster than reading it anew.
+SEVERAL = 2
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
-def append_token(
-    config: network.ModelConfig,
-    params: Any,
-    cache: network.Cache,
-    token: jax.Array,
-    position: jax.Array,
-) -> tuple[jax.Array, network.Cache]:
-    """State after one more token `(batch, features)` of every curve, and the cache."""
-    states, cache = network.encode(config, params, token[:, None], cache, position)
-    return states[:, 0], cache
+
+class Row:
+    """The finite observations of one curve, model space, with room to grow."""
+
+    def __init__(self) -> None:
+        self._data, self.count, self.factor = np.empty((2, 64)), 0, 1
+
+    def add(self, step: float, value: float) -> None:
+        """One more observation."""
+        if self.count == self._data.shape[1]:
+            self._data = np.concatenate([self._data, self._data], axis=1)
+        self._data[:, self.count] = step, value
+        self.count += 1
+
+    @property
+    def steps(self) -> np.ndarray:
+        """A view; what it shows is never written again."""
+        return self._data[0, : self.count]
+
+    @property
+    def values(self) -> np.ndarray:
+        """Likewise."""
+        return self._data[1, : self.count]
+
+
+class Rows:
+    """Curves of one metric and horizon that advance together, a token a call.
+
+    Args:
+        model: a loaded checkpoint.
+        metric: direction and bounds.
+        horizon: last step of all curves.
+        count: how many rows.
+        room: tokens for which the cache has room at first; it grows to a context.
+
+    Attributes:
+        rows: observations of each.
+        now: what is known at the newest observation of each.
+    """
+
+    def __init__(
+        self, model: "Model", metric: Metric, horizon: float, count: int, room: int
+    ) -> None:
+        self.model, self.metric, self.horizon = model, metric, horizon
+        self.rows = [Row() for _ in range(count)]
+        self._limits = limits_of(metric, [horizon] * count)
+        self._room = min(room, model.config.context)
+        self._past, self.now = empty_memory(
+            model.config, count, self._room, model.device
+        )
+        # Complete tokens of each row: `Past.position`, on this side of the device.
+        self._done = [0] * count
+
+    def forget(self, row: int) -> None:
+        """Starts a row anew; what its cache holds is behind its position."""
+        self.rows[row] = Row()
+        self._done[row] = 0
+        self._past = forget_row(self._past, row)
+
+    def add(self, new: Mapping[int, Sequence[tuple[float, float]]]) -> None:
+        """Takes finite observations, steps and values in model space, by row."""
+        waiting: dict[int, list[Token]] = {}
+        for number, observations in new.items():
+            for step, value in observations:
+                self.rows[number].add(step, value)
+            waiting[number] = self._tokens(number) if observations else []
+        while waiting := {number: left for number, left in waiting.items() if left}:
+            self._append({number: left.pop(0) for number, left in waiting.items()})
+
+    def _tokens(self, number: int) -> list[Token]:
+        """The tokens of a row that are still to be appended, one by one."""
+        row, done = self.rows[number], self._done[number]
+        factor = pool_factor(row.count, self.model.config.context)
+        complete = row.count // factor
+        if factor != row.factor or complete - done > SEVERAL:
+            row.factor = factor
+            self._make_room(complete)
+            some = slice(0, complete * factor)
+            known = Context(row.steps[some], row.values[some], 0, 0, self.horizon)
+            batch = make_batch([known], self.metric, [factor], 1)
+            config, params = self.model.config, self.model.params
+            self._past, self.now = fill_row(
+                config, params, self._past, self.now, batch, np.int32(number)
+            )
+            done = self._done[number] = complete
+        first = done * factor
+        blocks = pool(row.steps[first:], row.values[first:], factor)
+        return [
+            Token(Blocks(*block), row.steps[0], True, block[2] == factor)
+            for block in zip(*blocks, strict=True)
+        ]
+
+    def _append(self, tokens: Mapping[int, Token]) -> None:
+        columns = np.zeros((6, len(self.rows)))
+        for number, (block, *rest) in tokens.items():
+            columns[:, number] = *block, *rest
+        step, value, count, start, live, full = columns
+        self._make_room(1 + max(self._done[number] for number in tokens))
+        self._past, self.now = append(
+            self.model.config,
+            self.model.params,
+            self._past,
+            self.now,
+            Token(Blocks(step, value, count), start, live > 0, full > 0),
+            self._limits,
+        )
+        for number, token in tokens.items():
+            self._done[number] += token.full
+
+    def _make_room(self, tokens: int) -> None:
+        """Lets the cache grow until it holds so many tokens of a row."""
+        room = self._room
+        while room < tokens:
+            room = min(2 * room, self.model.config.context)
+        if room > self._room:
+            self._past, self._room = make_room(self._past, room), room
 
 
 class Stream:
     """One curve in progress; made by `Model.stream`.
 
     Attributes:
-        steps, values: all records so far, the user's units.
+        steps, values: all observations so far, the user's units.
         horizon: last step to predict.
         metric: direction and bounds.
     """
@@ -53,58 +166,19 @@ class Stream:
         self.horizon = check_horizon(horizon)
         self.steps: list[float] = []
         self.values: list[float] = []
-        # The finite records, model space: steps and values, with room to grow.
-        self._finite, self._count = np.empty((2, 64)), 0
         self._whole = True  # all steps are whole numbers
-        self._factor = 1
-        self._metric = model_metric(metric, [self.horizon])
-        self._restart()
-
-    def _restart(self) -> None:
-        self._stats = empty_stats(1, np, np.float64)
-        self._anchor = Anchor(*np.zeros((4, 1)))
-        self._tokens = 0  # complete ones; the newest may still be filling
-        self._state: Any = None
-        with jax.default_device(self.model.device):
-            config = self.model.config
-            self._cache = network.empty_cache(config, 1, config.context)
-
-    def next_step(self) -> float:
-        """The step that `update` assumes when none is given: the last one plus 1."""
-        return self.steps[-1] + 1 if self.steps else 1.0
-
-    def check(self, value: float, step: float | None) -> tuple[float, float]:
-        """The record as numbers, or a ValueError; changes nothing."""
-        try:
-            number = float(value)
-            at = self.next_step() if step is None else float(step)
-        except (TypeError, ValueError, OverflowError):
-            raise ValueError(
-                f"a record is a number at a step, got {value!r:.80} at {step!r:.80}"
-            ) from None
-        self.metric.check(np.array([number]), f"the value at step {at:g}")
-        if not np.isfinite(at) or at < 0:
-            raise ValueError(f"step must be a finite number >= 0, got {step!r}")
-        if self.steps and at <= self.steps[-1]:
-            raise ValueError(
-                f"steps must increase: the last was {self.steps[-1]:g}, got {at:g}; "
-                "start a new stream if the run restarted"
-            )
-        if at > self.horizon:
-            raise ValueError(
-                f"step {at:g} lies beyond the horizon {self.horizon:g}; start a stream "
-                "with a later horizon"
-            )
-        return number, at
+        self._rows = Rows(model, metric, self.horizon, 1, model.config.context)
 
     def extend(self, values: Iterable[float], steps: Iterable[float]) -> None:
-        """Takes several records without asking for a forecast."""
-        check_process()
-        for value, step in zip(values, steps, strict=True):
-            self._add(*self.check(value, step))
+        """Takes several observations without a forecast.
+
+        Raises:
+            ValueError: as of `update`. The stream is then as it was before.
+        """
+        self._take(list(zip(values, steps, strict=True)))
 
     def update(self, value: float, step: float | None = None) -> Forecast:
-        """Takes one record and forecasts the rest.
+        """Takes one observation and forecasts the rest.
 
         Args:
             value: the metric, in the user's units; NaN or infinity: the run diverged.
@@ -112,88 +186,45 @@ class Stream:
 
         Returns:
             Forecast of every later step up to the horizon; at the horizon itself one
-            without steps.
+            without steps, whose `final` is certain.
 
         Raises:
             ValueError: a step not after the last one or beyond the horizon, a value
                 outside hard bounds. The stream is then as it was before.
         """
-        check_process()
-        self._add(*self.check(value, step))
+        self._take([(value, step)])
         return self.forecast()
 
-    def _add(self, value: float, step: float) -> None:
-        self.steps.append(step)
-        self.values.append(value)
-        self._whole &= step.is_integer()
-        if not np.isfinite(value):
-            return
-        if self._count == self._finite.shape[1]:
-            self._finite = np.concatenate([self._finite, self._finite], axis=1)
-        self._finite[:, self._count] = step, self.metric.sign * value
-        self._count += 1
-        factor = pool_factor(self._count, self.model.config.context)
-        first = (self._count - 1) // factor * factor
-        if factor != self._factor:
-            self._factor, first = factor, 0
-            self._restart()
-        self._encode(first)
-
-    def _encode(self, first: int) -> None:
-        """Encodes the blocks of finite records from number `first` on."""
-        steps, values = self._finite[:, first : self._count]
-        start = self._finite[0, :1]
-        for step, mean, count in zip(*pool(steps, values, self._factor), strict=True):
-            stats, self._anchor, token = observe(
-                self._stats,
-                self._metric,
-                np.array([step]),
-                np.array([mean]),
-                np.array([count]),
-                start,
-                np,
+    def _take(self, new: Sequence[tuple[float, float | None]]) -> None:
+        check_process()
+        last = self.steps[-1] if self.steps else None
+        checked = []
+        for value, step in new:
+            number, last = check_observation(
+                value, step, last, self.horizon, self.metric
             )
-            with jax.default_device(self.model.device):
-                self._state, self._cache = append_token(
-                    self.model.config,
-                    self.model.params,
-                    self._cache,
-                    token.astype(np.float32),
-                    np.array([self._tokens], np.int32),
-                )
-            if count == self._factor:
-                self._stats, self._tokens = stats, self._tokens + 1
+            checked.append((last, number))
+        self.steps += [step for step, _ in checked]
+        self.values += [value for _, value in checked]
+        self._whole &= all(step.is_integer() for step, _ in checked)
+        sign = self.metric.sign
+        self._rows.add({0: [(s, sign * v) for s, v in checked if math.isfinite(v)]})
 
-    def records(self) -> Records:
+    def context(self) -> Context:
         """What is known now, in model space."""
-        last = self.steps[-1]
-        targets = np.empty(0)
-        if last < self.horizon:
-            seen = self.steps[-1:] if self._whole else self.steps
-            targets = default_targets(np.array(seen), self.horizon)
-        # Views: what they show is never written again.
-        steps, values = self._finite[:, : self._count]
-        return Records(
-            steps,
-            values,
-            last,
-            not np.isfinite(self.values[-1]),
-            self.horizon,
-            targets,
-        )
+        if not self.steps:
+            raise ValueError("this stream has no observations yet; update it first")
+        row = self._rows.rows[0]
+        last, newest = self.steps[-1], self.metric.sign * self.values[-1]
+        unit = 1.0 if self._whole else step_unit(np.array(self.steps))
+        return Context(row.steps, row.values, last, newest, self.horizon, None, unit)
 
     def forecast(self) -> Forecast:
-        """Forecast from the records so far.
+        """Forecast from the observations so far.
 
         Raises:
             ValueError: if there are none yet.
         """
         check_process()
-        if not self.steps:
-            raise ValueError("this stream has no records yet; update it first")
-        records = self.records()
-        if self._state is None:  # nothing finite yet
-            wait = self.model._ask([records], self.metric)
-        else:
-            wait = self.model.answer(self._state, self._anchor, [records], self.metric)
-        return self.model.forecast([records], wait(), self.metric, single=True)
+        known = [self.context()]
+        return Forecast.of(self.model.cutoffs(known, self.metric, *self._rows.now), 0)

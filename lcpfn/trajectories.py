@@ -1,22 +1,27 @@
-"""Joint paths: sampled points are fed back through the stream as if observed.
+"""Joint trajectories: sampled points are fed back as if they had been observed.
 
 Steps are cut into at most `KNOTS` blocks. Within a block every step is drawn given the
-path so far; the last step of the block is then fed back. Everything runs in units of
-the cutoff's anchor, where float32 suffices whatever the user's units are.
+trajectory so far; the last step of the block is then fed back. Everything runs in units
+of the cutoff's anchor, where float32 suffices whatever the user's units are.
 """
 
 import functools
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from lcpfn import network
-from lcpfn.context import read_tokens
-from lcpfn.curves import Records
-from lcpfn.metric import Metric as UserMetric
-from lcpfn.tokens import Anchor, Metric, Stats, observe, query_features
+from lcpfn.context import Batch, Context, at_last, factors_of, make_batch, read_batch
+from lcpfn.jax_setup import float64
+from lcpfn.metric import Metric
+from lcpfn.mixture import Mixture
+from lcpfn.tokens import Anchor, Stats, observe, query_features
+
+if TYPE_CHECKING:
+    from lcpfn.model import Model
 
 KNOTS = 48
 ROWS = 64  # simulated at a time; more do not fit the cache of a CPU
@@ -29,33 +34,46 @@ def in_anchor_units(stats: Stats, anchor: Anchor) -> tuple[Stats, Anchor]:
     moved = {
         name: (getattr(stats, name) - anchor.level) / anchor.scale for name in _SHIFTED
     } | {name: getattr(stats, name) / anchor.scale for name in _SCALED}
-    zero = np.zeros_like(anchor.level)
+    zero = jnp.zeros_like(anchor.level)
     return stats._replace(**moved), anchor._replace(level=zero, scale=zero + 1)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@float64
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _roll(
     config: network.ModelConfig,
     hard: bool,
+    rows: int,
     params: Any,
-    context: tuple[jax.Array, jax.Array],
-    seen: tuple[Stats, Anchor],
-    metric: Metric,
+    batch: Batch,
     blocks: jax.Array,
-    keys: jax.Array,
-) -> jax.Array:
-    """Samples values at the steps in `blocks`, both `(knots, rows, block)`."""
-    features, count = context
-    knots, rows = blocks.shape[:2]
-    cache = network.empty_cache(config, rows, features.shape[1] + knots)
-    states, cache = network.encode(config, params, features, cache)
-    state = states[jnp.arange(rows), count - 1]
+    key: jax.Array,
+) -> tuple[jax.Array, Anchor]:
+    """Samples values of one curve at the steps in `blocks` `(knots, block)`.
+
+    Returns:
+        `(knots, rows, block)` in units of the cutoff's anchor, and that anchor.
+    """
+    all_stats, anchors, features = read_batch(batch)
+    stats, start = at_last((all_stats, anchors), batch.last)
+    low, high = ((x - start.level) / start.scale for x in batch.limits[1:])
+
+    def spread(x: jax.Array) -> jax.Array:
+        return jnp.repeat(x, rows, axis=0).astype(jnp.float32)
+
+    stats, anchor = jax.tree.map(spread, in_anchor_units(stats, start))
+    limits = jax.tree.map(spread, batch.limits._replace(low=low, high=high))
+    cache = network.empty_cache(config, rows, features.shape[1] + len(blocks))
+    states, cache = network.encode(config, params, spread(features), cache)
+    state = states[:, batch.last[0]]
+    position = jnp.repeat(batch.last + 1, rows).astype(jnp.int32)
 
     def knot(carry: tuple, block: tuple) -> tuple[tuple, jax.Array]:
         state, cache, position, stats, anchor = carry
         steps, key = block
-        query = query_features(anchor, metric.horizon, steps, jnp)
-        mixture = network.answer(config, params, state, query)
+        steps = jnp.tile(steps, (rows, 1))
+        query = query_features(anchor, limits.horizon, steps)
+        mixture = network.predict(config, params, state, query)
         key_pick, key_value = jax.random.split(key)
         pick = jax.random.categorical(key_pick, mixture.log_weight)[..., None]
         mean, log_std = (
@@ -68,25 +86,21 @@ def _roll(
         # What lies outside the bounds keeps its rank, but is not fed back.
         last = y[:, -1]
         if hard:
-            last = jnp.clip(last, metric.low, metric.high)
+            last = jnp.clip(last, limits.low, limits.high)
         one = jnp.ones_like(last)
         stats, anchor, token = observe(
-            stats, metric, steps[:, -1], last, one, stats.start, jnp
+            stats, limits, steps[:, -1], last, one, stats.start
         )
         state, cache = network.encode(config, params, token[:, None], cache, position)
         return (state[:, 0], cache, position + 1, stats, anchor), y
 
-    start = (state, cache, count, *seen)
-    return jax.lax.scan(knot, start, (blocks, jax.random.split(keys, knots)))[1]
+    first = (state, cache, position, stats, anchor)
+    steps = (blocks.astype(jnp.float32), jax.random.split(key, len(blocks)))
+    return jax.lax.scan(knot, first, steps)[1], start
 
 
 def simulate(
-    config: network.ModelConfig,
-    params: network.Params,
-    records: list[Records],
-    metric: UserMetric,
-    n: int,
-    seed: int,
+    model: "Model", contexts: Sequence[Context], metric: Metric, n: int, seed: int
 ) -> np.ndarray:
     """Draws `n` trajectories of every curve, in the user's units.
 
@@ -94,61 +108,60 @@ def simulate(
         `(n, batch, steps)`, shorter curves ending in NaN. Values are not confined to
         hard bounds: they are there to be ranked, and clipping would tie them.
     """
-    widest = max(len(r.targets) for r in records)
-    drawn = np.full((n, len(records), widest), np.nan)
-    for i, r in enumerate(records):
-        if len(r.values):
+    targets = [context.wanted() for context in contexts]
+    drawn = np.full((n, len(contexts), max(map(len, targets))), np.nan)
+    for i, (context, steps) in enumerate(zip(contexts, targets, strict=True)):
+        if len(context.values) and len(steps):
             key = jax.random.fold_in(jax.random.key(seed), i)
-            drawn[:, i, : len(r.targets)] = _one(config, params, r, metric, n, key)
+            drawn[:, i, : len(steps)] = _one(model, context, steps, metric, n, key)
     return drawn
 
 
 def _one(
-    config: network.ModelConfig,
-    params: network.Params,
-    record: Records,
-    metric: UserMetric,
+    model: "Model",
+    context: Context,
+    targets: np.ndarray,
+    metric: Metric,
     n: int,
     key: jax.Array,
 ) -> np.ndarray:
-    tokens = read_tokens([record], metric, config.context)
-    size = max(8, 1 << (tokens.features.shape[1] - 1).bit_length())
-    features = np.pad(
-        tokens.features, ((0, 0), (0, size - tokens.features.shape[1]), (0, 0))
-    )
-    stats, anchor = in_anchor_units(tokens.stats, tokens.anchor)
-    level, scale = tokens.anchor.level[0], tokens.anchor.scale[0]
-    bounds = tokens.metric._replace(
-        low=(tokens.metric.low - level) / scale,
-        high=(tokens.metric.high - level) / scale,
-    )
-    block = -(-len(record.targets) // KNOTS)
-    knots = -(-len(record.targets) // block)
+    factors = factors_of([context], model.config.context)
+    batch = make_batch([context], metric, factors, 1)
+    block = -(-len(targets) // KNOTS)
+    knots = -(-len(targets) // block)
     knots = min(KNOTS, 8 * -(-knots // 8))
-    steps = np.pad(
-        record.targets, (0, knots * block - len(record.targets)), mode="edge"
-    ).reshape(knots, 1, block)
-
+    steps = np.pad(targets, (0, knots * block - len(targets)), mode="edge")
     values = []
-    device = jax.tree.leaves(params)[0].device
     for part in range(0, n, ROWS):
-        rows = min(ROWS, n - part)
-
-        def spread(x: Any, rows: int = rows) -> np.ndarray:
-            x = np.broadcast_to(np.asarray(x), (1, *np.shape(x)[1:]))
-            return np.repeat(x, rows, axis=0).astype(np.float32)
-
-        with jax.default_device(device):
-            drawn = _roll(
-                config,
-                metric.hard,
-                params,
-                (spread(features), np.repeat(tokens.length, rows)),
-                (Stats(*map(spread, stats)), Anchor(*map(spread, anchor))),
-                Metric(*map(spread, bounds)),
-                np.repeat(steps, rows, axis=1).astype(np.float32),
-                jax.random.fold_in(key, part),
-            )
+        drawn, anchor = _roll(
+            model.config,
+            metric.hard,
+            min(ROWS, n - part),
+            model.params,
+            batch,
+            steps.reshape(knots, block),
+            jax.random.fold_in(key, part),
+        )
         values.append(np.moveaxis(np.asarray(drawn, np.float64), 0, 1))
-    flat = np.concatenate(values).reshape(n, -1)[:, : len(record.targets)]
+    flat = np.concatenate(values).reshape(n, -1)[:, : len(targets)]
+    level, scale = (np.asarray(x)[0] for x in anchor[:2])
     return metric.sign * (level + scale * flat)
+
+
+def with_marginals(
+    simulated: np.ndarray, mixture: Mixture, n: int, seed: int
+) -> np.ndarray:
+    """The first `n` trajectories, with given distributions at every step.
+
+    The ranks of the simulated values at every step are filled with quantiles of the
+    distribution there: ensemble copula coupling, Schefzik et al. 2013.
+
+    Args:
+        simulated: `(paths, ...)`.
+        mixture: the distributions `(...)`.
+        n: how many are returned.
+        seed: of the place of each value between two quantiles.
+    """
+    jitter = np.random.default_rng(seed).random(simulated.shape)
+    rank = np.argsort(np.argsort(simulated, axis=0, kind="stable"), axis=0)
+    return mixture.quantile((rank + jitter) / len(simulated))[:n]

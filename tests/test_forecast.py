@@ -115,7 +115,7 @@ def test_final_is_the_last_step_alone(forecast):
         assert isinstance(value, float)
         assert value == pytest.approx(getattr(forecast, name)(*arguments)[-1], rel=1e-5)
     assert final.quantile([0.1, 0.5]).shape == (2,)
-    with pytest.raises(ValueError, match="this is it"):
+    with pytest.raises(ValueError, match="forecast of a single step"):
         _ = final.final
     with pytest.raises(ValueError, match="paths need a forecast over steps"):
         final.paths(3)

@@ -9,11 +9,11 @@ import pytest
 
 from lcpfn.network import (
     ModelConfig,
-    answer,
     empty_cache,
     encode,
     init,
     parameter_count,
+    predict,
 )
 from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES
 
@@ -33,7 +33,7 @@ def read(model):
 
 @pytest.fixture(scope="module")
 def ask(model):
-    return jax.jit(lambda *x: answer(model.config, model.params, *x))
+    return jax.jit(lambda *x: predict(model.config, model.params, *x))
 
 
 @pytest.mark.parametrize("changed", [0, 4, 8])
@@ -78,7 +78,7 @@ def test_rewriting_the_newest_token_leaves_no_trace(model, read, features):
     np.testing.assert_allclose(state[:, 0], whole[:, 5], atol=1e-5)
 
 
-def test_queries_are_answered_independently(ask, model):
+def test_queries_are_predicted_independently(ask, model):
     state = jax.random.normal(jax.random.key(3), (2, model.config.width))
     query = jax.random.normal(jax.random.key(4), (2, 5, QUERY_FEATURES))
     whole = ask(state, query)
@@ -93,7 +93,7 @@ def test_queries_are_answered_independently(ask, model):
     np.testing.assert_allclose(alone.mean[:, 0], whole.mean[:, 3], rtol=1e-5, atol=1e-6)
 
 
-def test_answers_are_limited_mixtures(ask, model):
+def test_predictions_are_limited_mixtures(ask, model):
     state = 1e3 * jax.random.normal(jax.random.key(3), (64, model.config.width))
     query = 1e3 * jax.random.normal(jax.random.key(4), (64, 3, QUERY_FEATURES))
     mixture = ask(state, query)
@@ -117,7 +117,7 @@ def test_fresh_weights_depend_on_the_key_alone(model):
         ({"layers": 1.5}, "layers must be a positive integer, got 1.5"),
         ({"context": -1}, "context must be a positive integer, got -1"),
         ({"width": 32, "heads": 3}, "heads must divide width, got 3 and 32"),
-        ({"blind": (2, 26)}, "blind must hold indices below 26"),
+        ({"masked": (2, 26)}, "masked must hold indices below 26"),
     ],
 )
 def test_impossible_sizes_are_refused(wrong, message):
@@ -125,8 +125,8 @@ def test_impossible_sizes_are_refused(wrong, message):
         ModelConfig(**wrong)
 
 
-def test_a_blind_network_does_not_see_these_features(model, features):
-    config = replace(model.config, blind=[2, 5])  # as a card has it
+def test_masked_features_are_not_seen(model, features):
+    config = replace(model.config, masked=[2, 5])  # as a card has it
     look = jax.jit(lambda x: encode(config, model.params, x)[0])
     before = look(features)
     np.testing.assert_array_equal(look(features.at[..., 5].add(1.0)), before)

@@ -83,7 +83,7 @@ def test_runs_refuses_what_it_cannot_draw(forecast):
 
 
 def test_runs_of_a_pool_have_one_step_ahead(model):
-    from lcpfn.search import RunPool
+    from lcpfn.run_pool import RunPool
 
     pool = RunPool(20, "max", (0, 1), model=model)
     pool.update({"a": 0.3, "b": 0.4})

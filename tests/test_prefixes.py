@@ -5,7 +5,7 @@ import pytest
 
 import lcpfn
 from lcpfn.curves import Run
-from lcpfn.prefixes import AHEAD, final_predictor, foresee
+from lcpfn.prefixes import AHEAD, final_predictor, forecast_prefixes
 
 
 def a_run(values, mode="min", bounds=None, steps=None):
@@ -25,7 +25,7 @@ def noisy(length, seed=0):
 )
 def test_it_is_what_a_stream_forecasts(asking, mode, bounds):
     values = noisy(20)
-    (found,) = foresee(asking, [a_run(values, mode, bounds)])
+    (found,) = forecast_prefixes(asking, [a_run(values, mode, bounds)])
     assert found.seen.tolist() == list(range(1, 20))
     sign = 1 if mode == "min" else -1
     stream = asking.stream(20, mode=mode, bounds=bounds)
@@ -46,8 +46,10 @@ def test_it_is_what_a_stream_forecasts(asking, mode, bounds):
 
 def test_runs_of_several_lengths_are_as_each_alone(asking):
     runs = [a_run(noisy(n, n)) for n in (5, 37, 12, *[9] * 20)]
-    for run, found in zip(runs, foresee(asking, runs, horizon=60), strict=True):
-        (alone,) = foresee(asking, [run], horizon=60)
+    for run, found in zip(
+        runs, forecast_prefixes(asking, runs, horizon=60), strict=True
+    ):
+        (alone,) = forecast_prefixes(asking, [run], horizon=60)
         assert found.seen.tolist() == list(range(1, len(run.values) + 1))
         mean, other = (x.final.moments()[0] for x in (found, alone))
         np.testing.assert_allclose(mean, other, rtol=1e-3, atol=1e-4)
@@ -56,7 +58,7 @@ def test_runs_of_several_lengths_are_as_each_alone(asking):
 def test_long_curves_are_foreseen_where_their_tokens_are_full(asking):
     context = asking.config.context
     values = noisy(3 * context)
-    (found,) = foresee(asking, [a_run(values)])
+    (found,) = forecast_prefixes(asking, [a_run(values)])
     once, twice = np.arange(1, context + 1), np.arange(context + 2, 2 * context + 1, 2)
     late = np.arange(2 * context + 4, 3 * context, 4)
     assert found.seen.tolist() == [*once, *twice, *late]
@@ -71,28 +73,28 @@ def test_long_curves_are_foreseen_where_their_tokens_are_full(asking):
 def test_a_record_that_is_not_finite_is_no_cutoff(asking):
     values = noisy(12)
     values[3] = np.nan
-    (found,) = foresee(asking, [a_run(values)])
+    (found,) = forecast_prefixes(asking, [a_run(values)])
     assert found.seen.tolist() == [1, 2, 3, 5, 6, 7, 8, 9, 10, 11]
     forecast = asking.extrapolate(values[:7], 12, mode="min")
     assert found.final.moments()[0][5] == pytest.approx(forecast.final.mean(), rel=1e-3)
-    (nothing,) = foresee(asking, [a_run([np.nan, np.inf])])
+    (nothing,) = forecast_prefixes(asking, [a_run([np.nan, np.inf])])
     assert len(nothing.seen) == 0
     assert nothing.ahead.mean.shape[1] == AHEAD
 
 
 def test_a_checkpoint_without_best_values_has_none(model):
-    (found,) = foresee(model, [a_run(noisy(8))])
+    (found,) = forecast_prefixes(model, [a_run(noisy(8))])
     assert found.best is None
     assert found.ahead.mean.shape[:2] == (7, AHEAD)
 
 
 def test_refusals(asking):
     with pytest.raises(ValueError, match="beyond the horizon 5"):
-        foresee(asking, [a_run(noisy(8))], horizon=5)
+        forecast_prefixes(asking, [a_run(noisy(8))], horizon=5)
     with pytest.raises(ValueError, match="one mode and bounds"):
-        foresee(asking, [a_run(noisy(8)), a_run(noisy(8), "max")])
+        forecast_prefixes(asking, [a_run(noisy(8)), a_run(noisy(8), "max")])
     with pytest.raises(ValueError, match="within bounds"):
-        foresee(asking, [a_run([0.5, 1.5], bounds=(0, 1))])
+        forecast_prefixes(asking, [a_run([0.5, 1.5], bounds=(0, 1))])
 
 
 @pytest.mark.parametrize(("mode", "bounds"), [("min", None), ("max", (0, 2))])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lcpfn.search import GROUP, RunPool
+from lcpfn.study import GROUP, RunPool
 
 
 def curves(count, length, seed=0):

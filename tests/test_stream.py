@@ -127,8 +127,11 @@ def test_the_horizon_ends_a_stream(model, values):
     assert forecast.quantile([0.1, 0.9]).shape == (2, 0)
     assert forecast.diverged == np.isnan(values[2])
     assert repr(forecast) == "Forecast(no steps remain)"
-    with pytest.raises(ValueError, match="no steps remain"):
-        _ = forecast.final
+    certain = 0.0 if np.isnan(values[2]) else values[2]
+    assert forecast.final.mean() == forecast.final.quantile(0.1) == certain
+    assert forecast.final.std() == 0
+    assert forecast.final.prob_better(certain - 0.1) == (not np.isnan(values[2]))
+    assert forecast.final.cdf([certain - 0.1, certain]).tolist() == [0, 1]
     with pytest.raises(ValueError, match="beyond the horizon 3"):
         stream.update(0.7)
     assert stream.values[:2] == values[:2]
@@ -136,8 +139,7 @@ def test_the_horizon_ends_a_stream(model, values):
 
 def test_a_stream_without_records_has_no_forecast(model):
     stream = model.stream(20, mode="max")
-    assert stream.next_step() == 1
-    with pytest.raises(ValueError, match="no records yet"):
+    with pytest.raises(ValueError, match="no observations yet"):
         stream.forecast()
 
 

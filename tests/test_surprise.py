@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lcpfn.surprise import WEIGHT
+from lcpfn.prefixes import WEIGHT
 
 CURVE = [0.9, 0.7, 0.62, 0.6, 0.55, 0.53]
 

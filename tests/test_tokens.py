@@ -1,18 +1,19 @@
-"""Tokens: one definition for two array modules, free of the user's units."""
+"""Tokens: one definition in two precisions, free of the user's units."""
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lcpfn.context import pool_factor
+from lcpfn.jax_setup import float64
 from lcpfn.tokens import (
     QUERY_FEATURES,
     TOKEN_FEATURES,
-    Metric,
+    Limits,
     empty_stats,
     observe,
-    pool_factor,
     query_features,
 )
 
@@ -26,21 +27,26 @@ CURVES = st.tuples(
 ).map(lambda x: np.array([x[1][0]] * x[0] + x[1]) / 64)
 
 
-def read(values, steps=None, horizon=50.0, low=-INF, high=INF, xp=np, counts=None):
+take = float64(jax.jit(observe))
+ask = float64(jax.jit(query_features))
+
+
+def read(
+    values, steps=None, horizon=50.0, low=-INF, high=INF, dtype=np.float64, counts=None
+):
     """Features `(tokens, TOKEN_FEATURES)`, and anchors, of one curve."""
-    dtype = np.float64 if xp is np else jnp.float32
     steps = np.arange(1.0, len(values) + 1) if steps is None else steps
     counts = np.ones(len(values)) if counts is None else counts
-    one = lambda x: xp.asarray([x], dtype)
-    metric = Metric(one(horizon), one(low), one(high))
-    stats, start = empty_stats(1, xp, dtype), one(steps[0])
+    one = lambda x: np.asarray([x], dtype)
+    limits = Limits(one(horizon), one(low), one(high))
+    stats, start = float64(empty_stats)(1, dtype), one(steps[0])
     tokens, anchors = [], []
     for step, value, count in zip(steps, values, counts, strict=True):
-        stats, anchor, token = observe(
-            stats, metric, one(step), one(value), one(count), start, xp
+        stats, anchor, token = take(
+            stats, limits, one(step), one(value), one(count), start
         )
         tokens.append(np.asarray(token[0], float))
-        anchors.append(anchor)
+        anchors.append(jax.tree.map(np.asarray, anchor))
     return np.array(tokens), anchors
 
 
@@ -55,15 +61,15 @@ def read(values, steps=None, horizon=50.0, low=-INF, high=INF, xp=np, counts=Non
     ],
 )
 @pytest.mark.parametrize("bounds", [(-INF, INF), (0.0, INF), (-1.0, 64.0)])
-def test_numpy_and_jax_agree(values, bounds):
+def test_both_precisions_agree(values, bounds):
     one, anchor = read(values, low=bounds[0], high=bounds[1])
-    two, other = read(values, low=bounds[0], high=bounds[1], xp=jnp)
+    two, other = read(values, low=bounds[0], high=bounds[1], dtype=np.float32)
     assert one.shape == (len(values), TOKEN_FEATURES)
     assert np.isfinite(one).all()
     np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-4)
     targets = np.array([[10.0, 25.0, 50.0]])
-    asked = query_features(anchor[-1], np.array([50.0]), targets, np)
-    again = query_features(other[-1], jnp.array([50.0]), jnp.array(targets), jnp)
+    asked = ask(anchor[-1], np.array([50.0]), targets)
+    again = ask(other[-1], *map(np.float32, ([50.0], targets)))
     assert asked.shape == (1, 3, QUERY_FEATURES)
     np.testing.assert_allclose(again, asked, rtol=1e-5, atol=1e-5)
 
@@ -120,8 +126,8 @@ def test_the_unit_of_steps_changes_nothing(values, gaps, unit):
     one, anchors = read(values, steps, 100.0)
     two, moved = read(values, steps * unit, 100.0 * unit)
     np.testing.assert_allclose(two, one, rtol=1e-9, atol=1e-9)
-    asked = query_features(anchors[-1], np.array([100.0]), targets, np)
-    again = query_features(moved[-1], np.array([100.0 * unit]), targets * unit, np)
+    asked = ask(anchors[-1], np.array([100.0]), targets)
+    again = ask(moved[-1], np.array([100.0 * unit]), targets * unit)
     np.testing.assert_allclose(again, asked, rtol=1e-9, atol=1e-9)
 
 

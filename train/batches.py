@@ -1,6 +1,6 @@
-"""From curves to training tasks: tokens, and questions to every cutoff.
+"""From curves to training tasks: tokens, and queries to every cutoff.
 
-One curve is asked about at all of its cutoffs at once. Cutoff i is asked about
+One curve is queried at all of its cutoffs at once. Cutoff i is queried about
 `targets` later records: the one at the horizon and others drawn uniformly from those
 left. B curves, T records, N cutoffs, Q targets.
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lcpfn.tokens import Anchor, Metric, Stats, empty_stats, observe, query_features
+from lcpfn.tokens import Blocks, Limits, empty_stats, query_features, read
 from lcpfn.train.config import Augment
 
 
@@ -38,9 +38,9 @@ class Tasks(NamedTuple):
 
     Attributes:
         features: of the tokens `(B, N, TOKEN_FEATURES)`.
-        query: of the questions `(B, N, Q, QUERY_FEATURES)`; one more of each if best
-            values are asked for.
-        target: index of the record asked for `(B, N, Q)`.
+        query: features of the queries `(B, N, Q, QUERY_FEATURES)`; one more of each if
+            best values are predicted too.
+        target: index of the record to predict `(B, N, Q)`.
         truth: `(y_target - level) / scale` `(B, N, Q)`.
         log_scale: log of the anchor's scale `(B, N)`.
         weight: 1 for a cutoff that counts, 0 for padding `(B, N)`.
@@ -54,7 +54,7 @@ class Tasks(NamedTuple):
     weight: jax.Array
 
 
-class Context(NamedTuple):
+class Seen(NamedTuple):
     """What of one curve is seen, as record indices.
 
     Attributes:
@@ -72,7 +72,7 @@ class Context(NamedTuple):
 
 def draw_context(
     key: jax.Array, length: jax.Array, records: int, tokens: int, augment: Augment
-) -> Context:
+) -> Seen:
     """Draws what is seen of a curve of `length` out of `records` records."""
     odds, keys = jax.random.uniform(key, (4,)), jax.random.split(key, 6)
     index = jnp.arange(records)
@@ -104,10 +104,10 @@ def draw_context(
     last = jnp.sort(jnp.where(marks, index, records))[:tokens]
     # A thinned curve starts with the first record that is kept.
     first = jnp.where(thinned, jnp.minimum(last[0], length - 1), first)
-    return Context(first, last, pooled, end)
+    return Seen(first, last, pooled, end)
 
 
-def _pool(y: jax.Array, seen: Context) -> tuple[jax.Array, jax.Array]:
+def _pool(y: jax.Array, seen: Seen) -> tuple[jax.Array, jax.Array]:
     """Value and record count of every token, both `(B, N)`."""
     last = jnp.minimum(seen.last, y.shape[1] - 1)
     before = jnp.concatenate([seen.first[:, None] - 1, last[:, :-1]], axis=1)
@@ -121,13 +121,13 @@ def _pool(y: jax.Array, seen: Context) -> tuple[jax.Array, jax.Array]:
     return jnp.where(count > 1, sums / count, record), count
 
 
-def hide_bounds(odds: jax.Array, metric: Metric, hidden: float) -> Metric:
+def hide_bounds(odds: jax.Array, limits: Limits, hidden: float) -> Limits:
     """Forgets both bounds where odds < hidden, then each one half as often."""
     both = odds < hidden
     low, high = odds < 1.5 * hidden, (odds >= 1.5 * hidden) & (odds < 2 * hidden)
-    return metric._replace(
-        low=jnp.where(both | low, -jnp.inf, metric.low),
-        high=jnp.where(both | high, jnp.inf, metric.high),
+    return limits._replace(
+        low=jnp.where(both | low, -jnp.inf, limits.low),
+        high=jnp.where(both | high, jnp.inf, limits.high),
     )
 
 
@@ -151,10 +151,10 @@ def make_tasks(
     Args:
         key: PRNG key.
         curves: B curves.
-        targets: questions per cutoff.
+        targets: queries per cutoff.
         tokens: most tokens per curve.
         augment: how curves are changed.
-        best: ask for the best value up to the horizon too, as one more question.
+        best: query the best value up to the horizon too.
 
     Returns:
         Tasks with `min(T, tokens)` cutoffs per curve.
@@ -172,18 +172,11 @@ def make_tasks(
     start = jnp.take_along_axis(curves.steps, seen.first[:, None], axis=1)[:, 0]
     horizon = jnp.take_along_axis(curves.steps, seen.end[:, None], axis=1)[:, 0]
     odds = jax.vmap(lambda k: jax.random.uniform(jax.random.fold_in(k, 1)))(keys[0])
-    metric = hide_bounds(odds, Metric(horizon, curves.low, curves.high), augment.hidden)
+    limits = hide_bounds(odds, Limits(horizon, curves.low, curves.high), augment.hidden)
 
-    def read(stats: Stats, token: tuple) -> tuple:
-        at, mean, pooled = token
-        stats, anchor, features = observe(stats, metric, at, mean, pooled, start, jnp)
-        return stats, (anchor, features)
-
-    columns = (step.T, value.T, count.T.astype(y.dtype))
-    empty = empty_stats(batch, jnp, y.dtype)
-    scanned: tuple[Anchor, jax.Array] = jax.lax.scan(read, empty, columns)[1]
-    anchors, features = scanned  # (N, B, ...)
-    anchor = Anchor(*(field.T for field in anchors))
+    blocks = Blocks(step, value, count.astype(y.dtype))
+    empty = empty_stats(batch, y.dtype)
+    _, anchor, features = read(empty, limits, blocks, start)
 
     left = jnp.maximum(seen.end[:, None] - last, 1)[..., None]
     share = jax.vmap(lambda k: jax.random.uniform(k, (tokens, targets)))(keys[1])
@@ -192,12 +185,12 @@ def make_tasks(
     target = jnp.minimum(last[..., None] + ahead, records - 1)
     flat = target.reshape(batch, -1)
     wanted = jnp.take_along_axis(y, flat, axis=1).reshape(target.shape)
-    asked = jnp.take_along_axis(curves.steps, flat, axis=1).reshape(target.shape)
+    wanted_at = jnp.take_along_axis(curves.steps, flat, axis=1).reshape(target.shape)
     query = query_features(
-        anchor, jnp.broadcast_to(horizon[:, None], last.shape), asked, jnp
+        anchor, jnp.broadcast_to(horizon[:, None], last.shape), wanted_at
     )
     if best:
-        # The first question is the one at the horizon.
+        # The first query is the one at the horizon.
         target = jnp.concatenate([target, target[..., :1]], axis=-1)
         peak = best_ahead(y, last, seen.end)
         wanted = jnp.concatenate([wanted, peak[..., None]], axis=-1)
@@ -213,7 +206,7 @@ def make_tasks(
         return jnp.where(counts.reshape(counts.shape + (1,) * (x.ndim - 2)), x, 0)
 
     return Tasks(
-        features=kept(jnp.swapaxes(features, 0, 1)),
+        features=kept(features),
         query=kept(query),
         target=target,
         truth=kept(truth),

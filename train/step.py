@@ -74,7 +74,7 @@ def init_state(config: TrainConfig) -> TrainState:
     return TrainState(jnp.int32(0), params, optimizer(config).init(params), params)
 
 
-def log_density(mixture: network.Mixture, z: jax.Array) -> jax.Array:
+def log_density(mixture: network.MixtureParams, z: jax.Array) -> jax.Array:
     """Log-density of z, in anchor units, under a mixture; shape of z."""
     score = (z[..., None] - mixture.mean) * jnp.exp(-mixture.log_std)
     parts = mixture.log_weight - mixture.log_std - 0.5 * (score**2 + LOG_2PI)
@@ -84,7 +84,7 @@ def log_density(mixture: network.Mixture, z: jax.Array) -> jax.Array:
 def log_probs(config: network.ModelConfig, params: Any, tasks: Tasks) -> jax.Array:
     """Log-density of every target, in the units of the curves `(B, N, Q)`."""
     state, _ = network.encode(config, params, tasks.features)
-    mixture = network.answer(config, params, state, tasks.query)
+    mixture = network.predict(config, params, state, tasks.query)
     return log_density(mixture, tasks.truth) - tasks.log_scale[..., None]
 
 

@@ -35,10 +35,10 @@ VARIANTS = {
         f"prior without {name.replace('_', ' ')}": f"prior={WITHOUT}:{name}"
         for name in GROUPS
     },
-    "tokens without averages": "model.blind=(2, 3, 8)",
-    "tokens without best, worst and first": "model.blind=(4, 5, 6, 7)",
-    "tokens without changes of scale": "model.blind=(9, 10)",
-    "tokens without bounds": "model.blind=(11, 12, 13, 14, 15)",
+    "tokens without averages": "model.masked=(2, 3, 8)",
+    "tokens without best, worst and first": "model.masked=(4, 5, 6, 7)",
+    "tokens without changes of scale": "model.masked=(9, 10)",
+    "tokens without bounds": "model.masked=(11, 12, 13, 14, 15)",
     "3 layers instead of 6": "model.layers=3",
     "4 Gaussians instead of 16": "model.components=4",
     "no question for the best": "model.best=False",

@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> int:
     from lcpfn import checkpoint
 
     path = checkpoint.find(args.checkpoint)
-    bundled = sorted(p.parent.name for p in checkpoint.BUNDLED.glob("*/card.json"))
+    bundled = checkpoint.bundled()
     card = checkpoint.read_card(path)
     if not args.json:
         print(f"lcpfn {lcpfn.__version__}; bundled: {', '.join(bundled) or 'none'}")

@@ -100,7 +100,7 @@ def runs(
 
 def _promising(forecast: "Forecast") -> np.ndarray:
     """Numbers of the runs that have not diverged, the best final median first."""
-    final = forecast if forecast._final is None else forecast.final
+    final = forecast.final if forecast.over_steps else forecast
     worth = final.median().reshape(len(forecast), -1)[:, 0]
     order = np.argsort(-worth if forecast.metric.mode == "max" else worth)
     return order[~forecast.diverged[order]]

@@ -45,8 +45,8 @@ def _sentence(forecast: "Forecast") -> str:
 
 def _table(forecast: "Forecast") -> str:
     """Final values of several curves; the last steps of those that have no `final`."""
-    known = forecast._final is not None or forecast.steps.ndim == 1
-    end = forecast.final if forecast._final is not None else forecast
+    known = forecast.over_steps or forecast.steps.ndim == 1
+    end = forecast.final if forecast.over_steps else forecast
     if not known:
         return f"<code>{escape(repr(forecast))}</code>"
     mean, std = end.mean(), end.std()

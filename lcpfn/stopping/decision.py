@@ -181,7 +181,7 @@ def decide(
         The decision, and the streak after it.
     """
     threshold = threshold_of(rule, values)
-    finished, diverged = not forecast.steps.size, bool(forecast.diverged)
+    finished, diverged = bool(forecast.finished), bool(forecast.diverged)
     own_best = rule.beat is None or threshold != rule.beat
     share = 1.0 if finished else (len(values) if step is None else step) / rule.horizon
     confidence = float(confidence_at(rule.confidence, share))

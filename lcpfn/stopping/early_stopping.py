@@ -97,7 +97,7 @@ class EarlyStopping:
                 outside the bounds. The state is then as it was before.
         """
         stream = self._open()
-        stream.extend([value], [stream.next_step() if step is None else step])
+        stream.update(value, step)
         return self._decide(protected)
 
     def replay(

@@ -2,7 +2,7 @@
 
 The decisions that `EarlyStopping` makes one after the other, for all observations at
 once. The method "marginal", and any method with a checkpoint that was not trained for
-best values, look at the later steps of a `Foresight`, not at all of them.
+best values, look at the later steps of a `PrefixForecasts`, not at all of them.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy as np
 
 from lcpfn.curves import Run
 from lcpfn.metric import Metric
-from lcpfn.prefixes import Foresight, foresee
+from lcpfn.prefixes import PrefixForecasts, forecast_prefixes
 from lcpfn.stopping.decision import Evidence, decide_all, spared
 from lcpfn.stopping.rule import Rule
 
@@ -34,7 +34,7 @@ class RecordedRun(NamedTuple):
     run: Run
     losses: np.ndarray
     own: np.ndarray
-    forecasts: Foresight
+    forecasts: PrefixForecasts
     horizon: float
 
     @property
@@ -46,15 +46,15 @@ class RecordedRun(NamedTuple):
 def replay(
     model: "Model", runs: Sequence[Run], horizon: float | None = None
 ) -> list[RecordedRun]:
-    """Finished runs of one metric, ready for any rule; args as of `foresee`."""
-    found = foresee(model, runs, horizon)
+    """Finished runs of one metric, ready for any rule; args as of `forecast_prefixes`."""
+    found = forecast_prefixes(model, runs, horizon)
     return [
         recorded_run(run, part, float(run.steps[-1] if horizon is None else horizon))
         for run, part in zip(runs, found, strict=True)
     ]
 
 
-def recorded_run(run: Run, forecasts: Foresight, horizon: float) -> RecordedRun:
+def recorded_run(run: Run, forecasts: PrefixForecasts, horizon: float) -> RecordedRun:
     """One finished run and its forecasts."""
     losses = Metric(run.mode).sign * run.values
     losses = np.where(np.isfinite(losses), losses, np.inf)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lcpfn.curves import default_targets
+from lcpfn.context import default_targets, step_unit
 from lcpfn.forecast import Forecast
 from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.observations import DecisionInterval
@@ -75,7 +75,8 @@ def forecast_curves(
     if not parts:
         return [CurveForecasts(curve, [], []) for curve in curves], None
     targets = points and [
-        default_targets(np.array(steps), rule.horizon, points) for steps, _ in parts
+        default_targets(steps[-1], step_unit(np.array(steps)), rule.horizon, points)
+        for steps, _ in parts
     ]
     batch = model.extrapolate(
         [values for _, values in parts],

@@ -9,12 +9,12 @@ import numpy as np
 import numpyro
 import pytest
 
-from lcpfn.context import read_tokens
+from lcpfn.context import at_last, make_batch, read_batch
 from lcpfn.curves import Run, check_curves
+from lcpfn.jax_setup import float64
 from lcpfn.metric import Metric
 from lcpfn.priors import LCPFN_PRIOR, Prior, draw
-from lcpfn.tokens import Metric as Bounds
-from lcpfn.tokens import query_features
+from lcpfn.tokens import Limits, query_features
 from lcpfn.train.batches import Curves, draw_context, hide_bounds, make_tasks
 from lcpfn.train.config import Augment
 from lcpfn.train.data import (
@@ -90,6 +90,15 @@ def test_tasks_ask_about_the_time_between_cutoff_and_horizon(curves, kinds):
     assert counted.sum() > BATCH
 
 
+def read_contexts(contexts, metric):
+    """Features of all tokens, and anchors of the last, as the runtime reads them."""
+    size = len(contexts[0].values)
+    batch = make_batch(contexts, metric, [1] * len(contexts), len(contexts), [size])
+    read = float64(jax.jit(lambda x: (read_batch(x), x.last)))
+    (_, anchors, features), last = read(batch)
+    return np.asarray(features), float64(at_last)(anchors, last)
+
+
 @pytest.mark.parametrize("kinds", KINDS, ids=lambda kinds: "+".join(kinds) or "none")
 def test_tasks_are_what_the_runtime_makes_of_the_same_records(curves, kinds):
     seen, tasks = tasks_of(curves, *kinds)
@@ -119,18 +128,18 @@ def test_tasks_are_what_the_runtime_makes_of_the_same_records(curves, kinds):
         assert np.ptp(level, axis=1).max() < 1e-4 * span
         if seen.pooled[row]:
             continue  # the runtime pools from the first record on, by its own factor
-        records, _ = check_curves(
+        contexts, _ = check_curves(
             [values], horizon, metric, steps=[steps[last]], at=[[horizon]]
         )
-        tokens = read_tokens(records, metric, TOKENS)
-        features = tasks.features[row, : len(last)]
-        np.testing.assert_allclose(features, tokens.features[0], atol=2e-3)
-        np.testing.assert_allclose(level[-1], tokens.anchor.level[0], atol=1e-4 * span)
+        features, anchor = read_contexts(contexts, metric)
+        np.testing.assert_allclose(
+            tasks.features[row, : len(last)], features[0], atol=2e-3
+        )
+        np.testing.assert_allclose(level[-1], anchor.level[0], atol=1e-4 * span)
         asked = query_features(
-            tokens.anchor,
-            np.array([horizon]),
-            steps[tasks.target[row, len(last) - 1]][None],
-            np,
+            jax.tree.map(np.float32, anchor),
+            np.float32([horizon]),
+            np.float32(steps[tasks.target[row, len(last) - 1]][None]),
         )
         np.testing.assert_allclose(tasks.query[row, len(last) - 1], asked[0], atol=1e-3)
 
@@ -141,14 +150,12 @@ def test_unchanged_curves_of_the_prior_match_the_runtime_to_float32():
     _, tasks = tasks_of(curves, tokens=128)
     metric = Metric("max", (0.0, 1.0), hard=False)
     values = [row[:-1] for row in np.asarray(draws.y)]
-    records, _ = check_curves(values, 100, metric)
-    tokens = read_tokens(records, metric, 128)
-    error = np.abs(tasks.features[:, :-1] - tokens.features)
+    contexts, _ = check_curves(values, 100, metric)
+    features, anchor = read_contexts(contexts, metric)
+    error = np.abs(tasks.features[:, :-1] - features)
     assert error.max() < 1e-3
     assert np.median(error) < 1e-6
-    np.testing.assert_allclose(
-        np.exp(tasks.log_scale[:, 98]), tokens.anchor.scale, rtol=1e-4
-    )
+    np.testing.assert_allclose(np.exp(tasks.log_scale[:, 98]), anchor.scale, rtol=1e-4)
     assert (tasks.weight[:, :-1] == 1).all()
     assert (tasks.weight[:, -1] == 0).all()
 
@@ -312,7 +319,7 @@ def test_padding_of_short_curves_is_finite():
 
 def test_hidden_bounds_are_not_told(curves):
     odds = jnp.array([0.05, 0.12, 0.17, 0.5])
-    known = Bounds(jnp.full(4, 60.0), jnp.full(4, -1.0), jnp.zeros(4))
+    known = Limits(jnp.full(4, 60.0), jnp.full(4, -1.0), jnp.zeros(4))
     metric = hide_bounds(odds, known, 0.1)
     np.testing.assert_array_equal(metric.low, [-np.inf, -np.inf, -1, -1])
     np.testing.assert_array_equal(metric.high, [np.inf, 0, np.inf, 0])

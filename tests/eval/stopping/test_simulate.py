@@ -7,7 +7,7 @@ from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.stopping import policies, simulate
 from lcpfn.eval.stopping.simulate import Pool
 from lcpfn.mixture import Mixture
-from lcpfn.prefixes import AHEAD, Foresight
+from lcpfn.prefixes import AHEAD, PrefixForecasts
 from lcpfn.stopping.offline import recorded_run
 from lcpfn.stopping.rule import Rule
 
@@ -26,7 +26,7 @@ def a_pool(ends, length=10, knows=True):
         one = np.ones((length - 1, 1))
         best = Mixture(one, center[:, None], 1e-6 * one, -free, free)
         ahead = Mixture(*(np.repeat(x[:, None], AHEAD, 1) for x in best))
-        foresight = Foresight(seen, best, ahead, np.zeros(length - 1))
+        foresight = PrefixForecasts(seen, best, ahead, np.zeros(length - 1))
         runs.append(recorded_run(run, foresight, float(length)))
     return Pool("pool", "source", tuple(runs))
 

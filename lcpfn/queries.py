@@ -1,0 +1,73 @@
+"""From states of the network to predicted distributions; traced by JAX.
+
+The network predicts `(y - level) / scale`; with level and scale of the cutoff's anchor
+that is a distribution of y itself, in model space (lower is better).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lcpfn import network
+from lcpfn.mixture import Mixture
+from lcpfn.tokens import Anchor, query_features
+
+
+def unanchored(params: network.MixtureParams, anchor: Anchor) -> Mixture:
+    """Mixtures `(..., Q)` from anchors `(...)`, without bounds; the anchors' dtype."""
+    mean: Any
+    level, scale = anchor.level[..., None, None], anchor.scale[..., None, None]
+    log_weight, mean, log_std = (x.astype(level.dtype) for x in params)
+    weight: Any = jnp.exp(log_weight)
+    nowhere: Any = jnp.full(mean.shape[:-1], jnp.inf, level.dtype)
+    return Mixture(
+        weight / weight.sum(-1, keepdims=True),
+        level + scale * mean,
+        scale * jnp.exp(log_std),
+        -nowhere,
+        nowhere,
+    )
+
+
+def predict_values(
+    config: network.ModelConfig,
+    params: Any,
+    state: jax.Array,
+    anchor: Anchor,
+    horizon: jax.Array,
+    targets: jax.Array,
+    best: bool = False,
+) -> Mixture:
+    """Values at later steps.
+
+    Args:
+        config: size of the network.
+        params: its weights.
+        state: at the cutoffs `(..., D)`.
+        anchor: of the cutoffs, fields `(...)`.
+        horizon: last step `(...)`.
+        targets: steps `(..., Q)`.
+        best: put the best value up to the horizon before them, `(..., 1 + Q)`; for
+            networks that know it.
+    """
+    query = query_features(anchor, horizon, targets).astype(jnp.float32)
+    if best:
+        end = query_features(anchor, horizon, horizon[..., None]).astype(jnp.float32)
+        query = jnp.concatenate([end, query], axis=-2)
+        flag = jnp.arange(query.shape[-2]) == 0
+        flag = jnp.broadcast_to(flag, query.shape[:-1])[..., None]
+        query = jnp.concatenate([query, flag.astype(jnp.float32)], axis=-1)
+    return unanchored(network.predict(config, params, state, query), anchor)
+
+
+def predict_end(
+    config: network.ModelConfig,
+    params: Any,
+    state: jax.Array,
+    anchor: Anchor,
+    horizon: jax.Array,
+) -> Mixture:
+    """The value at the horizon `(..., 1)`, after the best one up to it if known."""
+    at = horizon[..., None]
+    return predict_values(config, params, state, anchor, horizon, at, config.best)
