@@ -1,7 +1,7 @@
 """A checkout without symbolic links, as some on Windows are.
 
 There `priors/`, `train/`, `eval/` and `checkpoints/` lie beside this package instead of
-inside it. A finder that knows these four names, and no others, puts them in their place.
+inside it. A finder that knows these four names, and no others, finds them there.
 """
 
 import importlib.util

@@ -33,8 +33,8 @@ from lcpfn.eval.speed.measure import (
 from lcpfn.eval.speed.reference_prior import example_curves, timed_draw
 from lcpfn.model import Model
 from lcpfn.priors import LCPFN_PRIOR, draw
-from lcpfn.stopping.early_stopping import EarlyStopping
 from lcpfn.run_pool import RunPool
+from lcpfn.stopping.early_stopping import EarlyStopping
 
 __all__ = ["Settings", "bench", "to_markdown"]
 

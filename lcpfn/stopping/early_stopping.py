@@ -14,6 +14,7 @@ from lcpfn.stopping.observations import plain
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
 
 if TYPE_CHECKING:
+    from lcpfn.forecast import Forecast
     from lcpfn.model import Model
     from lcpfn.stream import Stream
 
@@ -97,8 +98,7 @@ class EarlyStopping:
                 outside the bounds. The state is then as it was before.
         """
         stream = self._open()
-        stream.update(value, step)
-        return self._decide(protected)
+        return self._decide(stream.update(value, step), protected)
 
     def replay(
         self,
@@ -111,15 +111,18 @@ class EarlyStopping:
         The same as `update` one by one, but for `patience`: decisions in between
         are not made.
         """
-        self._open().extend(values, steps)
-        return self._decide(protected)
+        stream = self._open()
+        stream.extend(values, steps)
+        return self._decide(stream.forecast(), protected)
 
-    def _decide(self, protected: bool | Callable[[], bool]) -> Decision:
+    def _decide(
+        self, forecast: "Forecast", protected: bool | Callable[[], bool]
+    ) -> Decision:
         stream = self._open()
         decision, self._streak = decide(
             self.rule,
             stream.values,
-            stream.forecast(),
+            forecast,
             self._streak,
             stream.steps[-1],
             protected,

@@ -46,7 +46,7 @@ class RecordedRun(NamedTuple):
 def replay(
     model: "Model", runs: Sequence[Run], horizon: float | None = None
 ) -> list[RecordedRun]:
-    """Finished runs of one metric, ready for any rule; args as of `forecast_prefixes`."""
+    """Finished runs of one metric; args as of `forecast_prefixes`."""
     found = forecast_prefixes(model, runs, horizon)
     return [
         recorded_run(run, part, float(run.steps[-1] if horizon is None else horizon))
