@@ -1,41 +1,39 @@
-"""The stopping benchmark: rules and baselines on every pool of recorded runs."""
+"""The stopping benchmark: rules and baselines on every task of recorded runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
 
-from lcpfn.curves import CurveSet
+from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.stopping import policies
-from lcpfn.eval.stopping.risk import promised_and_measured
-from lcpfn.eval.stopping.simulate import (
-    GRID,
-    LATEST,
-    Policy,
-    Pool,
-    groups,
+from lcpfn.eval.stopping.measures import (
+    SHARES,
     measure,
     on_the_front,
     summarise,
 )
+from lcpfn.eval.stopping.risk import promised_and_measured
+from lcpfn.eval.stopping.simulate import Policy, TaskRuns, by_task, with_forecasts
+from lcpfn.eval.suite_tables import table
 from lcpfn.model import Model
-from lcpfn.stopping.offline import replay
+from lcpfn.population import PROTECT
 from lcpfn.stopping.rule import Rule
 from lcpfn.study import PROTECT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# With fewer runs of so many observations a task is no search.
+FEWEST_RUNS, LEAST_OBSERVATIONS = 20, 10
 RATES = (0.02, 0.05, 0.1)
 # Policies in the picture.
 SHOWN = (
     *("no stop", "oracle", "10 %-epoch", "ASHA", "successive halving"),
     *("LC-PFN's rule, 0.95", "ever, 0.975", "population, 0.9"),
 )
-# Confidences at which the best runs so far are protected.
-POPULATION = (0.95, 0.9, 0.8)
 # Horizon and direction are those of each run.
 PLAIN = Rule(horizon=1, mode="min", confidence=0.95)
 RULES = {
@@ -46,24 +44,30 @@ RULES = {
     "ever, 0.99, patience 3": replace(PLAIN, confidence=0.99, patience=3),
     "ever, 0.95, surprise 3": replace(PLAIN, max_surprise=3.0),
 }
+OURS = {name: policies.by_rule(rule) for name, rule in RULES.items()} | {
+    f"population, {c:g}": policies.by_rule(replace(PLAIN, confidence=c), PROTECT)
+    for c in (0.95, 0.9, 0.8)
+}
 
 
-def make_pools(model: Model, suites: Sequence[CurveSet], most: int = 150) -> list[Pool]:
-    """Pools of every task and metric with enough runs, with their forecasts."""
-    found = [
-        (f"{suite.name}/{name}", suite.name, runs)
-        for suite in suites
-        for name, runs in groups(suite, most).items()
+def competing(curves: CurveSet, most: int, seed: int = 0) -> dict[str, list[Run]]:
+    """Runs by task and metric, at most `most` of each, tasks with few left out."""
+    rng = np.random.default_rng(seed)
+    usable = [
+        run
+        for run in curves.runs
+        if len(run.values) >= LEAST_OBSERVATIONS and np.isfinite(run.values).any()
     ]
-    return [
-        Pool(name, source, tuple(replay(model, runs)))
-        for name, source, runs in tqdm(found, desc="forecasts", disable=None)
-    ]
+    return {
+        name: [runs[i] for i in np.sort(rng.permutation(len(runs))[:most])]
+        for name, runs in by_task(usable).items()
+        if len(runs) >= FEWEST_RUNS
+    }
 
 
-def baselines(pools: Iterable[Pool], source: str) -> dict[str, Policy]:
-    """What a rule has to beat on the pools of one source."""
-    others = [pool for pool in pools if pool.source != source]
+def baselines(tasks: Iterable[TaskRuns], source: str) -> dict[str, Policy]:
+    """What a rule has to beat on the tasks of one source."""
+    others = [task for task in tasks if task.source != source]
     return {
         "no stop": policies.no_stop(),
         "oracle": policies.oracle(),
@@ -78,129 +82,147 @@ def baselines(pools: Iterable[Pool], source: str) -> dict[str, Policy]:
 
 
 def evaluate_stopping(
-    model: Model,
-    suites: Sequence[CurveSet],
-    rules: dict[str, Rule] | None = None,
-    orders: int = 40,
-    most: int = 150,
+    model: Model, suites: Sequence[CurveSet], orders: int = 40, most: int = 150
 ) -> dict[str, Any]:
-    """Every rule and baseline on every pool; see `lcpfn.eval.stopping.simulate`.
+    """Every rule and baseline on every task; see `lcpfn.eval.stopping.measures`.
+
+    Args:
+        model: whose forecasts our rules decide on.
+        suites: recorded runs.
+        orders: random orders of the runs of each task.
+        most: runs of a task that compete.
 
     Returns:
-        JSON values: "overall" and "sources" -> source -> policy -> means over pools;
-        "curves" -> policy -> regret at 60 points of the time, mean over pools; "pools"
-        -> pool -> policy -> figures; "risk" -> rate -> what
-        `promised_and_measured` says of our plain rule.
+        JSON values: "overall" and "sources" -> source -> policy -> means over tasks;
+        "curves" -> policy -> regret at 60 points of the time, mean over tasks; "tasks"
+        -> task -> policy -> figures; "risk" -> rate -> what `promised_and_measured`
+        says of our plain rule.
+
+    Raises:
+        ValueError: if no task has enough runs.
     """
-    pools = make_pools(model, suites, most)
-    if not pools:
-        raise ValueError("no task has 20 runs of 10 records or more: nothing to race")
-    known = RULES if rules is None else rules
-    figures: dict[str, dict[str, Any]] = {}
-    by_source = {
-        source: baselines(pools, source) for source in {p.source for p in pools}
-    }
-    for pool in tqdm(pools, desc="races", disable=None):
-        ours = {name: policies.by_rule(rule) for name, rule in known.items()}
-        ours |= {
-            f"population, {c:g}": policies.in_population(
-                replace(PLAIN, confidence=c), PROTECT
-            )
-            for c in POPULATION
-        }
-        figures[pool.name] = measure(pool, by_source[pool.source] | ours, orders)
-    risks = {str(rate): promised_and_measured(pools, PLAIN, rate) for rate in RATES}
-    sources = {
-        source: summarise([figures[p.name] for p in pools if p.source == source])
-        for source in sorted(by_source)
+    tasks = [
+        task
+        for suite in tqdm(suites, desc="forecasts", disable=None)
+        for task in with_forecasts(model, suite.name, competing(suite, most))
+    ]
+    if not tasks:
+        raise ValueError(
+            f"no task has {FEWEST_RUNS} runs of {LEAST_OBSERVATIONS} observations or "
+            "more: give recorded runs with more of each"
+        )
+    sources = sorted({task.source for task in tasks})
+    known = {source: baselines(tasks, source) for source in sources}
+    figures = {
+        f"{task.source}/{task.name}": measure(task, known[task.source] | OURS, orders)
+        for task in tqdm(tasks, desc="searches", disable=None)
     }
     return {
         "checkpoint": model.name,
         "checksum": model.card.get("checksum"),
         "orders": orders,
-        "runs_per_pool": most,
+        "runs_per_task": most,
         "overall": summarise(list(figures.values())),
-        "sources": sources,
-        "risk": risks,
+        "sources": {
+            source: summarise(
+                [
+                    rows
+                    for task, rows in zip(tasks, figures.values(), strict=True)
+                    if task.source == source
+                ]
+            )
+            for source in sources
+        },
+        "risk": promised_and_measured(tasks, PLAIN, RATES),
         "curves": {
-            name: np.mean([p[name]["curve"] for p in figures.values()], axis=0)
+            name: np.mean([rows[name]["curve"] for rows in figures.values()], axis=0)
             .round(5)
             .tolist()
             for name in next(iter(figures.values()))
         },
-        "pools": {
-            pool: {name: _short(row) for name, row in rows.items()}
-            for pool, rows in figures.items()
+        "tasks": {
+            task: {name: _rounded(row) for name, row in rows.items()}
+            for task, rows in figures.items()
         },
     }
 
 
-def _short(row: dict[str, Any]) -> dict[str, Any]:
-    kept = (
-        *("speed_up", "reached", "lost", "top_lost", "begun", "improvement"),
-        *("way", "epochs", "missed"),
-    )
-    return {key: round(row[key], 4) for key in kept} | {
-        "regret": round(row["regret"]["1.0"], 5)
+def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of one policy on one task, but for the curve."""
+    return {
+        key: round(x, 5 if key == "regret" else 4)
+        for key, x in row.items()
+        if key != "curve"
     }
 
 
-def to_markdown(results: dict[str, Any]) -> str:
+def to_markdown(results: Mapping[str, Any]) -> str:
     """One line a policy: speed-up overall and by source, and what it costs."""
-    sources = list(results["sources"])
-    lines = [
-        "| policy | speed-up | slowest pool | pools slower than no stop "
-        "| winner lost | top 3 stopped early | better than the average run by "
-        "| of the possible | " + " | ".join(sources) + " |",
-        "|---|---|---|---|---|---|---|---|" + "---|" * len(sources),
-    ]
-    for name, row in results["overall"].items():
-        cells = [f"{results['sources'][s][name]['speed_up']:.2f}" for s in sources]
-        lines.append(
-            f"| {name} | {row['speed_up']:.2f} | {row['slowest']:.2f} "
-            f"| {row['slower']} of {row['pools']} | {row['lost']:.1%} "
-            f"| {row['top_lost']:.0%} | {row['improvement']:.1%} "
-            f"| {row['way']:.1%} | {' | '.join(cells)} |"
+    sources = results["sources"]
+    rows = [
+        (
+            name,
+            f"{row['speed_up']:.2f}",
+            f"{row['slowest']:.2f}",
+            f"{row['slower_than_no_stop']} of {row['tasks']}",
+            f"{row['winner_stopped']:.1%}",
+            f"{row['top_3_stopped_early']:.0%}",
+            f"{row['improvement']:.1%}",
+            f"{row['share_of_possible']:.1%}",
+            *(f"{rows[name]['speed_up']:.2f}" for rows in sources.values()),
         )
-    return "\n".join(lines)
-
-
-def risk_to_markdown(results: dict[str, Any]) -> str:
-    """Promised and measured share of good runs stopped, by what was left out."""
-    lines = [
-        "| promised at most | left out | good runs "
-        "| confidence chosen on the rest | measured |",
-        "|---|---|---|---|---|",
+        for name, row in results["overall"].items()
     ]
-    for rate, rows in results["risk"].items():
-        for row in rows:
-            lines.append(
-                f"| {float(rate):.0%} | {row['left_out']} | {row['good']} "
-                f"| {row['confidence']:.4g} | {row['measured']:.1%} |"
-            )
-    return "\n".join(lines)
+    head = (
+        *("policy", "speed-up", "slowest task", "tasks slower than no stop"),
+        *("winner stopped", "top 3 stopped early"),
+        *("better than the average run by", "of the possible", *sources),
+    )
+    return table(head, rows)
 
 
-def front_to_markdown(results: dict[str, Any]) -> str:
-    """Records trained on the first 20 runs and regret among them, cheapest first."""
-    points = {
-        name: (row["epochs"], row["missed"])
+def risk_to_markdown(results: Mapping[str, Any]) -> str:
+    """Promised and measured share of good runs stopped, by what was left out."""
+    rows = [
+        (
+            f"{float(rate):.0%}",
+            row["left_out"],
+            str(row["good"]),
+            f"{row['confidence']:.4g}",
+            f"{row['measured']:.1%}",
+        )
+        for rate, rows in results["risk"].items()
+        for row in rows
+    ]
+    head = (
+        *("promised at most", "left out", "good runs"),
+        *("confidence chosen on the rest", "measured"),
+    )
+    return table(head, rows)
+
+
+def cost_points(results: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Share of the first runs trained and regret among them, of all but the oracle."""
+    return {
+        name: (row["share_trained"], row["regret_among_first"])
         for name, row in results["overall"].items()
         if name != "oracle"
     }
+
+
+def front_to_markdown(results: Mapping[str, Any]) -> str:
+    """Observations of the first 20 runs and regret among them, by regret."""
+    points = cost_points(results)
     front = on_the_front(points)
-    lines = [
-        "| policy | records trained | regret | on the front |",
-        "|---|---|---|---|",
+    rows = [
+        (name, f"{cost:.1%}", f"{regret:.3f}", "yes" if name in front else "")
+        for name, (cost, regret) in sorted(points.items(), key=lambda item: item[1])
     ]
-    for name, (epochs, missed) in sorted(points.items(), key=lambda item: item[1]):
-        on_it = "yes" if name in front else ""
-        lines.append(f"| {name} | {epochs:.1%} | {missed:.3f} | {on_it} |")
-    return "\n".join(lines)
+    return table(("policy", "observations trained", "regret", "on the front"), rows)
 
 
-def draw(results: dict[str, Any], names: Sequence[str]) -> "Figure":
-    """Regret against records trained, and what the first 20 runs cost and lose."""
+def draw(results: Mapping[str, Any], names: Sequence[str] = SHOWN) -> "Figure":
+    """Regret against observations spent, and cost and regret of the first 20 runs."""
     from lcpfn.plot import pyplot
 
     figure, (ax, right) = pyplot().subplots(
@@ -208,19 +230,18 @@ def draw(results: dict[str, Any], names: Sequence[str]) -> "Figure":
     )
     for name in names:
         mean = np.array(results["curves"][name])
-        share = LATEST * (1 + np.arange(len(mean)) * (GRID // 60)) / GRID
         ours = name.startswith(("ever", "population"))
+        share = SHARES[:: len(SHARES) // 60]
         ax.plot(share, mean, label=name, lw=2 if ours else 1)
     ax.axvline(1.0, color="0.8", lw=0.8)
     ax.set(
-        xlabel="records trained, in budgets of 20 full runs",
+        xlabel="observations spent, in budgets of 20 full runs",
         ylabel="regret, from best (0) to median run (1)",
         yscale="log",
         xlim=(0, 1.5),
     )
     ax.legend(fontsize=8)
-    rows = {n: r for n, r in results["overall"].items() if n != "oracle"}
-    points = {name: (row["epochs"], row["missed"]) for name, row in rows.items()}
+    points = cost_points(results)
     front = sorted(points[name] for name in on_the_front(points))
     right.plot(*zip(*front, strict=True), color="0.7", lw=1, zorder=0)
     kinds = {"ever": "#cc79a7", "population": "#0072b2"}
@@ -233,7 +254,7 @@ def draw(results: dict[str, Any], names: Sequence[str]) -> "Figure":
             right.annotate(name, xy, (3, 3), textcoords="offset points", fontsize=7)
     right.legend(title="ours, at several confidences", fontsize=8, title_fontsize=8)
     right.set(
-        xlabel="records trained of the first 20 runs",
+        xlabel="share of the observations of the first 20 runs",
         ylabel="regret among them",
         xlim=(0, 1.05),
         ylim=(-0.02, None),

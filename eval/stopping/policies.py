@@ -1,83 +1,88 @@
-"""Policies of a search, ours and what they have to beat, for `simulate`.
+"""Policies of a search, our rules and what they have to beat, for `simulate`.
 
-A policy is a generator of moves: which run is trained until how many records. All but
-`i_epoch`, `successive_halving` never come back to a run.
+Most take one run after the other and never come back to one; `i_epoch` and
+`successive_halving` do.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from lcpfn.eval.stopping.simulate import Move, Policy, Pool
-from lcpfn.stopping.offline import RecordedRun, stop_after
+from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
+from lcpfn.stopping.offline import Replayed, stop_after
 from lcpfn.stopping.rule import Rule
 
-# From one run and the best value of the others: the records to train it for.
-Stop = Callable[[RecordedRun, float], int]
+# From a run and the best value of the others: the observations to train it for.
+Stop = Callable[[Replayed, float], int]
 
 
 def one_by_one(stop: Stop) -> Policy:
     """Each run until `stop` says so, against the best value reached by any run."""
 
-    def moves(pool: Pool, order: np.ndarray) -> Iterator[Move]:
-        bar = np.inf
-        for run in order:
-            past = pool.runs[run]
-            until = stop(past, bar)
-            yield int(run), until
-            bar = min(bar, float(past.own[until - 1]))
+    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
+        incumbent = np.inf
+        for i in map(int, order):
+            run = task_runs.runs[i]
+            until = stop(run, incumbent)
+            yield i, until
+            incumbent = min(incumbent, float(run.own[until - 1]))
+
+    return moves
+
+
+def by_rule(
+    rule: Rule, protect: float | None = None, beat: float | None = None
+) -> Policy:
+    """A rule of ours, run by run.
+
+    Args:
+        rule: when a run is stopped; its `beat` and `horizon` are not looked at.
+        protect: never stop a run among this best share of the earlier ones at the same
+            observation, as `lcpfn.population.Population` does; runs stopped before it
+            count as worse. None: no run is protected.
+        beat: value to beat, model space; default: the best value of the earlier runs.
+    """
+
+    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
+        incumbent = np.inf if beat is None else beat
+        length = max(len(run.own) for run in task_runs.runs)
+        earlier = np.full((len(order), length), np.inf)
+        for count, i in enumerate(map(int, order)):
+            run = task_runs.runs[i]
+            protected = None
+            if protect is not None and count:
+                better = (earlier[:count, : len(run.own)] < run.own).sum(0)
+                protected = better < max(protect * count, 1)
+            until = stop_after(rule, run, incumbent, protected)
+            yield i, until
+            earlier[count, :until] = run.own[:until]
+            if beat is None:
+                incumbent = min(incumbent, float(run.own[until - 1]))
 
     return moves
 
 
 def no_stop() -> Policy:
-    """Every run to its end."""
-    return one_by_one(lambda past, bar: len(past.losses))
-
-
-def by_rule(rule: Rule) -> Policy:
-    """A rule of ours."""
-    return one_by_one(lambda past, bar: stop_after(rule, past, bar))
-
-
-def in_population(rule: Rule, protect: float) -> Policy:
-    """A rule of ours that never stops a run among the best share at the same record.
-
-    As `lcpfn.study.Population` has it: a run is compared with all earlier ones,
-    and those that were stopped before that record count as worse.
-    """
-
-    def moves(pool: Pool, order: np.ndarray) -> Iterator[Move]:
-        bar = np.inf
-        length = max(len(past.own) for past in pool.runs)
-        seen = np.full((len(order), length), np.inf)
-        for count, run in enumerate(order):
-            past = pool.runs[run]
-            better = (seen[:count, : len(past.own)] < past.own).sum(0)
-            among = better < max(protect * count, 1)
-            until = stop_after(rule, past, bar, among if count else None)
-            yield int(run), until
-            seen[count, :until] = past.own[:until]
-            bar = min(bar, float(past.own[until - 1]))
-
-    return moves
+    """Every run to its end: random search, where the order is random."""
+    return one_by_one(lambda run, incumbent: len(run.losses))
 
 
 def oracle() -> Policy:
-    """Knows the run: trains it for one record if it will not beat the bar."""
+    """Knows the run: trains it for one observation if it will not become the best."""
     return one_by_one(
-        lambda past, bar: int(np.argmin(past.losses)) + 1 if past.best < bar else 1
+        lambda run, incumbent: (
+            int(np.argmin(run.losses)) + 1 if run.best < incumbent else 1
+        )
     )
 
 
 def patience(k: int) -> Policy:
-    """Stops a run whose own best is more than `k` records old."""
+    """Stops a run whose own best is more than `k` observations old."""
 
-    def stop(past: RecordedRun, bar: float) -> int:
-        index = np.arange(len(past.losses))
-        fresh = past.losses <= past.own
-        newest = np.maximum.accumulate(np.where(fresh, index, 0))
-        old = np.flatnonzero(index - newest > k)
+    def stop(run: Replayed, incumbent: float) -> int:
+        index = np.arange(len(run.losses))
+        newest_best = np.maximum.accumulate(np.where(run.losses <= run.own, index, 0))
+        old = np.flatnonzero(index - newest_best > k)
         return int(old[0]) + 1 if len(old) else len(index)
 
     return one_by_one(stop)
@@ -87,23 +92,23 @@ def median(start: int = 5, grace: float = 0.1) -> Policy:
     """Median stopping rule of Vizier (Golovin et al. 2017).
 
     A run stops if its best so far is worse than the median, over earlier runs, of
-    their mean up to the same record; not in the first `grace` of it, and not before
-    `start` runs have been seen.
+    their mean up to the same observation; not in the first `grace` of it, and not
+    before `start` runs have been seen.
     """
 
-    def moves(pool: Pool, order: np.ndarray) -> Iterator[Move]:
+    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
         averages: list[np.ndarray] = []
-        for run in order:
-            past = pool.runs[run]
-            until = count = len(past.losses)
+        for i in map(int, order):
+            run = task_runs.runs[i]
+            until = count = len(run.losses)
             if len(averages) >= start:
                 for n in range(max(int(grace * count), 1), count):
                     others = [a[n - 1] for a in averages if len(a) >= n]
-                    if others and past.own[n - 1] > np.median(others):
+                    if others and run.own[n - 1] > np.median(others):
                         until = n
                         break
-            yield int(run), until
-            losses = np.minimum(past.losses[:until], 1e30)
+            yield i, until
+            losses = np.minimum(run.losses[:until], 1e30)
             averages.append(np.cumsum(losses) / np.arange(1, until + 1))
 
     return moves
@@ -112,14 +117,14 @@ def median(start: int = 5, grace: float = 0.1) -> Policy:
 def asha(eta: int = 3, grace: float = 0.05) -> Policy:
     """Asynchronous successive halving, stopping variant (Li et al. 2020, Ray's).
 
-    At records grace * eta^k a run goes on only if its newest value is among the best
-    1/eta of those seen at that rung.
+    At observations grace * eta^k a run goes on only if its newest value is among the
+    best 1/eta of those seen at that rung.
     """
 
-    def moves(pool: Pool, order: np.ndarray) -> Iterator[Move]:
+    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
         rungs: dict[int, list[float]] = {}
-        for run in order:
-            losses = pool.runs[run].losses
+        for i in map(int, order):
+            losses = task_runs.runs[i].losses
             rung, until = max(int(np.ceil(grace * len(losses))), 1), len(losses)
             while rung < len(losses):
                 seen = rungs.setdefault(rung, [])
@@ -128,34 +133,30 @@ def asha(eta: int = 3, grace: float = 0.05) -> Policy:
                     until = rung
                     break
                 rung *= eta
-            yield int(run), until
+            yield i, until
 
     return moves
 
 
-def i_epoch(records: int | float, batch: int = 20) -> Policy:
-    """The i-epoch rule (Egele et al. 2024): all to i records, then the best to its end.
+def i_epoch(i: int | float, batch: int = 20) -> Policy:
+    """The i-epoch rule (Egele et al. 2024): all to i, then the best to its end.
 
     Args:
-        records: i; a float is a share of a full run.
+        i: observations; a float is a share of a full run.
         batch: runs that are compared.
     """
 
-    def moves(pool: Pool, order: np.ndarray) -> Iterator[Move]:
+    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
         for first in range(0, len(order), batch):
-            at = {}
-            for run in order[first : first + batch]:
-                losses = pool.runs[run].losses
-                i = (
-                    records
-                    if isinstance(records, int)
-                    else round(records * len(losses))
-                )
-                i = min(max(i, 1), len(losses))
-                yield int(run), i
-                at[int(run)] = float(losses[i - 1])
-            best = min(at, key=lambda run: at[run])
-            yield best, len(pool.runs[best].losses)
+            value = {}
+            for run in map(int, order[first : first + batch]):
+                losses = task_runs.runs[run].losses
+                until = i if isinstance(i, int) else round(i * len(losses))
+                until = min(max(until, 1), len(losses))
+                yield run, until
+                value[run] = float(losses[until - 1])
+            best = min(value, key=lambda run: value[run])
+            yield best, len(task_runs.runs[best].losses)
 
     return moves
 
@@ -163,20 +164,19 @@ def i_epoch(records: int | float, batch: int = 20) -> Policy:
 def successive_halving(batch: int = 27, eta: int = 3, first: float = 1 / 27) -> Policy:
     """Successive halving (Jamieson & Talwalkar 2016): brackets of `batch` runs."""
 
-    def moves(pool: Pool, order: np.ndarray) -> Iterator[Move]:
+    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
         for start in range(0, len(order), batch):
             alive = [int(run) for run in order[start : start + batch]]
             share = first
             while alive:
-                until = {
-                    run: max(round(share * len(pool.runs[run].losses)), 1)
-                    for run in alive
-                }
+                value = {}
                 for run in alive:
-                    yield run, until[run]
+                    losses = task_runs.runs[run].losses
+                    until = max(round(share * len(losses)), 1)
+                    yield run, until
+                    value[run] = losses[until - 1]
                 if share >= 1:
                     break
-                value = {r: pool.runs[r].losses[until[r] - 1] for r in alive}
                 alive = sorted(alive, key=lambda run: value[run])
                 alive = alive[: max(len(alive) // eta, 1)]
                 share = min(share * eta, 1.0)
@@ -184,35 +184,34 @@ def successive_halving(batch: int = 27, eta: int = 3, first: float = 1 / 27) -> 
     return moves
 
 
-def last_value(pools: list[Pool], confidence: float = 0.95) -> Policy:
-    """The last value with the errors that it makes on other pools.
+def last_value(others: Sequence[TaskRuns], confidence: float = 0.95) -> Policy:
+    """The last value with the errors that it makes on other tasks.
 
-    The best still to come is the last value minus a gain, in units of the range seen;
-    gains by share of the run, over all runs of `pools`.
+    The best value still to come is the last one minus a gain, in units of the range
+    seen; gains by share of the run, over all runs of `others`.
     """
     shares = np.linspace(0.05, 1.0, 20)
     gains: list[list[float]] = [[] for _ in shares]
-    for pool in pools:
-        for past in pool.runs:
-            count = len(past.losses)
-            later = np.minimum.accumulate(past.losses[::-1])[::-1]
-            for k, share in enumerate(shares):
-                n = max(int(share * count), 2)
-                reach = _range(past.losses[:n])
-                if n < count and np.isfinite(past.losses[n - 1]) and reach > 0:
-                    gains[k].append((past.losses[n - 1] - later[n]) / reach)
+    for run in (run for task_runs in others for run in task_runs.runs):
+        count = len(run.losses)
+        later = np.minimum.accumulate(run.losses[::-1])[::-1]
+        for k, share in enumerate(shares):
+            n = max(int(share * count), 2)
+            spread = _range(run.losses[:n])
+            if n < count and np.isfinite(run.losses[n - 1]) and spread > 0:
+                gains[k].append((run.losses[n - 1] - later[n]) / spread)
     known = [
         float(np.quantile(g, confidence)) if len(g) > 20 else np.inf for g in gains
     ]
 
-    def stop(past: RecordedRun, bar: float) -> int:
-        count = len(past.losses)
+    def stop(run: Replayed, incumbent: float) -> int:
+        count = len(run.losses)
         for n in range(2, count):
-            last, reach = past.losses[n - 1], _range(past.losses[:n])
+            last, spread = run.losses[n - 1], _range(run.losses[:n])
             if not np.isfinite(last):
                 return n
             likely = known[min(int(n / count * len(shares)), len(shares) - 1)]
-            if last - likely * max(reach, 1e-12) > min(bar, past.own[n - 1]):
+            if last - likely * max(spread, 1e-12) > min(incumbent, run.own[n - 1]):
                 return n
         return count
 

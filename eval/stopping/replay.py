@@ -1,8 +1,8 @@
-"""Finished runs under a rule: what it would have saved, and whom it would have lost.
+"""Finished runs under a rule: what it would have saved, and what it would have missed.
 
-The runs of each task are taken in their recorded order, one after the other; the bar is
-the best value that any earlier run has reached, or a value given. Shares of orders are
-over random ones.
+The runs of each task are taken in their recorded order, one after the other; the
+incumbent is the best value that any earlier run has reached, or a value given. Shares
+of orders are over random ones. Words as in `lcpfn.eval.stopping.simulate`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,155 +12,142 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lcpfn.curves import Run
-from lcpfn.eval.stopping.simulate import Pool
+from lcpfn.eval.stopping.policies import by_rule
+from lcpfn.eval.stopping.simulate import (
+    TaskRuns,
+    by_task,
+    good_runs,
+    simulate,
+    stopped_early,
+    with_forecasts,
+)
+from lcpfn.eval.suite_tables import table
 from lcpfn.metric import Metric
 from lcpfn.model import Model
-from lcpfn.stopping.offline import replay, stop_after
-from lcpfn.stopping.rule import ConfidenceSchedule, Rule
+from lcpfn.stopping.rule import Rule, Schedule
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ORDERS = 40
+CONFIDENCES = (0.5, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995, 0.999, 0.9999)
+MEANS = ("saved", "good_stopped", "winner_stopped", "top_3_stopped")
 
 
-def pools_of(
+def task_runs_of(
     model: Model, runs: Sequence[Run], horizon: float | None = None, source: str = ""
-) -> list[Pool]:
+) -> list[TaskRuns]:
     """Runs by task and metric, in their order, each with its forecasts."""
-    tasks: dict[str, list[Run]] = {}
-    for run in runs:
-        tasks.setdefault(f"{run.task} {run.metric}".strip(), []).append(run)
-    return [
-        Pool(name, source, tuple(replay(model, found, horizon)))
-        for name, found in tasks.items()
-    ]
+    return list(with_forecasts(model, source, by_task(runs), horizon))
 
 
 def under_rule(
-    pool: Pool, rule: Rule, order: Sequence[int], beat: float | None = None
+    task_runs: TaskRuns, rule: Rule, order: Sequence[int], beat: float | None = None
 ) -> dict[str, Any]:
     """One task in one order.
 
     Args:
-        pool: its runs.
+        task_runs: its runs.
         rule: what stops them.
         order: their numbers.
         beat: value to beat instead of the best earlier one, model space.
 
     Returns:
-        "until": records each run is trained for, in that order; "saved": share of all
-        records; "regret": what the best value reached lacks to the best there was, the
-        metric's units; "good": runs that beat the bar in the end; "good_stopped": those
-        of them that were stopped before; "winner_stopped"; "top_3_stopped": how many of
-        the best three were stopped before they beat the bar they met.
+        "until": observations each run is trained for, in that order; "saved": share of
+        all observations; "regret": the metric's units; "good", "good_stopped": how many
+        good runs there are and how many of them are stopped; "winner_stopped";
+        "top_3_stopped": share of the best three that are stopped before their best.
     """
-    bar = np.inf if beat is None else beat
-    until, good, stopped = [], [], []
-    for i in order:
-        past = pool.runs[i]
-        n = stop_after(rule, past, bar)
-        until.append(n)
-        if past.best < bar:
-            good.append(i)
-            if not past.own[n - 1] < bar:
-                stopped.append(i)
-        if beat is None:
-            bar = min(bar, float(past.own[n - 1]))
-    total = sum(len(pool.runs[i].losses) for i in order)
-    reached = min(pool.runs[i].own[n - 1] for i, n in zip(order, until, strict=True))
-    by_best = sorted(order, key=lambda i: pool.runs[i].best)
+    trace = simulate(task_runs, by_rule(rule, beat=beat), np.asarray(order))
+    good = good_runs(trace, beat)
+    total = sum(len(task_runs.runs[i].losses) for i in order)
+    reached = float(trace.best_after[-1])
+    winner_stopped, top_3_stopped = stopped_early(trace)
     return {
-        "until": until,
-        "saved": 1 - sum(until) / total,
-        "regret": float(reached - pool.best) if np.isfinite(reached) else float("inf"),
+        "until": [trace.trained[i] for i in order],
+        "saved": 1 - trace.spent / total,
+        "regret": reached - task_runs.best if np.isfinite(reached) else float("inf"),
         "good": len(good),
-        "good_stopped": len(stopped),
-        "winner_stopped": bool(by_best[0] in stopped),
-        "top_3_stopped": len(set(by_best[:3]) & set(stopped)),
+        "good_stopped": sum(not trace.reached(i) < x for i, x in good.items()),
+        "winner_stopped": winner_stopped,
+        "top_3_stopped": top_3_stopped,
     }
 
 
 def replay_task(
-    pool: Pool, rule: Rule, beat: float | None = None, seed: int = 0
+    task_runs: TaskRuns, rule: Rule, beat: float | None = None, seed: int = 0
 ) -> dict[str, Any]:
     """One task in its recorded order and in random ones; JSON values."""
-    count = len(pool.runs)
-    recorded = under_rule(pool, rule, range(count), beat)
+    count = len(task_runs.runs)
     rng = np.random.default_rng(seed)
-    others = [
-        under_rule(pool, rule, rng.permutation(count).tolist(), beat)
+    found = [
+        under_rule(task_runs, rule, rng.permutation(count).tolist(), beat)
         for _ in range(ORDERS if count > 1 else 1)
     ]
-    good = sum(o["good"] for o in others)
+    good = sum(row["good"] for row in found)
     return {
-        "task": pool.name,
+        "task": task_runs.name,
         "runs": count,
-        "records": sum(len(past.losses) for past in pool.runs),
-        "recorded_order": recorded,
-        "saved": float(np.mean([o["saved"] for o in others])),
-        "regret": float(np.mean([o["regret"] for o in others])),
-        "good_stopped": sum(o["good_stopped"] for o in others) / max(good, 1),
-        "winner_stopped": float(np.mean([o["winner_stopped"] for o in others])),
-        "top_3_stopped": float(
-            np.mean([o["top_3_stopped"] / min(count, 3) for o in others])
-        ),
+        "records": sum(len(run.losses) for run in task_runs.runs),
+        "recorded_order": under_rule(task_runs, rule, range(count), beat),
+        "good_stopped": sum(row["good_stopped"] for row in found) / max(good, 1),
+    } | {
+        key: float(np.mean([row[key] for row in found]))
+        for key in ("saved", "regret", "winner_stopped", "top_3_stopped")
     }
 
 
 def trade_off(
-    pools: Sequence[Pool], rule: Rule, beat: float | None = None
+    tasks: Sequence[TaskRuns], rule: Rule, beat: float | None = None
 ) -> list[dict[str, float]]:
     """What each of several confidences saves and risks, means over tasks."""
     rows = []
-    for confidence in (0.5, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995, 0.999, 0.9999):
-        found = [
-            replay_task(pool, replace(rule, confidence=confidence), beat)
-            for pool in pools
-        ]
-        rows.append(
-            {"confidence": confidence}
-            | {
-                key: float(np.mean([f[key] for f in found]))
-                for key in ("saved", "good_stopped", "winner_stopped")
-            }
-        )
+    for confidence in CONFIDENCES:
+        at = replace(rule, confidence=confidence)
+        mean = summarise([replay_task(task_runs, at, beat) for task_runs in tasks])
+        kept = ("saved", "good_stopped", "winner_stopped")
+        rows.append({"confidence": confidence} | {key: mean[key] for key in kept})
     return rows
-
-
-def to_markdown(results: Mapping[str, Any]) -> str:
-    """A line per task, and one for all."""
-    lines = [
-        "| task | runs | records saved, as recorded | in any order | good runs stopped "
-        "| winner stopped | regret |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in results["tasks"]:
-        lines.append(
-            f"| {row['task'] or '(one task)'} | {row['runs']} "
-            f"| {row['recorded_order']['saved']:.0%} | {row['saved']:.0%} "
-            f"| {row['good_stopped']:.1%} | {row['winner_stopped']:.1%} "
-            f"| {row['regret']:.4g} |"
-        )
-    mean = results["mean"]
-    lines.append(
-        f"| mean over tasks | {sum(r['runs'] for r in results['tasks'])} "
-        f"| {mean['saved_as_recorded']:.0%} | {mean['saved']:.0%} "
-        f"| {mean['good_stopped']:.1%} | {mean['winner_stopped']:.1%} | |"
-    )
-    return "\n".join(lines)
 
 
 def summarise(tasks: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Means over tasks."""
-    keys = ("saved", "good_stopped", "winner_stopped", "top_3_stopped")
-    mean = {key: float(np.mean([row[key] for row in tasks])) for key in keys}
     as_recorded = [row["recorded_order"]["saved"] for row in tasks]
-    return mean | {"saved_as_recorded": float(np.mean(as_recorded))}
+    return {key: float(np.mean([row[key] for row in tasks])) for key in MEANS} | {
+        "saved_as_recorded": float(np.mean(as_recorded))
+    }
+
+
+def to_markdown(results: Mapping[str, Any]) -> str:
+    """A line per task, and one for all."""
+    mean = results["mean"]
+    total = {
+        "task": "mean over tasks",
+        "runs": sum(row["runs"] for row in results["tasks"]),
+        "recorded_order": {"saved": mean["saved_as_recorded"]},
+    }
+    rows = [
+        (
+            row["task"] or "(one task)",
+            str(row["runs"]),
+            f"{row['recorded_order']['saved']:.0%}",
+            f"{row['saved']:.0%}",
+            f"{row['good_stopped']:.1%}",
+            f"{row['winner_stopped']:.1%}",
+            f"{row['regret']:.4g}" if "regret" in row else "",
+        )
+        for row in [*results["tasks"], mean | total]
+    ]
+    head = (
+        *("task", "runs", "observations saved, as recorded", "in any order"),
+        *("good runs stopped", "winner stopped", "regret"),
+    )
+    return table(head, rows)
 
 
 def draw(
-    pool: Pool,
+    task_runs: TaskRuns,
     until: Sequence[int],
     rows: Sequence[Mapping[str, float]],
     chosen: float | ConfidenceSchedule,
@@ -168,45 +155,23 @@ def draw(
     """Left: every run, trained and saved; right: saving against risk.
 
     Args:
-        pool: one task, in its recorded order.
-        until: records each run was trained for.
+        task_runs: one task, in its recorded order.
+        until: observations each run was trained for.
         rows: from `trade_off`.
         chosen: the confidence of the replay, marked.
     """
     from lcpfn.plot import pyplot
 
-    plt = pyplot()
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    sign = Metric(pool.runs[0].run.mode).sign
-    winner = min(range(len(pool.runs)), key=lambda i: pool.runs[i].best)
-    for i, (past, n) in enumerate(zip(pool.runs, until, strict=True)):
-        steps, values = past.run.steps, sign * past.losses
-        wins = i == winner
-        color = "#d55e00" if wins else "#0072b2"
-        label = "best run" if wins else None
-        alpha = 1.0 if wins else 0.45
-        drawn = {"color": color, "alpha": alpha, "zorder": 3 if wins else 2}
-        left.plot(steps[:n], values[:n], lw=1.5 if wins else 1, label=label, **drawn)
-        left.plot(steps[n - 1 :], values[n - 1 :], color="0.85", lw=0.7, zorder=0)
-        if n < len(values) and np.isfinite(values[n - 1]):
-            left.plot(steps[n - 1], values[n - 1], ".", ms=4, **drawn)
-    shown = np.concatenate([p.losses[np.isfinite(p.losses)] for p in pool.runs])
-    low, high = np.quantile(sign * shown, [0.0, 1.0])
-    near = np.quantile(sign * shown, [0.02, 0.98])
-    left.set_ylim(
-        max(low, near[0] - 0.2 * np.ptp(near)), min(high, near[1] + 0.2 * np.ptp(near))
+    figure, (left, right) = pyplot().subplots(
+        1, 2, figsize=(11, 4), layout="constrained"
     )
-    left.set(xlabel="step", ylabel=pool.runs[0].run.metric or "metric")
-    left.set_title(f"{pool.name or 'runs'}: trained (blue), saved (grey)", fontsize=10)
-    left.legend(loc="best", fontsize=8)
+    _draw_runs(left, task_runs, until)
     saved = [row["saved"] for row in rows]
-    for key, name in (
-        ("good_stopped", "good runs stopped"),
-        ("winner_stopped", "winner stopped"),
-    ):
+    for key in ("good_stopped", "winner_stopped"):
+        name = key.replace("good", "good runs").replace("_", " ")
         right.plot(saved, [row[key] for row in rows], "o-", ms=3, label=name)
     for row in rows:
-        if row["confidence"] in (0.9, 0.99, 0.999) or row["confidence"] == chosen:
+        if row["confidence"] in (0.9, 0.99, 0.999, chosen):
             right.annotate(
                 f"{row['confidence']:g}",
                 (row["saved"], row["good_stopped"]),
@@ -214,7 +179,33 @@ def draw(
                 xytext=(0, 6),
                 textcoords="offset points",
             )
-    right.set(xlabel="share of records saved", ylabel="share of runs or orders")
+    right.set(xlabel="share of observations saved", ylabel="share of runs or orders")
     right.set_title("what each confidence saves and risks", fontsize=10)
     right.legend(fontsize=8)
     return figure
+
+
+def _draw_runs(ax: "Axes", task_runs: TaskRuns, until: Sequence[int]) -> None:
+    """Trained parts in colour, saved ones in grey, the best run marked."""
+    sign = Metric(task_runs.runs[0].run.mode).sign
+    winner = int(np.argmin(task_runs.bests))
+    for i, (recorded, n) in enumerate(zip(task_runs.runs, until, strict=True)):
+        steps, values = recorded.run.steps, sign * recorded.losses
+        drawn: dict[str, Any] = {"color": "#0072b2", "alpha": 0.45, "lw": 1}
+        if i == winner:
+            drawn = {"color": "#d55e00", "lw": 1.5, "zorder": 3, "label": "best run"}
+        ax.plot(steps[:n], values[:n], **drawn)
+        ax.plot(steps[n - 1 :], values[n - 1 :], color="0.85", lw=0.7, zorder=0)
+        if n < len(values) and np.isfinite(values[n - 1]):
+            ax.plot(steps[n - 1], values[n - 1], ".", ms=4, color=drawn["color"])
+    shown = np.concatenate(
+        [run.losses[np.isfinite(run.losses)] for run in task_runs.runs]
+    )
+    low, near_low, near_high, high = np.quantile(sign * shown, [0.0, 0.02, 0.98, 1.0])
+    margin = 0.2 * (near_high - near_low)
+    ax.set_ylim(max(low, near_low - margin), min(high, near_high + margin))
+    ax.set(xlabel="step", ylabel=task_runs.runs[0].run.metric or "metric")
+    ax.set_title(
+        f"{task_runs.name or 'runs'}: trained (blue), saved (grey)", fontsize=10
+    )
+    ax.legend(loc="best", fontsize=8)

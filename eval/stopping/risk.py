@@ -11,12 +11,13 @@ Then the expected loss of one more good run is at most `rate`, if it is exchange
 with those: of the same tasks, from the same kind of search.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from lcpfn.eval.stopping.simulate import Pool
+from lcpfn.eval.stopping.policies import no_stop
+from lcpfn.eval.stopping.simulate import TaskRuns, good_runs, simulate
 from lcpfn.stopping.offline import critical
 from lcpfn.stopping.rule import Rule
 
@@ -41,28 +42,27 @@ class Risk(NamedTuple):
 
 
 def losses(
-    pools: Sequence[Pool], rule: Rule, orders: int = 40, seed: int = 0
+    tasks: Sequence[TaskRuns], rule: Rule, orders: int = 40, seed: int = 0
 ) -> np.ndarray:
-    """Loss of every good run at each of `LEVELS` `(good, len(LEVELS))`."""
+    """The loss of every good run at each of `LEVELS` `(good runs, len(LEVELS))`."""
     rng = np.random.default_rng(seed)
     rows = []
-    for pool in pools:
-        count = len(pool.runs)
-        # A run often meets the same bar in several orders.
+    for task_runs in tasks:
+        count = len(task_runs.runs)
+        # A run often meets the same incumbent in several orders.
         known: dict[tuple[int, float], np.ndarray] = {}
         total, times = np.zeros((count, len(LEVELS))), np.zeros(count)
         for _ in range(orders):
-            bar = np.inf
-            for run in rng.permutation(count):
-                past = pool.runs[run]
-                if past.best < bar:
-                    if np.isfinite(bar):
-                        key = (int(run), bar)
-                        if key not in known:
-                            known[key] = critical(rule, past, bar) <= 1 - LEVELS
-                        total[run] += known[key]
-                        times[run] += 1
-                    bar = past.best
+            full = simulate(task_runs, no_stop(), rng.permutation(count))
+            for run, incumbent in good_runs(full).items():
+                if not np.isfinite(incumbent):
+                    continue
+                key = (run, incumbent)
+                if key not in known:
+                    least = critical(rule, task_runs.runs[run], incumbent)
+                    known[key] = least <= 1 - LEVELS
+                total[run] += known[key]
+                times[run] += 1
         good = times > 0
         rows.append(total[good] / times[good, None])
     return np.concatenate(rows) if rows else np.empty((0, len(LEVELS)))
@@ -103,41 +103,49 @@ def choose(found: np.ndarray, rate: float) -> Risk:
 
 
 def promised_and_measured(
-    pools: Sequence[Pool], rule: Rule, rate: float, orders: int = 40
-) -> list[dict[str, float | str]]:
-    """Chooses on all pools but those left out, measures on these.
+    tasks: Sequence[TaskRuns], rule: Rule, rates: Sequence[float], orders: int = 40
+) -> dict[str, list[dict[str, float | str]]]:
+    """Chooses on all tasks but those left out, measures on these.
 
     Returns:
-        A row for single tasks ("left_out" is "any one task": every pool in turn, and
-        the mean over all good runs), and a row per source, all of whose pools are left
-        out: "left_out", "confidence" (mean), "promised", "measured", "good".
+        By rate a row for single tasks ("left_out" is "any one task": every task in
+        turn, and the mean over all good runs), and a row per source, all of whose tasks
+        are left out: "left_out", "confidence" (mean), "promised", "measured", "good".
     """
-    found = {pool.name: losses([pool], rule, orders) for pool in pools}
-    source = {pool.name: pool.source for pool in pools}
-    tasks = [_left_out(found, {name}, rate) for name in found]
-    good = sum(int(row["good"]) for row in tasks)
+    found = [losses([task], rule, orders) for task in tasks]
+    sources = [task.source for task in tasks]
+    return {str(rate): _rows(found, sources, rate) for rate in rates}
+
+
+def _rows(
+    found: Sequence[np.ndarray], sources: Sequence[str], rate: float
+) -> list[dict[str, float | str]]:
+    single = [_left_out(found, {i}, rate) for i in range(len(found))]
+    good = sum(int(row["good"]) for row in single)
     rows: list[dict[str, float | str]] = [
         {
             "left_out": "any one task",
-            "confidence": float(np.mean([row["confidence"] for row in tasks])),
+            "confidence": float(np.mean([row["confidence"] for row in single])),
             "promised": rate,
-            "measured": sum(row["measured"] * row["good"] for row in tasks) / good,
+            "measured": sum(row["measured"] * row["good"] for row in single) / good,
             "good": good,
         }
     ]
-    for left in sorted(set(source.values())):
-        names = {name for name in found if source[name] == left}
-        rows.append({"left_out": left, **_left_out(found, names, rate)})
+    for source in sorted(set(sources)):
+        tasks = {i for i, name in enumerate(sources) if name == source}
+        rows.append({"left_out": source, **_left_out(found, tasks, rate)})
     return rows
 
 
 def _left_out(
-    found: Mapping[str, np.ndarray], names: set[str], rate: float
+    found: Sequence[np.ndarray], tasks: set[int], rate: float
 ) -> dict[str, float]:
-    """Chosen on the other pools, measured on these."""
-    risk = choose(np.concatenate([x for n, x in found.items() if n not in names]), rate)
+    """Chosen on the other tasks, measured on these."""
+    risk = choose(
+        np.concatenate([x for i, x in enumerate(found) if i not in tasks]), rate
+    )
     level = int(np.argmin(np.abs(risk.confidence - LEVELS)))
-    own = np.concatenate([x for n, x in found.items() if n in names])
+    own = np.concatenate([found[i] for i in sorted(tasks)])
     return {
         "confidence": risk.confidence,
         "promised": rate,

@@ -1,262 +1,227 @@
-"""Early stopping in a search: runs come in random order, whom does a policy train?
+"""Searches simulated on recorded runs: a policy says which run is trained how far.
 
-The protocol of LC-PFN (Adriaensen et al. 2023, Sec. 4.3): a budget of `FULL` full runs,
-many random orders, and per policy the regret over the records trained, averaged over
-orders:
+    trace = simulate(task_runs, policy, order)
 
-    regret   = best value so far - best value of any run of the pool
-    speed-up = records no-stop needs for its final regret / records the policy needs
+A policy yields moves (run, until): train this run until it has so many observations. A
+run may be left and trained further later; observations that it has are not paid for
+again. All figures are read from traces, with values in model space (lower is better):
 
-A policy that does not get there is given until `LATEST` budgets, and counted as getting
-there then. No-stop in random order is random search: the floor. What a search found is
-also compared with the average run of the pool, as Yang et al. 2020 ("NAS evaluation is
-frustratingly hard") ask for,
+    regret          best value reached - best value that any run reaches in full
+    winner stopped  the best of the runs begun was not trained until it was better than
+                    all others: the search has a regret among the runs begun
+    good run        it ends better than the incumbent, which is the best value that
+                    runs begun before have reached, or a value given; it is stopped if
+                    its training ends before it is better
+    cost            observations trained
 
-    improvement = (value found - average run's value) / average run's value
-
-where a run's value is its best record, for a metric that is maximised; for a loss its
-negative, so that it is the share of the average loss that is gone. Theirs is of
-accuracies at the end of the search; ours after one budget, mean over orders. Runs worse
-than `MOST` count as that bad in the average.
-
-A winner is lost in an order if the best of the runs that were begun within the budget,
-was stopped before it was better than all others begun.
-
-Beside that, without a budget: the records a policy trains on the first `FULL` runs of
-an order and the regret among these, a point of the front between cost and loss (Egele
-et al. 2024).
+Regrets are in units of the distance from the median run's best value to the best of
+all, and at most `MOST_REGRET` of them are counted.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from lcpfn.curves import CurveSet
-from lcpfn.stopping.offline import RecordedRun
+from lcpfn.curves import Run
+from lcpfn.model import Model
+from lcpfn.stopping.offline import Replayed
+from lcpfn.stopping.offline import replay as forecast_runs
 
-FULL = 20
-LATEST = 3.0
-GRID = 2000
-# Runs below which a pool is no search.
-FEWEST = 20
-# Regret, in units of a pool's reach, beyond which none is counted.
-MOST = 10.0
+MOST_REGRET = 10.0
 
-# What a policy does: train a run (its number) until it has that many records.
+# Train a run (its number) until it has that many observations.
 Move = tuple[int, int]
-Policy = Callable[["Pool", np.ndarray], Iterator[Move]]
+Policy = Callable[["TaskRuns", np.ndarray], Iterator[Move]]
 
 
-class Pool(NamedTuple):
-    """Runs of one task and metric that compete.
+@dataclass(frozen=True)
+class TaskRuns:
+    """Recorded runs of one task and metric that compete.
 
     Attributes:
-        name: source, task and metric.
+        name: of the task and metric.
         source: where it is from.
-        runs: all of them; those that end early have ended.
+        runs: all of them in full, with their forecasts.
     """
 
     name: str
     source: str
     runs: tuple[RecordedRun, ...]
 
-    @property
+    @cached_property
     def length(self) -> float:
-        """Records of a full run, on average."""
-        return float(np.mean([len(past.losses) for past in self.runs]))
+        """Observations of a full run, on average."""
+        return float(np.mean([len(run.losses) for run in self.runs]))
 
-    @property
+    @cached_property
+    def bests(self) -> np.ndarray:
+        """The best value of each run `(n,)`."""
+        return np.array([run.best for run in self.runs])
+
+    @cached_property
     def best(self) -> float:
-        """The best value of any run, model space."""
-        return min(past.best for past in self.runs)
+        """The best value of any run."""
+        return float(self.bests.min())
 
-    @property
-    def reach(self) -> float:
-        """What regrets are measured in: from the median run's best to the best."""
-        reach = float(np.median([past.best for past in self.runs])) - self.best
-        return reach if np.isfinite(reach) and reach > 0 else 1.0
+    @cached_property
+    def regret_unit(self) -> float:
+        """From the median run's best value to the best; 1 where there is no such."""
+        unit = float(np.median(self.bests)) - self.best
+        return unit if np.isfinite(unit) and unit > 0 else 1.0
+
+    def regret(
+        self, reached: np.ndarray | float, best: float | None = None
+    ) -> np.ndarray:
+        """Regret of values reached, in its unit; the most where nothing is known.
+
+        Args:
+            reached: best values, infinite while there is none.
+            best: the best that was possible; default: of all runs.
+        """
+        best = self.best if best is None else best
+        with np.errstate(invalid="ignore"):
+            found = (np.asarray(reached) - best) / self.regret_unit
+        return np.minimum(np.where(np.isfinite(found), found, MOST_REGRET), MOST_REGRET)
 
 
-def groups(curves: CurveSet, most: int, seed: int = 0) -> dict[str, list]:
-    """Runs by task and metric, at most `most` of each, small ones left out."""
-    found: dict[str, list] = {}
-    for run in curves.runs:
-        if len(run.values) >= 10 and np.isfinite(run.values).any():
-            found.setdefault(f"{run.task} {run.metric}".strip(), []).append(run)
-    rng = np.random.default_rng(seed)
-    return {
-        name: [runs[i] for i in np.sort(rng.permutation(len(runs))[:most])]
-        for name, runs in found.items()
-        if len(runs) >= FEWEST
-    }
+def with_forecasts(
+    model: Model, source: str, tasks: dict[str, list[Run]], horizon: float | None = None
+) -> Iterator[TaskRuns]:
+    """Competing runs with their forecasts, task by task.
+
+    Args:
+        model: whose forecasts rules decide on.
+        source: where the runs are from.
+        tasks: from `by_task`.
+        horizon: last step of a full run; default: the last one of each.
+    """
+    for name, runs in tasks.items():
+        yield TaskRuns(name, source, tuple(forecast_runs(model, runs, horizon)))
 
 
-class Trace(NamedTuple):
-    """What a policy did in one order.
+def by_task(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Runs by task and metric, in their order."""
+    tasks: dict[str, list[Run]] = {}
+    for run in runs:
+        tasks.setdefault(f"{run.task} {run.metric}".strip(), []).append(run)
+    return tasks
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a policy did, move by move.
 
     Attributes:
-        regret: after each share of the budget, `GRID` points up to `LATEST` `(GRID,)`.
-        lost: whether the winner was stopped before it won.
-        begun: runs begun within the budget.
-        trained: records trained within the budget.
-        top_lost: share of the best three of those begun that were stopped before
-            their best.
+        task_runs: the runs it chose from.
+        moves: number of the run, its observations before and after.
+        cut_off: whether a budget has ended it.
     """
 
-    regret: np.ndarray
-    lost: bool
-    begun: int
-    trained: int
-    top_lost: float
+    task_runs: TaskRuns
+    moves: tuple[tuple[int, int, int], ...]
+    cut_off: bool = False
+
+    @cached_property
+    def trained(self) -> dict[int, int]:
+        """Observations of every run begun, in the order of their beginnings."""
+        return {run: after for run, _, after in self.moves}
+
+    @property
+    def spent(self) -> int:
+        """Observations trained."""
+        return sum(self.trained.values())
+
+    @cached_property
+    def best_after(self) -> np.ndarray:
+        """Best value after 0, 1, ... observations of the search `(spent + 1,)`."""
+        runs = self.task_runs.runs
+        losses = [runs[run].losses[before:after] for run, before, after in self.moves]
+        return np.minimum.accumulate(np.concatenate([[np.inf], *losses]))
+
+    def regret(self, spent: np.ndarray) -> np.ndarray:
+        """Regret once so many observations are spent, of a search that has ended too.
+
+        Args:
+            spent: numbers of observations, fractions allowed.
+        """
+        done = np.minimum(np.floor(spent).astype(int), len(self.best_after) - 1)
+        return self.task_runs.regret(self.best_after[done])
+
+    def within(self, budget: float) -> "Trace":
+        """The search ended by a budget of observations, amid a move if need be."""
+        moves, spent = [], 0
+        for run, before, after in self.moves:
+            if spent >= budget:
+                break
+            moves.append((run, before, min(before + int(budget - spent), after)))
+            spent += after - before
+        return replace(self, moves=tuple(moves), cut_off=spent >= budget)
+
+    def reached(self, run: int) -> float:
+        """The best value to which a run was trained."""
+        count = self.trained[run]
+        return float(self.task_runs.runs[run].own[count - 1]) if count else np.inf
 
 
-def race(pool: Pool, policy: Policy, order: np.ndarray) -> Trace:
-    """Runs a policy on one order until `LATEST` budgets are spent or no run is left."""
-    budget = FULL * pool.length
-    spent, best = 0, np.inf
-    times, bests = [0.0], [np.inf]
+def simulate(
+    task_runs: TaskRuns,
+    policy: Policy,
+    order: np.ndarray,
+    budget: float = np.inf,
+) -> Trace:
+    """Lets a policy search.
+
+    Args:
+        task_runs: the runs it may train.
+        policy: what decides.
+        order: numbers of the runs, in the order in which they come up.
+        budget: observations after which no further move is made.
+    """
+    moves: list[tuple[int, int, int]] = []
     trained: dict[int, int] = {}
-    within: dict[int, int] = {}
-    for run, until in policy(pool, order):
-        began = trained.get(run, 0)
-        losses = pool.runs[run].losses[began:until]
-        falls = np.flatnonzero(losses < np.minimum.accumulate([best, *losses[:-1]]))
-        for i in falls:
-            times.append(float(spent + i + 1))
-            bests.append(float(losses[i]))
-        best = min(best, float(losses.min(initial=np.inf)))
-        if spent < budget:
-            within[run] = min(began + int(budget - spent), until)
-        trained[run], spent = until, spent + until - began
-        if spent >= LATEST * budget:
+    spent = 0
+    for run, until in policy(task_runs, order):
+        before = trained.get(run, 0)
+        moves.append((run, before, until))
+        trained[run], spent = until, spent + until - before
+        if spent >= budget:
             break
-    grid = np.arange(1, GRID + 1) / GRID * LATEST * budget
-    at = np.searchsorted(times, grid, side="right") - 1
-    regret = (np.array(bests)[at] - pool.best) / pool.reach
-    # Before the first record, and while all diverge, nothing is known: as bad as is
-    # counted at all.
-    regret = np.minimum(np.where(np.isfinite(regret), regret, MOST), MOST)
-    lost, top_lost = _lost(pool, within, cut_off=spent >= budget)
-    return Trace(regret, lost, len(within), min(spent, int(budget)), top_lost)
+    return Trace(task_runs, tuple(moves))
 
 
-def _lost(pool: Pool, within: Mapping[int, int], cut_off: bool) -> tuple[bool, float]:
-    """Whether the winner, and what share of the top three, were stopped too early."""
-    # The run that the end of the budget has cut off was not stopped by the policy.
-    stopped = dict(within)
-    last = next(reversed(stopped))
-    if cut_off and len(stopped) > 1:
-        del stopped[last]
-    reached = {i: float(pool.runs[i].own[n - 1]) for i, n in stopped.items()}
-    by_best = sorted(stopped, key=lambda i: pool.runs[i].best)
-    missed = [reached[i] > pool.runs[i].best for i in by_best[:3]]
-    # Another run that got as far has won just as well.
-    lost = min(reached.values()) > pool.runs[by_best[0]].best
-    return lost, float(np.mean(missed))
+def stopped_early(trace: Trace) -> tuple[bool, float]:
+    """Whether the winner was stopped, and what share of the best three was too early.
 
-
-def measure(
-    pool: Pool, policies: Mapping[str, Policy], orders: int = 40, seed: int = 0
-) -> dict[str, dict[str, Any]]:
-    """All policies on the same orders of one pool.
-
-    Returns:
-        By policy: "speed_up" over the policy "no stop", "reached" (whether within the
-        time given), "lost", "top_lost", "begun", "regret" after 1/4, 1/2 and 1 budget,
-        "improvement" at the end of the budget (see above), "way" (the share of the way
-        from the average run to the best of all), "curve", the regret at 60 points of
-        the time, and of the first `FULL` runs alone "epochs", the share of their
-        records trained, and "missed", the regret towards the best of them.
+    Too early is before its own best value. The run begun last does not count if the
+    budget has ended the search: the policy had not stopped it.
     """
-    rng = np.random.default_rng(seed)
-    shuffled = [rng.permutation(len(pool.runs)) for _ in range(orders)]
-    traces = {
-        name: [race(pool, policy, order) for order in shuffled]
-        for name, policy in policies.items()
-    }
-    mean = {
-        name: np.mean([trace.regret for trace in found], axis=0)
-        for name, found in traces.items()
-    }
-    shares = np.arange(1, GRID + 1) / GRID * LATEST
-    at_budget = int(np.searchsorted(shares, 1.0))
-    goal = mean["no stop"][at_budget]
-    bests = np.array([past.best for past in pool.runs])
-    lacking = np.minimum((bests - pool.best) / pool.reach, MOST)
-    average = float(np.mean(np.where(np.isfinite(lacking), lacking, MOST)))
-    unit = pool.reach / (abs(pool.best + average * pool.reach) or 1.0)
-    needs = {name: _first(curve, goal) for name, curve in mean.items()}
-    alone = {
-        name: np.mean([on_the_first(pool, policy, o) for o in shuffled], axis=0)
-        for name, policy in policies.items()
-    }
-    return {
-        name: {
-            "speed_up": float(shares[needs["no stop"]] / shares[needs[name]]),
-            "reached": bool(mean[name][needs[name]] <= goal),
-            "lost": float(np.mean([t.lost for t in found])),
-            "top_lost": float(np.mean([t.top_lost for t in found])),
-            "begun": float(np.mean([t.begun for t in found])),
-            "regret": {
-                str(share): float(mean[name][np.searchsorted(shares, share)])
-                for share in (0.25, 0.5, 1.0)
-            },
-            "improvement": unit * (average - float(mean[name][at_budget])),
-            "way": 1 - float(mean[name][at_budget]) / (average or 1.0),
-            "curve": np.round(mean[name][:: GRID // 60], 5).tolist(),
-            "epochs": float(alone[name][0]),
-            "missed": float(alone[name][1]),
-        }
-        for name, found in traces.items()
-    }
+    runs = list(trace.trained)
+    if trace.cut_off and len(runs) > 1:
+        runs = runs[:-1]
+    best = trace.task_runs.bests
+    by_best = sorted(runs, key=lambda run: best[run])
+    early = [trace.reached(run) > best[run] for run in by_best[:3]]
+    # Another run that got as far has won just as well.
+    winner_stopped = min(map(trace.reached, runs)) > best[by_best[0]]
+    return bool(winner_stopped), float(np.mean(early))
 
 
-def on_the_first(pool: Pool, policy: Policy, order: np.ndarray) -> tuple[float, float]:
-    """Share of the records of the first `FULL` runs trained, and regret among them."""
-    some = order[:FULL]
-    until: dict[int, int] = {}
-    for run, records in policy(pool, some):
-        until[run] = records
-    total = sum(len(pool.runs[run].losses) for run in some)
-    best = min(float(pool.runs[run].own[n - 1]) for run, n in until.items())
-    regret = (best - min(pool.runs[run].best for run in some)) / pool.reach
-    regret = min(regret, MOST) if np.isfinite(regret) else MOST
-    return sum(until.values()) / total, regret
+def good_runs(trace: Trace, beat: float | None = None) -> dict[int, float]:
+    """Good runs, and the incumbent that each of them met when it was begun.
 
-
-def on_the_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """Those of which no other is as good in both numbers and better in one."""
-    return [
-        name
-        for name, (x, y) in points.items()
-        if not any(a <= x and b <= y and (a < x or b < y) for a, b in points.values())
-    ]
-
-
-def _first(curve: np.ndarray, goal: float) -> int:
-    reached = np.flatnonzero(curve <= goal)
-    return int(reached[0]) if len(reached) else len(curve) - 1
-
-
-def summarise(pools: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
-    """Means over pools: geometric of speed-ups, arithmetic of the rest."""
-    names = pools[0]
-    return {
-        name: {
-            "speed_up": float(
-                np.exp(np.mean([np.log(p[name]["speed_up"]) for p in pools]))
-            ),
-            "slowest": float(min(p[name]["speed_up"] for p in pools)),
-            "slower": sum(p[name]["speed_up"] < 1 for p in pools),
-            "lost": float(np.mean([p[name]["lost"] for p in pools])),
-            "top_lost": float(np.mean([p[name]["top_lost"] for p in pools])),
-            "regret": float(np.mean([p[name]["regret"]["1.0"] for p in pools])),
-            "improvement": float(np.mean([p[name]["improvement"] for p in pools])),
-            "epochs": float(np.mean([p[name]["epochs"] for p in pools])),
-            "missed": float(np.mean([p[name]["missed"] for p in pools])),
-            "way": float(np.mean([p[name]["way"] for p in pools])),
-            "pools": len(pools),
-        }
-        for name in names
-    }
+    Args:
+        trace: a search.
+        beat: the incumbent of all runs; default: what those begun before have reached,
+            infinite for the first.
+    """
+    incumbent = np.inf if beat is None else beat
+    good = {}
+    for run, before, after in trace.moves:
+        recorded = trace.task_runs.runs[run]
+        if before == 0 and recorded.best < incumbent:
+            good[run] = incumbent
+        if beat is None:
+            incumbent = min(incumbent, float(recorded.own[after - 1]))
+    return good

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError("--beat needs runs of one direction, got max and min")
         beat = Metric(rule.mode).sign * args.beat
     model = lcpfn.load(args.checkpoint)
-    pools = replay.pools_of(model, curves.runs, args.horizon, curves.name)
+    pools = replay.task_runs_of(model, curves.runs, args.horizon, curves.name)
     promise = None
     if args.rate is not None:
         promise = risk.choose(risk.losses(pools, rule), args.rate)
