@@ -7,30 +7,22 @@ import pytest
 
 from lcpfn.__main__ import main
 from lcpfn.eval.stopping import replay
-from lcpfn.stopping.rule import Rule
-from tests.eval.stopping.test_simulate import ENDS, a_pool
-
-RULE = Rule(horizon=10, mode="min", confidence=0.9)
+from tests.eval.stopping.makers import ENDS, RULE, lines, with_wrong_forecast
 
 
-def test_what_is_saved_and_what_is_lost():
-    pool = a_pool([0.5, 0.7, 0.3, 0.4])
-    found = replay.under_rule(pool, RULE, range(4))
+def test_what_is_saved_and_what_is_missed():
+    found = replay.under_rule(lines([0.5, 0.7, 0.3, 0.4]), RULE, range(4))
     assert found["until"] == [10, 2, 10, 2]
     assert found["saved"] == pytest.approx(16 / 40)
     assert found["regret"] == 0
     assert found["good"] == 2
-    assert found["good_stopped"] == found["top_3_stopped"] == 0
+    assert found["good_stopped"] == 0
     assert not found["winner_stopped"]
 
 
 def test_a_wrong_forecast_costs_the_winner():
-    pool = a_pool([0.5, 0.7, 0.3, 0.4])
-    last = pool.runs[2].forecasts
-    wrong = last._replace(best=last.best._replace(mean=last.best.mean + 9))
-    runs = list(pool.runs)
-    runs[2] = runs[2]._replace(forecasts=wrong)
-    found = replay.under_rule(pool._replace(runs=tuple(runs)), RULE, range(4))
+    task_runs = with_wrong_forecast(lines([0.5, 0.7, 0.3, 0.4]), 2, 9)
+    found = replay.under_rule(task_runs, RULE, range(4))
     assert found["until"] == [10, 2, 2, 10]
     assert found["good"] == 3
     assert found["good_stopped"] == 1
@@ -38,14 +30,14 @@ def test_a_wrong_forecast_costs_the_winner():
     assert found["regret"] == pytest.approx(0.1)
 
 
-def test_a_value_to_beat_is_the_bar_for_all():
-    pool = a_pool([0.5, 0.7, 0.3, 0.4])
-    found = replay.under_rule(pool, RULE, range(4), beat=0.45)
+def test_a_value_to_beat_is_the_incumbent_of_all():
+    task_runs = lines([0.5, 0.7, 0.3, 0.4])
+    found = replay.under_rule(task_runs, RULE, range(4), beat=0.45)
     assert found["until"] == [2, 2, 10, 10]
 
 
 def test_more_confidence_saves_less_and_risks_less():
-    rows = replay.trade_off([a_pool(ENDS[:12])], RULE)
+    rows = replay.trade_off([lines(ENDS[:12])], RULE)
     saved = [row["saved"] for row in rows]
     assert saved == sorted(saved, reverse=True)
 

@@ -1,13 +1,12 @@
 """The confidence chosen from recorded runs keeps its promise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lcpfn.eval.stopping import risk
-from lcpfn.stopping.rule import Rule
-from tests.eval.stopping.test_simulate import ENDS, a_pool
-
-RULE = Rule(horizon=10, mode="min")
+from tests.eval.stopping.makers import ENDS, RULE, lines, with_wrong_forecast
 
 
 def test_the_rate_is_kept_on_further_runs():
@@ -32,27 +31,17 @@ def test_the_rate_is_kept_on_further_runs():
 
 
 def test_runs_that_are_foreseen_are_never_lost():
-    found = risk.losses([a_pool(ENDS)], RULE, orders=5)
+    found = risk.losses([lines(ENDS)], RULE, orders=5)
     assert len(found) > 5
     assert (found == 0).all()
     assert risk.choose(found, 0.3).confidence == pytest.approx(0.5)
 
 
 def test_forecasts_that_are_wrong_are_noticed():
-    pool = a_pool(ENDS)
-    blind = pool._replace(
-        runs=tuple(
-            past._replace(
-                forecasts=past.forecasts._replace(
-                    best=past.forecasts.best._replace(
-                        mean=np.full_like(past.forecasts.best.mean, 5.0)
-                    )
-                )
-            )
-            for past in pool.runs
-        )
-    )
-    found = risk.losses([blind], RULE, orders=5)
+    wrong = lines(ENDS)
+    for run in range(len(ENDS)):
+        wrong = with_wrong_forecast(wrong, run, 5.0)
+    found = risk.losses([wrong], RULE, orders=5)
     assert found.mean() == 1
     with pytest.raises(ValueError, match="no confidence up to"):
         risk.choose(found, 0.3)
@@ -67,8 +56,10 @@ def test_too_few_runs_promise_nothing():
 
 
 def test_promise_and_measure_by_source():
-    pools = [a_pool(ENDS)._replace(source=name, name=name) for name in "ab"]
-    rows = risk.promised_and_measured(pools, RULE, 0.3, orders=3)
+    tasks = [replace(lines(ENDS), source=name) for name in "ab"]
+    found = risk.promised_and_measured(tasks, RULE, (0.3, 0.5), orders=3)
+    assert list(found) == ["0.3", "0.5"]
+    rows = found["0.3"]
     assert [row["left_out"] for row in rows] == ["any one task", "a", "b"]
     assert all(row["measured"] == 0 for row in rows)
     assert rows[0]["good"] == rows[1]["good"] + rows[2]["good"]

@@ -1,180 +1,83 @@
-"""Policies and their race, on pools made up for it."""
+"""Searches on runs made up for them: what traces are, and what is read from them."""
 
 import numpy as np
 import pytest
 
-from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.stopping import policies, simulate
-from lcpfn.eval.stopping.simulate import Pool
-from lcpfn.mixture import Mixture
-from lcpfn.prefixes import AHEAD, PrefixForecasts
-from lcpfn.stopping.offline import recorded_run
-from lcpfn.stopping.rule import Rule
-
-RULE = Rule(horizon=10, mode="min", confidence=0.9)
+from lcpfn.eval.stopping.measures import FULL, GRID, LATEST, SHARES
+from tests.eval.stopping.makers import lines, recorded
 
 
-def a_pool(ends, length=10, knows=True):
-    """Straight lines from 1 to these values, and forecasts that know where they end."""
-    runs = []
-    for end in ends:
-        values = np.linspace(1, end, length)
-        run = Run("r", np.arange(1.0, length + 1), values, "min")
-        seen = np.arange(1, length)
-        center = np.full(length - 1, end if knows else 0.0)
-        free = np.full(length - 1, np.inf)
-        one = np.ones((length - 1, 1))
-        best = Mixture(one, center[:, None], 1e-6 * one, -free, free)
-        ahead = Mixture(*(np.repeat(x[:, None], AHEAD, 1) for x in best))
-        foresight = PrefixForecasts(seen, best, ahead, np.zeros(length - 1))
-        runs.append(recorded_run(run, foresight, float(length)))
-    return Pool("pool", "source", tuple(runs))
+def scripted(*moves):
+    """A policy that makes these moves whatever happens."""
+    return lambda task_runs, order: iter(moves)
 
 
-ENDS = np.random.default_rng(0).permutation(np.linspace(0.1, 0.9, 60))
+def test_regret_falls_observation_by_observation():
+    task_runs = lines([0.6, 0.2])
+    trace = simulate.simulate(task_runs, policies.no_stop(), np.array([0, 1]))
+    regret = trace.regret(SHARES * FULL * task_runs.length)
+    assert (np.diff(regret) <= 0).all()
+    share = GRID / LATEST / FULL  # grid points of one run
+    assert regret[int(1.05 * share)] == pytest.approx(0.4 / task_runs.regret_unit)
+    assert regret[-1] == 0
+    assert trace.regret(np.array([0.5])) == simulate.MOST_REGRET
 
 
-def trained(policy, pool, count=6):
-    moves = policy(pool, np.arange(count))
-    return dict(moves)
+def test_a_run_that_is_left_and_taken_up_again_is_paid_for_once():
+    task_runs = lines([0.6, 0.2])
+    trace = simulate.simulate(task_runs, scripted((0, 3), (1, 2), (0, 10)), [])
+    assert trace.moves == ((0, 0, 3), (1, 0, 2), (0, 3, 10))
+    assert trace.trained == {0: 10, 1: 2}
+    assert trace.spent == 12
+    assert len(trace.best_after) == 13
+    first, second = (run.losses for run in task_runs.runs)
+    assert trace.best_after[3] == first[2]
+    assert trace.best_after[5] == min(first[2], second[1])
+    assert trace.best_after[-1] == first[-1]
 
 
-def test_no_stop_trains_all_and_the_oracle_only_winners():
-    pool = a_pool([0.5, 0.7, 0.3, 0.4])
-    assert trained(policies.no_stop(), pool, 4) == {0: 10, 1: 10, 2: 10, 3: 10}
-    assert trained(policies.oracle(), pool, 4) == {0: 10, 1: 1, 2: 10, 3: 1}
+def test_a_budget_ends_a_search_amid_a_move():
+    task_runs = lines([0.6, 0.2])
+    trace = simulate.simulate(task_runs, policies.no_stop(), np.array([0, 1]), 4)
+    assert trace.moves == ((0, 0, 10),)  # what was begun is finished
+    whole = simulate.simulate(task_runs, policies.no_stop(), np.array([0, 1]))
+    assert whole.within(14).moves == ((0, 0, 10), (1, 0, 4))
+    assert whole.within(14).cut_off
+    assert whole.within(99).moves == whole.moves
+    assert not whole.within(99).cut_off
 
 
-def test_a_rule_that_knows_stops_as_early_as_it_may():
-    pool = a_pool([0.5, 0.7, 0.3, 0.4])
-    assert trained(policies.by_rule(RULE), pool, 4) == {0: 10, 1: 2, 2: 10, 3: 2}
+def test_the_winner_is_stopped_if_the_search_has_a_regret():
+    task_runs = lines([0.5, 0.1, 0.3])
+    for until, winner_stopped, early in ((10, False, 0), (9, True, 1), (5, True, 1)):
+        moves = scripted((0, 10), (1, until), (2, 10))
+        trace = simulate.simulate(task_runs, moves, [])
+        found = simulate.stopped_early(trace)
+        assert found == (winner_stopped, pytest.approx(early / 3))
+    cut_off = simulate.simulate(task_runs, scripted((0, 10), (1, 10)), []).within(15)
+    assert simulate.stopped_early(cut_off) == (False, 0)
 
 
-def test_patience_counts_records_without_a_new_best():
-    pool = a_pool([0.5])
-    run = pool.runs[0]
-    losses = np.array([5.0, 4, 4, 4.5, 3, 3.1, 3.2, 3.3, 2, 1])
-    past = run._replace(losses=losses, own=np.minimum.accumulate(losses))
-    pool = pool._replace(runs=(past,))
-    assert trained(policies.patience(0), pool, 1) == {0: 4}
-    assert trained(policies.patience(2), pool, 1) == {0: 8}
-    assert trained(policies.patience(3), pool, 1) == {0: 10}
-
-
-def test_halving_finishes_the_best():
-    pool = a_pool(ENDS)
-    order = np.arange(27)
-    moves = policies.successive_halving(first=0.2)(pool, order)
-    finished = [run for run, until in moves if until == 10]
-    assert finished == sorted(order, key=lambda i: ENDS[i])[:3]
-    moves = list(policies.i_epoch(1)(pool, np.arange(20)))
-    # The lines start at the same value, so nothing is known after one record.
-    assert moves[-1] == (0, 10)
-    moves = list(policies.i_epoch(0.2)(pool, np.arange(20)))
-    assert moves[-1] == (min(range(20), key=lambda i: ENDS[i]), 10)
-
-
-@pytest.mark.parametrize("policy", [policies.asha(), policies.median()])
-def test_asha_and_the_median_rule_stop_the_worse_half(policy):
-    pool = a_pool(ENDS)
-    found = trained(policy, pool, 60)
-    early = [run for run, until in found.items() if until < 10]
-    late = [run for run, until in found.items() if until == 10]
-    assert len(early) >= 10
-    assert ENDS[early].mean() > ENDS[late].mean() + 0.2
-
-
-def test_the_last_value_learns_its_errors_from_other_pools():
-    others = [a_pool(np.linspace(0.1, 0.9, 30))]
-    policy = policies.last_value(others)
-    found = trained(policy, a_pool([0.1, 0.9, 0.85]), 3)
-    assert found[0] == 10
-    assert found[1] < 10
-    assert found[2] < 10
-
-
-def test_a_race_ranks_what_is_known_to_be_better():
-    pool = a_pool(ENDS)
-    found = simulate.measure(
-        pool,
-        {
-            "no stop": policies.no_stop(),
-            "oracle": policies.oracle(),
-            "rule": policies.by_rule(RULE),
-            "hasty": policies.patience(0),
-            "wrong": policies.one_by_one(lambda past, bar: 2),
-        },
-        orders=20,
+def test_good_runs_beat_the_incumbent_that_they_met():
+    task_runs = lines([0.5, 0.7, 0.3, 0.4])
+    trace = simulate.simulate(task_runs, policies.no_stop(), np.arange(4))
+    assert simulate.good_runs(trace) == {0: np.inf, 2: 0.5}
+    assert simulate.good_runs(trace, beat=0.45) == {2: 0.45, 3: 0.45}
+    stopped = simulate.simulate(
+        task_runs, scripted((0, 2), (1, 10), (2, 3), (3, 10)), []
     )
-    assert found["no stop"]["speed_up"] == 1
-    assert found["oracle"]["speed_up"] > 2
-    assert 2 < found["rule"]["speed_up"] <= found["oracle"]["speed_up"]
-    assert found["rule"]["lost"] == found["no stop"]["lost"] == 0
-    assert found["wrong"]["lost"] == 1
-    assert not found["wrong"]["reached"]
-    assert found["wrong"]["speed_up"] < 1
-    assert found["no stop"]["begun"] == 20
-    table = simulate.summarise([found, found])
-    assert table["oracle"]["speed_up"] == pytest.approx(found["oracle"]["speed_up"])
-    assert table["wrong"]["slower"] == 2
+    first = task_runs.runs[0].losses[1]
+    assert simulate.good_runs(stopped) == {
+        0: np.inf,
+        1: first,
+        2: pytest.approx(0.7),
+        3: pytest.approx(0.7),
+    }
 
 
-def test_the_first_runs_alone_give_a_cost_and_a_loss():
-    pool = a_pool(ENDS)
-    order = np.arange(40)
-    assert simulate.on_the_first(pool, policies.no_stop(), order) == (1.0, 0.0)
-    cost, regret = simulate.on_the_first(pool, policies.by_rule(RULE), order)
-    assert 0.2 < cost < 0.6
-    assert regret == 0
-    cost, regret = simulate.on_the_first(
-        pool, policies.one_by_one(lambda past, bar: 2), order
-    )
-    assert cost == pytest.approx(0.2)
-    # After two records of ten the best line has gone a ninth of its way.
-    ends = ENDS[:20]
-    reached = 1 - (1 - ends.min()) / 9
-    assert regret == pytest.approx((reached - ends.min()) / pool.reach)
-
-
-def test_the_front_is_what_nothing_else_beats():
-    points = {"a": (0.1, 1.0), "b": (0.5, 0.2), "c": (0.5, 0.3), "d": (1.0, 0.2)}
-    assert simulate.on_the_front(points) == ["a", "b"]
-
-
-@pytest.mark.parametrize("mode", ["max", "min"])
-def test_improvement_is_relative_to_the_average_run(mode):
-    ends = np.linspace(0.2, 0.6, 25)
-    some = a_pool([0.5]).runs[0]  # its forecasts are not looked at
-    runs = [Run("r", some.run.steps, np.full(10, end), mode) for end in ends]
-    pool = Pool("p", "s", tuple(recorded_run(r, some.forecasts, 10.0) for r in runs))
-    found = simulate.measure(pool, {"no stop": policies.no_stop()}, 30)["no stop"]
-    rng, values = np.random.default_rng(0), []
-    for _ in range(30):  # by hand: the best of the 20 runs that the budget is for
-        first = ends[rng.permutation(25)[:20]]
-        values.append(first.max() if mode == "max" else first.min())
-    gain = np.mean(values) - ends.mean()
-    gain *= 1 if mode == "max" else -1
-    assert found["improvement"] == pytest.approx(gain / ends.mean(), abs=1e-3)
-    best = (ends.max() if mode == "max" else ends.min()) - ends.mean()
-    assert found["way"] == pytest.approx(gain / abs(best), abs=5e-3)
-
-
-def test_regret_falls_record_by_record():
-    pool = a_pool([0.6, 0.2])
-    trace = simulate.race(pool, policies.no_stop(), np.array([0, 1]))
-    assert (np.diff(trace.regret) <= 0).all()
-    share = simulate.GRID / simulate.LATEST / simulate.FULL  # grid points of one run
-    assert trace.regret[int(1.05 * share)] == pytest.approx(0.4 / pool.reach)
-    assert trace.regret[-1] == 0
-
-
-def test_pools_are_tasks_with_enough_runs():
-    steps = np.arange(1.0, 13)
-    runs = [
-        Run(f"{task}{i}", steps, steps, "min", task=task)
-        for task, count in (("a", 25), ("b", 19))
-        for i in range(count)
-    ]
-    runs += [Run("short", steps[:5], steps[:5], "min", task="a")]
-    found = simulate.groups(CurveSet("set", tuple(runs)), most=22)
-    assert {name: len(r) for name, r in found.items()} == {"a": 22}
+def test_diverged_runs_have_the_most_regret():
+    runs = (recorded([np.nan, 1.0, np.nan]), recorded([1.0, 0.5, 0.1]))
+    task_runs = simulate.TaskRuns("t", "s", runs)
+    trace = simulate.simulate(task_runs, scripted((0, 1)), [])
+    assert trace.regret(np.array([1.0])) == simulate.MOST_REGRET
