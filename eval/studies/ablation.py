@@ -1,61 +1,69 @@
 """What is each part of the prior and of the network worth, at equal compute?
 
-    python -m lcpfn.eval.studies.ablation --out runs/ablation --suite CURVES...
+    python -m lcpfn.eval.studies.ablation --runs runs/ablation --suite CURVES...
 
 Pre-trains the `broad` preset for `STEPS` steps as it is and with one thing changed, and
 scores all of them by the final-value protocol. Resumes where it was interrupted. Writes
 `ablation.json` into the results and a table beside the presets.
 """
 
-import argparse
-import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
+
 import lcpfn
-from lcpfn.cli.options import read_suites
+from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet
 from lcpfn.eval.curves import measure, of_model, summarise
 from lcpfn.eval.data import PERCENTS, normal_cases
+from lcpfn.eval.studies.options import RESULTS, parse, study_parser
 from lcpfn.eval.studies.without import GROUPS
+from lcpfn.eval.suite_tables import table
+from lcpfn.train.config import TrainConfig
+from lcpfn.train.fit import fit
+from lcpfn.train.presets import PRESETS
 
-ROOT = Path(__file__).resolve().parents[2]
+TABLE = Path(__file__).resolve().parents[2] / "train/ABLATION.md"
 WITHOUT = "lcpfn.eval.studies.without"
-RESULTS, TABLE = ROOT / "eval/results/ablation.json", ROOT / "train/ABLATION.md"
 STEPS = 300
-COMMON = [f"steps={STEPS}", f"save_every={STEPS}", "validation=64"]
-# What is set beside that.
+BASE = replace(PRESETS["broad"], steps=STEPS, save_every=STEPS, validation=64)
+
+
+def with_model(**changes: Any) -> TrainConfig:
+    """The base with another network."""
+    return replace(BASE, model=replace(BASE.model, **changes))
+
+
 VARIANTS = {
-    "as it is": "prior=broad",
-    "another seed": "seed=9",
+    "as it is": BASE,
+    "another seed": replace(BASE, seed=9),
     **{
-        f"prior without {name.replace('_', ' ')}": f"prior={WITHOUT}:{name}"
+        f"prior without {name.replace('_', ' ')}": replace(
+            BASE, prior=f"{WITHOUT}:{name}"
+        )
         for name in GROUPS
     },
-    "tokens without averages": "model.masked=(2, 3, 8)",
-    "tokens without best, worst and first": "model.masked=(4, 5, 6, 7)",
-    "tokens without changes of scale": "model.masked=(9, 10)",
-    "tokens without bounds": "model.masked=(11, 12, 13, 14, 15)",
-    "3 layers instead of 6": "model.layers=3",
-    "4 Gaussians instead of 16": "model.components=4",
-    "no question for the best": "model.best=False",
-    "bounds always told": "augment.hidden=0.0",
-    "one length (64)": "lengths=(64,)",
+    "tokens without averages": with_model(blind=(2, 3, 8)),
+    "tokens without best, worst and first": with_model(blind=(4, 5, 6, 7)),
+    "tokens without changes of scale": with_model(blind=(9, 10)),
+    "tokens without bounds": with_model(blind=(11, 12, 13, 14, 15)),
+    "3 layers instead of 6": with_model(layers=3),
+    "4 Gaussians instead of 16": with_model(components=4),
+    "no question for the best": with_model(best=False),
+    "bounds always told": replace(BASE, augment=replace(BASE.augment, hidden=0.0)),
+    "one length (64)": replace(BASE, lengths=(64,)),
 }
 
 
-def train(out: Path, name: str) -> Path:
+def train(config: TrainConfig, out: Path) -> Path:
     """Trains a variant, unless it is there; returns its checkpoint."""
-    folder = out / name.replace(" ", "-").replace("(", "").replace(")", "")
-    release = folder / "release"
-    if not release.is_dir():
-        options = ["--out", str(folder), "--set", *COMMON, VARIANTS[name]]
-        command = [sys.executable, "-m", "lcpfn", "pretrain", "broad", *options]
-        subprocess.run(command, check=True)
-    return release
+    if not (out / "release").is_dir():
+        fit(config, out)
+        jax.clear_caches()  # what was compiled is of no use to another network
+    return out / "release"
 
 
 def score(path: Path, suites: Sequence[CurveSet], most: int) -> dict[str, Any]:
@@ -68,24 +76,24 @@ def score(path: Path, suites: Sequence[CurveSet], most: int) -> dict[str, Any]:
 
 def to_markdown(results: Mapping[str, Any]) -> str:
     """A line per variant."""
-    lines = [
-        "# What was tried, at equal compute\n\n"
-        f"{STEPS} steps of the preset `broad` each, "
-        f"{results['runs_per_suite']} runs of "
-        "each development suite; written by `python -m lcpfn.eval.studies.ablation`.\n",
-        "| variant | error / CRPS over the last value's error, all cutoffs | "
-        + " | ".join(f"{c} %" for c in PERCENTS)
-        + " | worst suite and cutoff | 90 % interval holds |",
-        "|---|---|" + "---|" * (len(PERCENTS) + 2),
-    ]
+    rows = []
     for name, row in results["variants"].items():
         parts = [row["overall"][key] for key in ("all", *map(str, PERCENTS))]
         cells = [f"{p['error_ratio']:.3f} / {p['crps_ratio']:.3f}" for p in parts]
-        lines.append(
-            f"| {name} | {' | '.join(cells)} | {row['worst']:.2f} "
-            f"| {parts[0]['covered_90']:.0%} |"
-        )
-    return "\n".join(lines) + "\n\n" + _noise(results["variants"])
+        held = f"{parts[0]['covered_90']:.0%}"
+        rows.append((name, *cells, f"{row['worst']:.2f}", held))
+    head = (
+        *("variant", "error / CRPS over the last value's error, all cutoffs"),
+        *(f"{c} %" for c in PERCENTS),
+        *("worst suite and cutoff", "90 % interval holds"),
+    )
+    return (
+        "# What was tried, at equal compute\n\n"
+        f"{STEPS} steps of the preset `broad` each, {results['runs_per_suite']} runs "
+        "of each development suite; written by "
+        "`python -m lcpfn.eval.studies.ablation`.\n\n"
+        f"{table(head, rows)}\n\n{_noise(results['variants'])}"
+    )
 
 
 def _noise(rows: Mapping[str, Any]) -> str:
@@ -102,19 +110,18 @@ def _noise(rows: Mapping[str, Any]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command above."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
-    parser.add_argument("--suite", nargs="+", required=True)
-    parser.add_argument("--curves", type=int, default=100)
-    args = parser.parse_args(argv)
-    suites = read_suites(args.suite, None, None)
+    parser = study_parser(__doc__, 100, RESULTS / "ablation.json")
+    parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
+    args, suites = parse(parser, argv)
     results: dict[str, Any] = {"steps": STEPS, "runs_per_suite": args.curves}
     results["variants"] = {}
-    for name in VARIANTS:
-        path = train(args.out, name)
+    for name, config in VARIANTS.items():
+        folder = args.runs / name.replace(" ", "-").replace("(", "").replace(")", "")
+        path = train(config, folder)
         results["variants"][name] = score(path, suites, args.curves)
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-        TABLE.write_text(to_markdown(results))
+        text = to_markdown(results)
+        report(results, text, args.out)
+        TABLE.write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """Pictures of a prior: what it draws, effect by effect, beside recorded curves.
 
-python -m lcpfn.eval.studies.gallery --out gallery.png
-python -m lcpfn.eval.studies.gallery --suite curves.npz --out compare.png
+python -m lcpfn.eval.studies.gallery --plot gallery.png
+python -m lcpfn.eval.studies.gallery --suite curves.npz --plot compare.png
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,7 +12,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from lcpfn.cli.options import read_suites
 from lcpfn.curves import CurveSet, Run
+from lcpfn.eval.studies.options import study_parser
 from lcpfn.metric import Metric
 from lcpfn.plot import pyplot
 from lcpfn.priors import BROAD_PRIOR, Effects, Prior, broad_prior, draw
@@ -26,23 +27,22 @@ def drawn_runs(prior: Prior, n: int, seed: int = 0) -> list[Run]:
     """Curves of a prior as runs."""
     sample = jax.jit(lambda key: draw(prior, key, n, oversample=2))
     draws = jax.tree.map(np.asarray, sample(jax.random.key(seed)))
-    runs = []
-    for i, count in enumerate(draws.length):
-        runs.append(
-            Run(
-                f"{prior.name} {i}",
-                draws.steps[i, :count].astype(float),
-                draws.y[i, :count].astype(float),
-                prior.mode,
-            )
+    return [
+        Run(
+            f"{prior.name} {i}",
+            draws.steps[i, :count].astype(float),
+            draws.y[i, :count].astype(float),
+            prior.mode,
         )
-    return runs
+        for i, count in enumerate(draws.length)
+    ]
 
 
-def effect_rows(n: int = PER_ROW) -> dict[str, list[Run]]:
+def effect_rows(n: int = PER_ROW) -> dict[str, Sequence[Run]]:
     """For every effect, curves that show it and, of the others, only a few."""
     quiet = {field.name: 0.0 for field in fields(Effects)}
-    rows = {"none of them": drawn_runs(broad_prior(Effects(**quiet)), n)}
+    rows: dict[str, Sequence[Run]] = {}
+    rows["none of them"] = drawn_runs(broad_prior(Effects(**quiet)), n)
     for field in fields(Effects):
         if field.name == "known":  # bounds are not to be seen
             continue
@@ -91,21 +91,18 @@ def compare_rows(
     return rows
 
 
-def main() -> None:
-    """Writes a picture."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--suite", nargs="*", default=[], help="recorded curves")
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
-    pyplot().switch_backend("agg")
+def main(argv: Sequence[str] | None = None) -> None:
+    """The commands above."""
+    parser = study_parser(__doc__, PER_ROW)
+    parser.add_argument("--plot", type=Path, default=Path("gallery.png"))
+    args = parser.parse_args(argv)
     if args.suite:
-        from lcpfn.io import read_curves
-
-        compared = compare_rows([read_curves(path) for path in args.suite])
-        figure = montage(compared, "Curves of the broad prior and recorded ones")
+        rows = compare_rows(read_suites(args.suite, None, None), args.curves)
+        figure = montage(rows, "Curves of the broad prior and recorded ones")
     else:
-        figure = montage(effect_rows(), "Effects of the broad prior, one by one")
-    figure.savefig(args.out, dpi=110)
+        rows = effect_rows(args.curves)
+        figure = montage(rows, "Effects of the broad prior, one by one")
+    figure.savefig(args.plot, dpi=110)
 
 
 if __name__ == "__main__":

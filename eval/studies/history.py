@@ -1,17 +1,12 @@
-r"""What do 20, 100 or 500 finished runs of a task family bring?
+"""What do 20, 100 or 500 finished runs of a task family bring?
 
-    python -m lcpfn.eval.studies.history --suite lcbench.npz olmo_ladder.npz \
-        --out runs/history
+    python -m lcpfn.eval.studies.history --suite lcbench.npz olmo_ladder.npz
 
-Every second task of a source is somebody's past: that many of its runs go to `lcpfn
-finetune`. The other tasks are the future, on which the checkpoint is compared with the
-one it started from. Resumes where it was interrupted.
+Every second task of a source is somebody's past: that many of its runs go to
+`lcpfn finetune`. The other tasks are the future, on which the checkpoint is compared
+with the one it started from. Resumes where it was interrupted.
 """
 
-import argparse
-import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,12 +15,15 @@ from typing import Any
 import numpy as np
 
 import lcpfn
-from lcpfn.cli.options import read_suites
+from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet, Run
+from lcpfn.eval import scores
 from lcpfn.eval.curves import measure, of_model, summarise
-from lcpfn.eval.data import normal_cases
+from lcpfn.eval.data import Case, normal_cases
+from lcpfn.eval.studies.options import RESULTS, parse, study_parser
+from lcpfn.eval.suite_tables import table
+from lcpfn.train.finetune import finetune
 
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "history.json"
 SIZES = (20, 100, 500)
 
 
@@ -41,23 +39,7 @@ def split(suite: CurveSet) -> tuple[CurveSet, CurveSet]:
 def tune(runs: Sequence[Run], out: Path, steps: int) -> Path:
     """Adapts the default checkpoint to these runs, unless that is done."""
     if not (out / "release").is_dir():
-        out.mkdir(parents=True, exist_ok=True)
-        file = out / "history.json"
-        entries = [
-            {
-                "name": run.name,
-                "steps": run.steps.tolist(),
-                "values": run.values.tolist(),
-            }
-            for run in runs
-        ]
-        file.write_text(json.dumps(entries))
-        command = ["lcpfn", "finetune", str(file), "--mode", runs[0].mode]
-        if runs[0].bounds is not None:
-            limits = ("none" if x is None else str(x) for x in runs[0].bounds)
-            command += ["--bounds", *limits]
-        command += ["--out", str(out), "--steps", str(steps)]
-        subprocess.run([sys.executable, "-m", *command], check=True)
+        finetune(runs, out, steps=steps)
     return out / "release"
 
 
@@ -65,70 +47,73 @@ def compare(suite: CurveSet, out: Path, steps: int, most: int) -> dict[str, Any]
     """Figures on the future tasks, before and after each history; JSON values."""
     past, future = split(suite)
     cases = normal_cases(future, most)
-    columns = {"0": measure(cases, of_model(lcpfn.load())(cases))}
+    before = measure(cases, of_model(lcpfn.load())(cases))
+    found = {"0": figures(cases, before, before)}
     for size in SIZES:
         some = past.sample(size).runs
         if len(some) < size:
             continue
         path = tune(some, out / f"{suite.name}-{size}", steps)
-        columns[str(size)] = measure(cases, of_model(lcpfn.load(path))(cases))
-    return {size: _figures(cases, columns["0"], c) for size, c in columns.items()}
+        after = measure(cases, of_model(lcpfn.load(path))(cases))
+        found[str(size)] = figures(cases, before, after)
+    return found
 
 
-def _figures(
-    cases: Sequence[Any], before: Mapping[str, np.ndarray], after: dict[str, np.ndarray]
+def figures(
+    cases: Sequence[Case],
+    before: Mapping[str, np.ndarray],
+    after: dict[str, np.ndarray],
 ) -> dict[str, float]:
+    """Scores after a history, and the gain in CRPS as the mean over tasks."""
     overall = summarise(cases, after)["overall"]["all"]
-    last = before["last_error"].mean()
-    gain = (before["crps"] - after["crps"]) / last
+    gain = (before["crps"] - after["crps"]) / before["last_error"].mean()
     # Runs of a task are alike, so the tasks are what is independent.
     tasks = np.array([case.task for case in cases])
-    means = [gain[tasks == task].mean() for task in set(tasks)]
-    return {
-        "error_ratio": overall["error_ratio"],
-        "crps_ratio": overall["crps_ratio"],
-        "covered_90": overall["covered_90"],
-        "gain": float(np.mean(means)),
-        "gain_se": float(np.std(means, ddof=1) / np.sqrt(len(means))),
+    means = np.array([gain[tasks == task].mean() for task in sorted(set(tasks))])
+    kept = ("error_ratio", "crps_ratio", "covered_90")
+    return {key: overall[key] for key in kept} | {
+        "gain": float(means.mean()),
+        "gain_se": scores.clustered_error(means),
         "tasks": len(means),
     }
 
 
 def to_markdown(results: Mapping[str, Any]) -> str:
     """A line per source and size of the history."""
-    lines = [
-        "| source | finished runs | error / CRPS over the last value's error "
-        "| 90 % interval holds | gain in CRPS |",
-        "|---|---|---|---|---|",
+    rows = [
+        (
+            source,
+            size,
+            f"{row['error_ratio']:.2f} / {row['crps_ratio']:.2f}",
+            f"{row['covered_90']:.0%}",
+            f"{row['gain']:+.3f} ± {row['gain_se']:.3f}" if size != "0" else "",
+        )
+        for source, sizes in results["sources"].items()
+        for size, row in sizes.items()
     ]
-    for source, rows in results["sources"].items():
-        for size, row in rows.items():
-            gain = f"{row['gain']:+.3f} ± {row['gain_se']:.3f}" if size != "0" else ""
-            lines.append(
-                f"| {source} | {size} | {row['error_ratio']:.2f} / "
-                f"{row['crps_ratio']:.2f} | {row['covered_90']:.0%} | {gain} |"
-            )
-    return "\n".join(lines)
+    head = (
+        *("source", "finished runs", "error / CRPS over the last value's error"),
+        *("90 % interval holds", "gain in CRPS"),
+    )
+    return table(head, rows)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command above."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--suite", nargs="+", required=True)
-    parser.add_argument("--out", type=Path, default=Path("runs/history"))
+    parser = study_parser(__doc__, 200, RESULTS / "history.json")
+    parser.add_argument("--runs", type=Path, default=Path("runs/history"))
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--curves", type=int, default=200)
-    args = parser.parse_args(argv)
+    args, suites = parse(parser, argv)
     results: dict[str, Any] = {
         "checksum": lcpfn.load().card["checksum"],
         "steps": args.steps,
         "runs_scored": args.curves,
         "sources": {},
     }
-    for suite in read_suites(args.suite, None, None):
-        found = compare(suite, args.out, args.steps, args.curves)
+    for suite in suites:
+        found = compare(suite, args.runs, args.steps, args.curves)
         results["sources"][suite.name] = found
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        report(results, to_markdown(results), args.out)
 
 
 if __name__ == "__main__":

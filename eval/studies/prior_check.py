@@ -1,7 +1,6 @@
-r"""Does the prior look like real curves? Checks to make before training.
+"""Does the prior look like real curves? Checks to make before training.
 
-    python -m lcpfn.eval.studies.prior_check --suite a.npz b.npz \
-        --out results/prior.json
+    python -m lcpfn.eval.studies.prior_check --suite a.npz b.npz
 
 Curves are compared by what a forecast sees of them: scale-free statistics of curves in
 model space, each with its range over all finite records as the unit.
@@ -17,8 +16,6 @@ neighbours
     horizon and moved into [0, 1]. A large distance: nothing drawn looks like it.
 """
 
-import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,10 +23,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import ks_2samp
 
-from lcpfn.curves import Run
+from lcpfn.cli.options import report
+from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.studies.gallery import drawn_runs, montage
+from lcpfn.eval.studies.options import RESULTS, parse, study_parser
+from lcpfn.eval.suite_tables import table
 from lcpfn.metric import Metric
-from lcpfn.plot import pyplot
 from lcpfn.priors import find_prior
 
 LEAST_RECORDS = 10
@@ -46,12 +45,8 @@ def finite_values(run: Run) -> np.ndarray:
 
 def usable(runs: Sequence[Run]) -> list[Run]:
     """Runs that have statistics: ten finite records, not all of them equal."""
-    kept = []
-    for run in runs:
-        y = finite_values(run)
-        if len(y) >= LEAST_RECORDS and np.ptp(y) > 0:
-            kept.append(run)
-    return kept
+    finite = [(run, finite_values(run)) for run in runs]
+    return [run for run, y in finite if len(y) >= LEAST_RECORDS and np.ptp(y) > 0]
 
 
 def statistics(run: Run) -> dict[str, float]:
@@ -161,105 +156,95 @@ def neighbours(
     The distance is the root mean square over the resampled shape.
     """
     bank = np.stack([shape(run) for run in drawn])
-    asked = np.stack([shape(run) for run in runs])
-    gap = np.sqrt(((asked[:, None] - bank[None]) ** 2).mean(-1))
+    wanted = np.stack([shape(run) for run in runs])
+    gap = np.sqrt(((wanted[:, None] - bank[None]) ** 2).mean(-1))
     nearest = np.argsort(gap, axis=1)[:, :count]
     return nearest, np.take_along_axis(gap, nearest, axis=1)
 
 
-def check(
-    prior: str, suites: Sequence[tuple[str, Sequence[Run]]], n: int = 2000
-) -> dict[str, Any]:
+def drawn_from(prior: str, n: int) -> list[Run]:
+    """Usable curves of a prior, the same at every call."""
+    return usable(drawn_runs(find_prior(prior), n, seed=2))
+
+
+def check(prior: str, suites: Sequence[CurveSet], n: int = 2000) -> dict[str, Any]:
     """All checks of one prior against several sets of recorded runs.
 
     Returns:
         JSON values per suite: the score, its loss by statistic, distances, quantiles.
     """
-    drawn = usable(drawn_runs(find_prior(prior), n, seed=2))
-    table = as_table(drawn)
+    drawn = drawn_from(prior, n)
+    of_prior = as_table(drawn)
     result: dict[str, Any] = {"prior": prior, "drawn": len(drawn), "suites": {}}
-    for name, found in suites:
-        runs = usable(found)
+    for suite in suites:
+        runs = usable(suite.runs)
         own = as_table(runs)
-        area, lost = two_sample(table, own)
+        area, told_by = two_sample(of_prior, own)
         nearest = neighbours(runs, drawn, 1)[1][:, 0]
-        result["suites"][name] = {
+        result["suites"][suite.name] = {
             "runs": len(runs),
             "two_sample": area,
-            "told_by": lost,
+            "told_by": told_by,
             "distance": {
-                key: float(ks_2samp(table[key], own[key]).statistic) for key in own
+                key: float(ks_2samp(of_prior[key], own[key]).statistic) for key in own
             },
-            "quantiles": {
-                key: [float(q) for q in np.quantile(own[key], QUANTILES)] for key in own
-            },
-            "neighbour_distance": [
-                float(q) for q in np.quantile(nearest, (0.5, 0.9, 0.99))
-            ],
+            "quantiles": _quantiles(own),
+            "neighbour_distance": np.quantile(nearest, (0.5, 0.9, 0.99)).tolist(),
         }
-    result["quantiles"] = {
-        key: [float(q) for q in np.quantile(table[key], QUANTILES)] for key in table
-    }
-    return result
+    return result | {"quantiles": _quantiles(of_prior)}
+
+
+def _quantiles(columns: dict[str, np.ndarray]) -> dict[str, list[float]]:
+    return {key: np.quantile(x, QUANTILES).tolist() for key, x in columns.items()}
 
 
 def to_markdown(result: dict[str, Any]) -> str:
     """Medians side by side, with the distance of each statistic, and the scores."""
-    suites = result["suites"]
-    lines = [
-        f"| | {result['prior']} | " + " | ".join(suites) + " |",
-        "|---|---|" + "---|" * len(suites),
+    suites = result["suites"].values()
+    rows = [
+        (
+            key,
+            f"{own[1]:.2f}",
+            *(
+                f"{s['quantiles'][key][1]:.2f} ({s['distance'][key]:.2f})"
+                for s in suites
+            ),
+        )
+        for key, own in result["quantiles"].items()
     ]
-    for key, own in result["quantiles"].items():
-        cells = [
-            f"{s['quantiles'][key][1]:.2f} ({s['distance'][key]:.2f})"
-            for s in suites.values()
-        ]
-        lines.append(f"| {key} | {own[1]:.2f} | {' | '.join(cells)} |")
-    areas = " | ".join(f"{s['two_sample']:.2f}" for s in suites.values())
-    gaps = " | ".join(f"{s['neighbour_distance'][0]:.3f}" for s in suites.values())
-    lines.append(f"| two-sample score | 0.50 | {areas} |")
-    lines.append(f"| distance of the nearest drawn curve | | {gaps} |")
-    return "\n".join(lines)
+    areas = [f"{s['two_sample']:.2f}" for s in suites]
+    gaps = [f"{s['neighbour_distance'][0]:.3f}" for s in suites]
+    rows.append(("two-sample score", "0.50", *areas))
+    rows.append(("distance of the nearest drawn curve", "", *gaps))
+    return table(("", result["prior"], *result["suites"]), rows)
 
 
 def neighbour_rows(
-    suites: Sequence[tuple[str, Sequence[Run]]], drawn: Sequence[Run], count: int = 5
+    suites: Sequence[CurveSet], drawn: Sequence[Run], count: int = 5
 ) -> dict[str, list[Run]]:
     """Recorded runs, each followed by its nearest drawn curves, for `montage`."""
     rows = {}
-    for name, found in suites:
-        runs = usable(found)
+    for suite in suites:
+        runs = usable(suite.runs)
         nearest, gap = neighbours(runs, drawn, count)
         # One typical run and the one that the prior misses most.
         order = np.argsort(gap[:, 0])
         for label, i in (("typical", order[len(order) // 2]), ("worst", order[-1])):
-            rows[f"{name} {label}"] = [runs[i], *(drawn[j] for j in nearest[i])]
+            rows[f"{suite.name} {label}"] = [runs[i], *(drawn[j] for j in nearest[i])]
     return rows
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Writes the results, and a picture of neighbours."""
-    from lcpfn.cli.options import report
-    from lcpfn.io import read_curves
-
-    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser = study_parser(__doc__, 2000, RESULTS / "prior.json")
     parser.add_argument("--prior", default="broad")
-    parser.add_argument("--suite", nargs="+", required=True, help="recorded curves")
-    parser.add_argument("--curves", type=int, default=2000)
-    parser.add_argument("--out", type=Path)
     parser.add_argument("--plot", type=Path, help="picture of nearest neighbours")
-    args = parser.parse_args()
-    suites = []
-    for path in args.suite:
-        suite = read_curves(path)
-        suites.append((suite.name, suite.sample(args.curves).runs))
+    args, suites = parse(parser, argv)
+    suites = [suite.sample(args.curves) for suite in suites]
     result = check(args.prior, suites, args.curves)
-    report(json.loads(json.dumps(result)), to_markdown(result), args.out)
+    report(result, to_markdown(result), args.out)
     if args.plot:
-        pyplot().switch_backend("agg")
-        drawn = usable(drawn_runs(find_prior(args.prior), args.curves, seed=2))
-        rows = neighbour_rows(suites, drawn)
+        rows = neighbour_rows(suites, drawn_from(args.prior, args.curves))
         figure = montage(rows, "Recorded runs (left) and the nearest curves drawn")
         figure.savefig(args.plot, dpi=110)
 

@@ -1,6 +1,6 @@
 """Fans over the recorded runs that a checkpoint forecasts worst, and over typical ones.
 
-    python -m lcpfn.eval.studies.worst default --suite CURVES... --out worst.png
+    python -m lcpfn.eval.studies.worst default --suite CURVES... --plot worst.png
 
 A row per suite: left the cases of the highest CRPS (in units of the last value's mean
 error, one per task), right those around the median. Does the model know what it does
@@ -8,9 +8,7 @@ not know? The results file holds, per suite, the rank correlation of surprise an
 and the mean CRPS of the four fifths of the cases that surprise least and of the rest.
 """
 
-import argparse
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +16,17 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import lcpfn
-from lcpfn.cli.options import read_suites
+from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet
 from lcpfn.eval.curves import measure, of_model
 from lcpfn.eval.data import Case, normal_cases
 from lcpfn.eval.fans import fan_of
+from lcpfn.eval.studies.options import RESULTS, parse, study_parser
+from lcpfn.eval.suite_tables import table
 from lcpfn.model import Model
 from lcpfn.plot import pyplot
 
 EACH = 3
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "surprise.json"
 
 
 def scored(
@@ -62,8 +61,10 @@ def pick(cases: Sequence[Case], crps: np.ndarray) -> list[int]:
     return worst + [int(i) for i in order[middle : middle + EACH]]
 
 
-def draw(model: Model, suites: Sequence[CurveSet], percent: int, most: int) -> Any:
-    """The picture, and a row per suite on surprise."""
+def draw(
+    model: Model, suites: Sequence[CurveSet], percent: int, most: int
+) -> tuple[Any, dict[str, dict[str, float]]]:
+    """The picture, and by suite what surprise says of the CRPS."""
     figure, axes = pyplot().subplots(
         len(suites),
         2 * EACH,
@@ -71,7 +72,7 @@ def draw(model: Model, suites: Sequence[CurveSet], percent: int, most: int) -> A
         squeeze=False,
         layout="constrained",
     )
-    rows = []
+    found = {}
     for line, suite in zip(axes, suites, strict=True):
         cases, crps, surprise = scored(model, suite, percent, most)
         for ax, i in zip(line, pick(cases, crps), strict=False):
@@ -80,40 +81,46 @@ def draw(model: Model, suites: Sequence[CurveSet], percent: int, most: int) -> A
             ax.set_title(title, fontsize=8)
         known = np.isfinite(surprise)
         calm = surprise <= np.nanquantile(surprise, 0.8)
-        rows.append(
-            (
-                suite.name,
-                float(spearmanr(surprise[known], crps[known]).statistic),
-                float(crps[known & calm].mean()),
-                float(crps[known & ~calm].mean()),
-            )
+        found[suite.name] = {
+            "rank_correlation": float(spearmanr(surprise[known], crps[known])[0]),
+            "crps_calm": float(crps[known & calm].mean()),
+            "crps_surprised": float(crps[known & ~calm].mean()),
+        }
+    return figure, found
+
+
+def to_markdown(results: Mapping[str, Any]) -> str:
+    """Whether surprise tells bad forecasts apart, by suite."""
+    rows = [
+        (
+            name,
+            f"{row['crps_surprised']:.2f}",
+            f"{row['crps_calm']:.2f}",
+            f"{row['rank_correlation']:.2f}",
         )
-    return figure, rows
+        for name, row in results["suites"].items()
+    ]
+    return table(
+        ("source", "CRPS, surprised", "CRPS, the rest", "rank correlation"), rows
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command above."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("checkpoint")
-    parser.add_argument("--suite", nargs="+", required=True)
-    parser.add_argument("--percent", type=int, default=20)
-    parser.add_argument("--curves", type=int, default=120)
-    parser.add_argument("--out", type=Path, default=Path("worst.png"))
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    args = parser.parse_args(argv)
-    suites = read_suites(args.suite, None, None)
+    parser = study_parser(__doc__, 120, RESULTS / "surprise.json")
+    parser.add_argument("checkpoint", help="bundled name or path")
+    parser.add_argument("--percent", type=int, default=20, help="cutoff")
+    parser.add_argument("--plot", type=Path, default=Path("worst.png"))
+    args, suites = parse(parser, argv)
     model = lcpfn.load(args.checkpoint)
-    figure, rows = draw(model, suites, args.percent, args.curves)
-    figure.savefig(args.out, dpi=80)
+    figure, found = draw(model, suites, args.percent, args.curves)
+    figure.savefig(args.plot, dpi=80)
     results = {
         "checksum": model.card["checksum"],
         "percent": args.percent,
-        "suites": {
-            name: {"rank_correlation": rho, "crps_calm": calm, "crps_surprised": odd}
-            for name, rho, calm, odd in rows
-        },
+        "suites": found,
     }
-    args.results.write_text(json.dumps(results, indent=1) + "\n")
+    report(results, to_markdown(results), args.out)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def test_the_gain_is_that_of_tasks_in_units_of_the_last_values_error():
     _, future = history.split(a_set())
     cases = normal_cases(future, 12)
     before, after = (measure(cases, forecasts(cases, off)) for off in (0.2, 0.1))
-    found = history._figures(cases, before, after)
+    found = history.figures(cases, before, after)
     last = before["last_error"].mean()
     assert found["gain"] == pytest.approx(0.1 / last, rel=1e-3)
     assert found["gain_se"] == pytest.approx(0, abs=1e-6)

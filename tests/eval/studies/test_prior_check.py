@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lcpfn.curves import Run
+from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.studies import prior_check
 from lcpfn.eval.studies.prior_check import (
     as_table,
@@ -84,7 +84,9 @@ def test_the_nearest_neighbour_of_a_curve_in_the_bank_is_itself():
 
 
 def test_a_report_has_a_column_for_every_suite():
-    result = prior_check.check("lcpfn", [("mine", decays(40, 0.02))], n=64)
+    result = prior_check.check(
+        "lcpfn", [CurveSet("mine", tuple(decays(40, 0.02)))], n=64
+    )
     assert 0.4 < result["suites"]["mine"]["two_sample"] <= 1
     table = prior_check.to_markdown(result)
     assert table.startswith("| | lcpfn | mine |")
