@@ -1,6 +1,6 @@
 """Speed and memory, every figure beside a rival measured in the same run.
 
-The rivals are LC-PFN's 12 x 512 network on the same questions and its prior's NumPy
+The rivals are LC-PFN's 12 x 512 network on the same steps and its prior's NumPy
 loop; for start-up and memory, a bare interpreter and a bare JAX. Figures are medians,
 and the calls that are compared take turns.
 
@@ -8,6 +8,7 @@ and the calls that are compared take turns.
     to_markdown(results)
 """
 
+import importlib.util
 import multiprocessing
 import sys
 from collections.abc import Callable
@@ -19,18 +20,19 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from lcpfn.eval.speed import reference_network as rival
-from lcpfn.eval.speed.fresh import cold_start, memory, training
+from lcpfn.eval.speed.fresh import cold_start, memory
 from lcpfn.eval.speed.growth import batch_sizes, long_streams
 from lcpfn.eval.speed.measure import (
     Row,
-    faster,
+    compared,
     interleaved,
     machine,
     seconds,
     to_markdown,
 )
+from lcpfn.eval.speed.reference_network import Rival
 from lcpfn.eval.speed.reference_prior import example_curves, timed_draw
+from lcpfn.eval.studies.training_speed import training
 from lcpfn.model import Model
 from lcpfn.priors import LCPFN_PRIOR, draw
 from lcpfn.run_pool import RunPool
@@ -39,6 +41,7 @@ from lcpfn.stopping.early_stopping import EarlyStopping
 __all__ = ["Settings", "bench", "to_markdown"]
 
 HORIZON = 100
+METRIC: dict[str, Any] = {"mode": "max", "bounds": (0, 1)}
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,9 @@ class Settings:
         rival_layers: of the rival network.
         prior_sizes: batches of prior curves; the fastest counts.
         prior_curves: drawn by the NumPy loop per repetition.
-        records: of the longest stream.
+        observations: of the longest stream.
         batches: sizes of batches whose time is measured.
-        pool, pool_records: runs advanced in one call, and how far.
+        pool, pool_observations: runs advanced in one call, and how far.
         train_steps: steps of pre-training per repetition.
         train_batch: curves of the rival's training step; the paper's is 100.
         preset: of the pre-training.
@@ -68,10 +71,10 @@ class Settings:
     rival_layers: int = 12
     prior_sizes: tuple[int, ...] = (1024, 2048, 4096)
     prior_curves: int = 4000
-    records: int = 4000
+    observations: int = 4000
     batches: tuple[int, ...] = (1, 8, 64, 256, 1024, 4096)
     pool: int = 1024
-    pool_records: int = 40
+    pool_observations: int = 40
     train_steps: int = 10
     train_batch: int = 8
     preset: str = "domhan"
@@ -85,113 +88,132 @@ QUICK = Settings(
     rival_layers=2,
     prior_sizes=(64,),
     prior_curves=50,
-    records=140,
+    observations=140,
     batches=(1, 8),
     pool=8,
-    pool_records=4,
+    pool_observations=4,
     train_steps=1,
     train_batch=2,
     preset="tiny",
 )
 
 
-class Rival:
-    """The 12 x 512 network with random weights, asked about the same curves."""
-
-    def __init__(self, device: jax.Device, layers: int = 12) -> None:
-        self.config = rival.ReferenceConfig(layers=layers)
-        self.name = f"{layers} x {self.config.width} network"
-        params = rival.init(self.config, jax.random.key(0))
-        self.params = jax.device_put(params, device)
-
-    def forward(
-        self, y: np.ndarray, cutoff: int, *, first: int = 0, final: bool = False
-    ) -> jax.Array:
-        """Bins of the steps after `first`, or of the last step alone; `y` `(B, T)`."""
-        steps = np.broadcast_to(np.arange(1, HORIZON + 1, dtype=np.float32), y.shape)
-        keep = np.arange(HORIZON) if not final else np.append(np.arange(cutoff), -1)
-        steps, y = steps[:, keep], y[:, keep].astype(np.float32)
-        observed = np.broadcast_to(np.arange(len(keep)) < cutoff, y.shape)
-        return rival.apply(self.config, self.params, steps, y, observed, first=first)
-
-
-def streaming(model: Model, net: Rival, settings: Settings) -> list[Row]:
-    """One more record and the decision on it, against one forward pass."""
+def streaming(model: Model, rival: Rival, settings: Settings) -> list[Row]:
+    """One more observation and the decision on it, against one forward pass."""
     curves = example_curves(settings.curves + 1)
-    updates: list[float] = []
-    forward: list[float] = []
-    for number, curve in enumerate(curves):
-        stopper = EarlyStopping(HORIZON, "max", (0, 1), beat=0.9, model=model)
-        for cutoff, value in enumerate(curve[:-1], 1):
-            took = seconds(partial(stopper.update, value))
-            if number:
-                updates.append(took)
-            if cutoff % 10 == 1:
-                took = seconds(partial(net.forward, curve[None], cutoff))
-                if number:
-                    forward.append(took)
-    against = (f"forward pass of the {net.name}", 1e3 * float(np.median(forward)))
-    middle, late = (float(q) for q in 1e3 * np.quantile(updates, [0.5, 0.95]))
-    return [
-        faster("streaming", "update, median", (middle, "ms"), against, 50.0, 1.0),
-        faster("streaming", "update, 95 %", (late, "ms"), against),
-    ]
+    rows = []
+    for horizon in (50, 5000):
+        updates: list[float] = []
+        forward: list[float] = []
+        for number, curve in enumerate(curves):
+            stopper = EarlyStopping(horizon, beat=0.9, model=model, **METRIC)
+            for cutoff, value in enumerate(curve[: min(horizon, HORIZON) - 1], 1):
+                took = seconds(partial(stopper.update, value))
+                updates += [took] if number else []
+                if cutoff % 10 == 1:
+                    took = seconds(partial(rival.forward, curve[None], cutoff))
+                    forward += [took] if number else []
+        against = (f"forward pass of the {rival.name}", 1e3 * float(np.median(forward)))
+        middle, late = (float(q) for q in 1e3 * np.quantile(updates, [0.5, 0.95]))
+        name = f"update and decision, horizon {horizon}"
+        rows += [
+            compared("streaming", f"{name}, median", (middle, "ms"), against, 75, 0.5),
+            compared("streaming", f"{name}, 95 %", (late, "ms"), against),
+        ]
+    return rows
 
 
-def batched(model: Model, net: Rival, settings: Settings) -> list[Row]:
-    """Forecasts of many curves at once, against the rival on the same questions."""
+def batched(model: Model, rival: Rival, settings: Settings) -> list[Row]:
+    """Forecasts of many curves at once, against the rival on the same steps."""
     curves, rows = example_curves(settings.batch), []
     few = curves[: settings.rival_batch]
+    against = f"{rival.name}, {len(few)} at a time"
     for cutoff in tqdm((10, 20, 50), desc="batched", file=sys.stderr, leave=False):
-        ask = partial(
-            model.extrapolate, curves[:, :cutoff], HORIZON, mode="max", bounds=(0, 1)
-        )
-        answers = partial(net.forward, few, cutoff, first=cutoff)
+        ours = partial(model.extrapolate, curves[:, :cutoff], HORIZON, **METRIC)
+        theirs = partial(rival.forward, few, cutoff, first=cutoff)
         times = interleaved(
             {
-                "all": ask,
-                "final": partial(ask, at=[HORIZON]),
-                "rival": answers,
-                "rival final": partial(answers, final=True),
+                "all": ours,
+                "final": partial(ours, at=[HORIZON]),
+                "rival all": theirs,
+                "rival final": partial(theirs, final=True),
             },
             settings.repeats,
         )
-        for what, label in (("", "all remaining steps"), (" final", "final step only")):
-            ours = len(curves) / times[what.strip() or "all"]
-            theirs = len(few) / times[f"rival{what}"]
-            rows.append(
-                faster(
-                    "batched",
-                    f"{len(curves)} curves at step {cutoff}, {label}",
-                    (ours, "curves/s"),
-                    (f"{net.name}, {len(few)} at a time", theirs),
-                    None if what else 200.0,
-                )
-            )
+        name = f"{len(curves)} curves at step {cutoff}"
+        speed = {key: len(curves) / times[key] for key in ("all", "final")}
+        slow = {key: len(few) / times[f"rival {key}"] for key in ("all", "final")}
+        for key, what in (("all", "all remaining steps"), ("final", "final step only")):
+            own, other = (speed[key], "curves/s"), (against, slow[key])
+            goal = 200 if key == "all" else None
+            rows.append(compared("batched", f"{name}, {what}", own, other, goal))
+        if cutoff == 20:
+            own, other = (speed["final"], "curves/s"), (f"{against}, all", slow["all"])
+            name += ", final step only, against all steps"
+            rows.append(compared("batched", name, own, other, 100, 3000))
     return rows
+
+
+def deciding(model: Model, settings: Settings) -> list[Row]:
+    """A decision of the Optuna pruner, against a forecast of the same curve.
+
+    No row where Optuna is not installed.
+    """
+    if importlib.util.find_spec("optuna") is None:
+        return []
+    import optuna
+
+    from lcpfn.integrations.optuna import LCPruner
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    pruner = LCPruner(HORIZON, bounds=(0, 1), model=model)
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    *finished, curve = example_curves(31)
+    for y in finished:
+        steps = dict(enumerate(y.tolist(), 1))
+        study.add_trial(
+            optuna.trial.create_trial(value=y[-1], intermediate_values=steps)
+        )
+    trial = study.ask()
+    beat, rows = max(y.max() for y in finished), []
+    for step, value in enumerate(curve[:50].tolist(), 1):
+        trial.report(value, step)
+        if step in (20, 50):
+            forecast = partial(_prob_better, model, curve[:step], float(beat))
+            calls = {"decision": trial.should_prune, "forecast": forecast}
+            times = interleaved(calls, 10 * settings.repeats)
+            name = f"a trial of {step} steps among {len(finished)} finished ones"
+            against = ("one extrapolate and prob_better", 1e3 * times["forecast"])
+            own = (1e3 * times["decision"], "ms")
+            rows.append(compared("Optuna", name, own, against, goal=0.5))
+    return rows
+
+
+def _prob_better(model: Model, curve: np.ndarray, beat: float) -> np.ndarray:
+    return model.extrapolate(curve, HORIZON, **METRIC).prob_better(beat)
 
 
 def searching(model: Model, settings: Settings) -> list[Row]:
     """Runs in progress advanced in one call, against one stream at a time."""
     curves = example_curves(settings.pool)
-    pool = RunPool(HORIZON, "max", (0, 1), model=model)
-    stream = model.stream(HORIZON, mode="max", bounds=(0, 1))
+    pool = RunPool(HORIZON, model=model, **METRIC)
+    stream = model.stream(HORIZON, **METRIC)
     stream.extend(curves[0, :1], [1])
     alone: list[float] = []
     took: dict[str, list[float]] = {"updates": [], "scores": []}
-    for number, values in enumerate(curves.T[: settings.pool_records]):
+    for number, values in enumerate(curves.T[: settings.pool_observations]):
         report = dict(enumerate(values.tolist()))
         update = seconds(partial(pool.update, report))
         score = seconds(pool.expected_improvement)
         if number:
             alone.append(seconds(partial(stream.extend, values[:1], [number + 1])))
-        # The first records compile, and whenever the cache has grown.
+        # The first ones compile, and whenever the cache has grown.
         if number > 1 and number & (number - 1):
             took["updates"].append(update)
             took["scores"].append(score)
     each = 1 / float(np.median(alone))
     return [
-        faster(
+        compared(
             "search",
             f"{what} of {len(curves)} runs in one call",
             (len(curves) / float(np.median(times)), "runs/s"),
@@ -220,7 +242,7 @@ def sampling(settings: Settings) -> list[Row]:
     ours, best = max((n / times[str(n)], n) for n in sizes)
     name = f"accepted curves, {best} at a time"
     return [
-        faster(
+        compared(
             "prior",
             name,
             (ours, "curves/s"),
@@ -241,10 +263,11 @@ def bench(model: Model, quick: bool = False) -> dict[str, Any]:
         "machine", "settings", and "rows": `Row` as dicts with "met" added.
     """
     settings = QUICK if quick else Settings()
-    net = Rival(model.device, settings.rival_layers)
+    rival = Rival(HORIZON, model.device, settings.rival_layers)
     figures = {
-        "streaming": lambda: streaming(model, net, settings),
-        "batched": lambda: batched(model, net, settings),
+        "streaming": lambda: streaming(model, rival, settings),
+        "batched": lambda: batched(model, rival, settings),
+        "decisions": lambda: deciding(model, settings),
         "search": lambda: searching(model, settings),
         "prior": lambda: sampling(settings),
         "training": lambda: training(
@@ -256,7 +279,7 @@ def bench(model: Model, quick: bool = False) -> dict[str, Any]:
         ),
         "memory": lambda: memory(model),
         "start": lambda: cold_start(model, settings.repeats),
-        "long streams": lambda: long_streams(model, settings.records),
+        "long streams": lambda: long_streams(model, settings.observations),
         "batch sizes": lambda: batch_sizes(model, settings.batches, settings.repeats),
     }
     rows: list[Row] = []

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from lcpfn.eval.speed.measure import Row, faster, interleaved
+from lcpfn.eval.speed.measure import Row, compared, interleaved
 from lcpfn.eval.speed.reference_prior import example_curves
 from lcpfn.model import Model
 from lcpfn.stream import Stream
@@ -43,11 +43,11 @@ def long_streams(model: Model, total: int) -> list[Row]:
         part, span = times[start:end], f"records {start + 1}..{end}"
         against = (f"median of records 1..{ends[0]}", first)
         rows += [
-            faster(
+            compared(
                 "growth", f"update, {span}", (float(np.median(part)), "ms"), against
             ),
-            faster("growth", f"worst update, {span}", (max(part), "ms"), against),
-            faster(
+            compared("growth", f"worst update, {span}", (max(part), "ms"), against),
+            compared(
                 "growth",
                 f"a stream after {end} records",
                 (size, "MB"),
@@ -78,6 +78,6 @@ def batch_sizes(model: Model, batches: Sequence[int], repeats: int) -> list[Row]
     smallest = str(min(batches))
     against = (f"batches of {smallest}", int(smallest) / times[smallest])
     return [
-        faster("growth", f"batches of {n}", (int(n) / took, "curves/s"), against)
+        compared("growth", f"batches of {n}", (int(n) / took, "curves/s"), against)
         for n, took in times.items()
     ]

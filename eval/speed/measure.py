@@ -1,23 +1,18 @@
-"""How speed is measured: interleaved calls, fresh processes, rows of a table."""
+"""How speed is measured: calls in turn, and rows that pair a figure with a rival."""
 
 import datetime
-import json
 import os
 import platform
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 import lcpfn
-
-ROOT = str(Path(lcpfn.__file__).absolute().parent.parent)
+from lcpfn.eval.suite_tables import table
 
 
 class Row(NamedTuple):
@@ -32,7 +27,7 @@ class Row(NamedTuple):
         reference: the measurement of that.
         ratio: how many times better the first is.
         goal: smallest ratio wanted, or None.
-        limit: largest value wanted, or None.
+        limit: value wanted or a better one, or None.
     """
 
     figure: str
@@ -51,10 +46,18 @@ class Row(NamedTuple):
         if self.goal is None and self.limit is None:
             return None
         fast = self.goal is None or self.ratio >= self.goal
-        return fast and (self.limit is None or self.value <= self.limit)
+        if self.limit is None:
+            return fast
+        off = self.value - self.limit
+        return fast and (off >= 0 if more_is_better(self.unit) else off <= 0)
 
 
-def faster(
+def more_is_better(unit: str) -> bool:
+    """True of units per second, which are better when high; all others when low."""
+    return unit.endswith("/s")
+
+
+def compared(
     figure: str,
     name: str,
     values: tuple[float, str],
@@ -62,9 +65,9 @@ def faster(
     goal: float | None = None,
     limit: float | None = None,
 ) -> Row:
-    """A row; units per second are better when high, all others when low."""
+    """A row of a figure, its unit, and what it is compared with."""
     (value, unit), (what, reference) = values, against
-    ratio = value / reference if unit.endswith("/s") else reference / value
+    ratio = value / reference if more_is_better(unit) else reference / value
     return Row(figure, name, value, unit, what, reference, ratio, goal, limit)
 
 
@@ -87,42 +90,6 @@ def interleaved(
     return {name: float(np.median([t[name] for t in times])) for name in calls}
 
 
-def fresh_process(
-    script: str, *arguments: str, cache: str = ""
-) -> tuple[float, dict[str, Any]]:
-    """Runs a script in a new interpreter.
-
-    Args:
-        script: Python; it prints one line of JSON, then may go on.
-        arguments: its `sys.argv[1:]`.
-        cache: directory of the compilation cache; empty for none.
-
-    Returns:
-        Seconds from the start of the process to that line, and what it says.
-
-    Raises:
-        RuntimeError: with its standard error, if it fails.
-    """
-    path = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {"PYTHONPATH": path, "LCPFN_CACHE": cache}
-    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-    began = time.perf_counter()
-    with subprocess.Popen(
-        [sys.executable, "-c", script, *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        took = time.perf_counter() - began
-        _, errors = process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"a measured process failed: {errors[-2000:]}")
-    return took, json.loads(line)
-
-
 def machine(device: jax.Device) -> dict[str, Any]:
     """What the figures were measured on; nothing that names the machine."""
     return {
@@ -140,21 +107,24 @@ def machine(device: jax.Device) -> dict[str, Any]:
 def to_markdown(results: dict[str, Any]) -> str:
     """The results of `bench` as tables, a goal beside every figure that has one."""
     facts = results["machine"] | results["settings"]
-    lines = [", ".join(f"{name} {value}" for name, value in facts.items()), ""]
-    lines += [
-        "| figure | measured | against | ratio | goal | |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     for row in results["rows"]:
         goals = []
         if row["limit"] is not None:
-            goals.append(f"<= {row['limit']:g} {row['unit']}")
+            sign = ">=" if more_is_better(row["unit"]) else "<="
+            goals.append(f"{sign} {row['limit']:g} {row['unit']}")
         if row["goal"] is not None:
             goals.append(f">= {row['goal']:g}x")
-        verdict = {True: "met", False: "**not met**", None: ""}[row["met"]]
-        lines.append(
-            f"| {row['figure']}: {row['name']} | {row['value']:.4g} {row['unit']} "
-            f"| {row['against']}: {row['reference']:.4g} {row['unit']} "
-            f"| {row['ratio']:.3g}x | {' and '.join(goals)} | {verdict} |"
+        rows.append(
+            (
+                f"{row['figure']}: {row['name']}",
+                f"{row['value']:.4g} {row['unit']}",
+                f"{row['against']}: {row['reference']:.4g} {row['unit']}",
+                f"{row['ratio']:.3g}x",
+                " and ".join(goals),
+                {True: "met", False: "**not met**", None: ""}[row["met"]],
+            )
         )
-    return "\n".join(lines) + "\n"
+    head = ("figure", "measured", "against", "ratio", "goal", "")
+    settings = ", ".join(f"{name} {value}" for name, value in facts.items())
+    return f"{settings}\n\n{table(head, rows)}\n"

@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Params = Any
 
@@ -152,3 +153,29 @@ def gradients(
         return -jnp.take_along_axis(log_mass, bins[..., None], -1).mean()
 
     return jax.value_and_grad(nll)(params)
+
+
+class Rival:
+    """The network with random weights, asked about whole curves on a device.
+
+    Args:
+        horizon: steps of a curve.
+        device: where it runs.
+        layers: of the network.
+    """
+
+    def __init__(self, horizon: int, device: jax.Device, layers: int = 12) -> None:
+        self.config = ReferenceConfig(layers=layers)
+        self.name = f"{layers} x {self.config.width} network"
+        self.steps = np.arange(1, horizon + 1, dtype=np.float32)
+        self.params = jax.device_put(init(self.config, jax.random.key(0)), device)
+
+    def forward(
+        self, y: np.ndarray, cutoff: int, *, first: int = 0, final: bool = False
+    ) -> jax.Array:
+        """Bins of the steps after `first`, or of the last step alone; `y` `(B, T)`."""
+        keep = np.append(np.arange(cutoff), -1) if final else np.arange(y.shape[1])
+        steps = np.broadcast_to(self.steps[keep], (len(y), len(keep)))
+        observed = np.broadcast_to(np.arange(len(keep)) < cutoff, steps.shape)
+        y = y[:, keep].astype(np.float32)
+        return apply(self.config, self.params, steps, y, observed, first=first)

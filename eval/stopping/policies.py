@@ -193,31 +193,31 @@ def last_value(others: Sequence[TaskRuns], confidence: float = 0.95) -> Policy:
     shares = np.linspace(0.05, 1.0, 20)
     gains: list[list[float]] = [[] for _ in shares]
     for run in (run for task_runs in others for run in task_runs.runs):
-        count = len(run.losses)
+        count, spread = len(run.losses), _ranges(run.losses)
         later = np.minimum.accumulate(run.losses[::-1])[::-1]
-        for k, share in enumerate(shares):
+        for gain, share in zip(gains, shares, strict=True):
             n = max(int(share * count), 2)
-            spread = _range(run.losses[:n])
-            if n < count and np.isfinite(run.losses[n - 1]) and spread > 0:
-                gains[k].append((run.losses[n - 1] - later[n]) / spread)
-    known = [
+            if n < count and np.isfinite(run.losses[n - 1]) and spread[n - 1] > 0:
+                gain.append((run.losses[n - 1] - later[n]) / spread[n - 1])
+    likely = [
         float(np.quantile(g, confidence)) if len(g) > 20 else np.inf for g in gains
     ]
 
     def stop(run: Replayed, incumbent: float) -> int:
-        count = len(run.losses)
+        count, spread = len(run.losses), _ranges(run.losses)
         for n in range(2, count):
-            last, spread = run.losses[n - 1], _range(run.losses[:n])
-            if not np.isfinite(last):
-                return n
-            likely = known[min(int(n / count * len(shares)), len(shares) - 1)]
-            if last - likely * max(spread, 1e-12) > min(incumbent, run.own[n - 1]):
+            last = run.losses[n - 1]
+            gain = likely[min(int(n / count * len(shares)), len(shares) - 1)]
+            reached = last - gain * max(spread[n - 1], 1e-12)
+            if not np.isfinite(last) or reached > min(incumbent, run.own[n - 1]):
                 return n
         return count
 
     return one_by_one(stop)
 
 
-def _range(losses: np.ndarray) -> float:
-    finite = losses[np.isfinite(losses)]
-    return float(np.ptp(finite)) if len(finite) else 0.0
+def _ranges(losses: np.ndarray) -> np.ndarray:
+    """Range of the finite losses up to each, 0 before the first `(n,)`."""
+    highest = np.maximum.accumulate(np.where(np.isfinite(losses), losses, -np.inf))
+    lowest = np.minimum.accumulate(losses)
+    return np.where(np.isfinite(highest), highest - lowest, 0.0)

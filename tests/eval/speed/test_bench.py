@@ -5,7 +5,8 @@ import pytest
 from lcpfn.eval.speed import reference_network as rival
 from lcpfn.eval.speed import reference_prior
 from lcpfn.eval.speed.bench import bench, to_markdown
-from lcpfn.eval.speed.measure import Row, faster, fresh_process
+from lcpfn.eval.speed.fresh import fresh_process
+from lcpfn.eval.speed.measure import Row, compared
 from lcpfn.model import Model
 from lcpfn.network import ModelConfig, init
 
@@ -91,15 +92,23 @@ def test_the_same_generator_draws_the_same_curves():
 
 
 def test_a_row_knows_which_way_is_better():
-    assert faster("a", "b", (2.0, "ms"), ("c", 8.0), goal=4).met
-    assert not faster("a", "b", (2.0, "ms"), ("c", 8.0), goal=4, limit=1).met
-    assert faster("a", "b", (8.0, "curves/s"), ("c", 2.0)).ratio == 4
-    assert faster("a", "b", (8.0, "curves/s"), ("c", 2.0)).met is None
+    assert compared("a", "b", (2.0, "ms"), ("c", 8.0), goal=4).met
+    assert not compared("a", "b", (2.0, "ms"), ("c", 8.0), goal=4, limit=1).met
+    assert compared("a", "b", (8.0, "curves/s"), ("c", 2.0)).ratio == 4
+    assert compared("a", "b", (8.0, "curves/s"), ("c", 2.0)).met is None
+    assert compared("a", "b", (8.0, "curves/s"), ("c", 2.0), limit=7).met
+    assert not compared("a", "b", (8.0, "curves/s"), ("c", 2.0), limit=9).met
 
 
 def test_a_failing_process_says_why():
-    with pytest.raises(RuntimeError, match="no such thing"):
-        fresh_process("raise SystemExit('no such thing')")
+    with pytest.raises(RuntimeError, match="no_such_thing"):
+        fresh_process("no_such_thing")
+
+
+def test_a_process_answers_with_a_line():
+    took, answer = fresh_process("import_lcpfn")
+    assert answer is None
+    assert 0 < took < 60
 
 
 @pytest.mark.slow
@@ -112,7 +121,7 @@ def test_every_figure_is_measured():
     groups = {row["figure"] for row in results["rows"]}
     assert groups == {
         *("streaming", "batched", "search", "prior", "training", "memory", "start"),
-        "growth",
+        *("growth", "Optuna"),
     }
     for row in results["rows"]:
         numbers = np.array([row["value"], row["reference"], row["ratio"]])
@@ -121,4 +130,6 @@ def test_every_figure_is_measured():
         assert row["met"] == Row(**{k: row[k] for k in Row._fields}).met
     text = to_markdown(results)
     assert text.count("\n| ") == len(results["rows"]) + 1
-    assert text.count(">=") == sum(row["goal"] is not None for row in results["rows"])
+    assert text.count("x | met |") + text.count("**not met**") >= 1
+    wanted = sum(row["goal"] is not None for row in results["rows"])
+    assert text.count(">= ") - text.count("curves/s and") == wanted

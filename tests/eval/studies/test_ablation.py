@@ -1,12 +1,12 @@
-"""The ablation: each variant is the base with one thing changed, and is trained once."""
+"""The ablation: a variant is the base with one thing changed, and is trained once."""
 
-from dataclasses import fields, replace
+import json
+from dataclasses import fields
 
 import pytest
 
-from lcpfn.eval.studies import ablation
-from lcpfn.priors import find_prior
-from lcpfn.train.presets import PRESETS
+from lcpfn.eval.studies import ablation, without
+from lcpfn.eval.studies.options import RESULTS
 
 
 @pytest.mark.parametrize("name", [n for n in ablation.VARIANTS if n != "as it is"])
@@ -17,13 +17,25 @@ def test_a_variant_changes_one_thing(name):
     changed = [n for n in names if getattr(config, n) != getattr(base, n)]
     assert len(changed) == 1
     if changed == ["prior"]:
-        assert find_prior(config.prior).name.replace("_", " ") == f"broad{name[5:]}"
+        group = config.prior.partition(":")[2]
+        assert getattr(without, group).name.replace("_", " ") == f"broad{name[5:]}"
 
 
-def test_what_is_trained_is_not_trained_again(tmp_path):
-    config = replace(PRESETS["tiny"], steps=2, save_every=2, validation=8)
-    first = ablation.train(config, tmp_path / "run")
-    assert (first / "card.json").is_file()
-    before = (first / "card.json").stat().st_mtime_ns
-    assert ablation.train(config, tmp_path / "run") == first
-    assert (first / "card.json").stat().st_mtime_ns == before
+def test_what_is_trained_is_not_trained_again(tmp_path, monkeypatch):
+    trained = []
+
+    def fit(config, out):
+        trained.append(config)
+        (out / "release").mkdir(parents=True)
+
+    monkeypatch.setattr(ablation, "fit", fit)
+    for _ in range(2):
+        path = ablation.train(ablation.BASE, tmp_path / "run")
+    assert path == tmp_path / "run" / "release"
+    assert trained == [ablation.BASE]
+
+
+def test_the_table_has_a_line_for_each_variant():
+    results = json.loads((RESULTS / "ablation.json").read_text())
+    assert set(results["variants"]) == set(ablation.VARIANTS)
+    assert ablation.to_markdown(results) == ablation.TABLE.read_text()

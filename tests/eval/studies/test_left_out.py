@@ -36,9 +36,9 @@ def off_by(share):
     return predict
 
 
-def test_errors_of_the_gain_are_clustered_by_task(params, config, suite, monkeypatch):
+def test_errors_of_the_gain_are_clustered_by_task(model, suite, monkeypatch):
     before, after = (
-        Model(params, config, {"checksum": name}) for name in ("old", "new")
+        Model(model.params, model.config, {"checksum": name}) for name in ("old", "new")
     )
     methods = {id(before): off_by(0.02), id(after): off_by(0.01)}
     monkeypatch.setattr(left_out, "of_model", lambda model: methods[id(model)])
