@@ -180,7 +180,10 @@ def deciding(model: Model, settings: Settings) -> list[Row]:
         trial.report(value, step)
         if step in (20, 50):
             forecast = partial(_prob_better, model, curve[:step], float(beat))
-            calls = {"decision": trial.should_prune, "forecast": forecast}
+            calls: dict[str, Callable[[], Any]] = {
+                "decision": trial.should_prune,
+                "forecast": forecast,
+            }
             times = interleaved(calls, 10 * settings.repeats)
             name = f"a trial of {step} steps among {len(finished)} finished ones"
             against = ("one extrapolate and prob_better", 1e3 * times["forecast"])
