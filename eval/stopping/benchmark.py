@@ -9,12 +9,7 @@ from tqdm import tqdm
 
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.stopping import policies
-from lcpfn.eval.stopping.measures import (
-    SHARES,
-    measure,
-    on_the_front,
-    summarise,
-)
+from lcpfn.eval.stopping.measures import SHARES, measure, on_the_front, summarise
 from lcpfn.eval.stopping.risk import promised_and_measured
 from lcpfn.eval.stopping.simulate import Policy, TaskRuns, by_task, with_forecasts
 from lcpfn.eval.suite_tables import table
@@ -24,6 +19,7 @@ from lcpfn.stopping.rule import Rule
 from lcpfn.study import PROTECT
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # With fewer runs of so many observations a task is no search.
@@ -113,36 +109,29 @@ def evaluate_stopping(
         )
     sources = sorted({task.source for task in tasks})
     known = {source: baselines(tasks, source) for source in sources}
-    figures = {
-        f"{task.source}/{task.name}": measure(task, known[task.source] | OURS, orders)
+    found = [
+        measure(task, known[task.source] | OURS, orders)
         for task in tqdm(tasks, desc="searches", disable=None)
+    ]
+    by_source = {
+        source: [f for t, f in zip(tasks, found, strict=True) if t.source == source]
+        for source in sources
     }
     return {
         "checkpoint": model.name,
         "checksum": model.card.get("checksum"),
         "orders": orders,
         "runs_per_task": most,
-        "overall": summarise(list(figures.values())),
-        "sources": {
-            source: summarise(
-                [
-                    rows
-                    for task, rows in zip(tasks, figures.values(), strict=True)
-                    if task.source == source
-                ]
-            )
-            for source in sources
-        },
+        "overall": summarise(found),
+        "sources": {source: summarise(rows) for source, rows in by_source.items()},
         "risk": promised_and_measured(tasks, PLAIN, RATES),
         "curves": {
-            name: np.mean([rows[name]["curve"] for rows in figures.values()], axis=0)
-            .round(5)
-            .tolist()
-            for name in next(iter(figures.values()))
+            name: np.mean([rows[name]["curve"] for rows in found], 0).round(5).tolist()
+            for name in found[0]
         },
         "tasks": {
-            task: {name: _rounded(row) for name, row in rows.items()}
-            for task, rows in figures.items()
+            f"{task.source}/{task.name}": {n: _rounded(row) for n, row in rows.items()}
+            for task, rows in zip(tasks, found, strict=True)
         },
     }
 
@@ -234,30 +223,26 @@ def draw(results: Mapping[str, Any], names: Sequence[str] = SHOWN) -> "Figure":
         share = SHARES[:: len(SHARES) // 60]
         ax.plot(share, mean, label=name, lw=2 if ours else 1)
     ax.axvline(1.0, color="0.8", lw=0.8)
-    ax.set(
-        xlabel="observations spent, in budgets of 20 full runs",
-        ylabel="regret, from best (0) to median run (1)",
-        yscale="log",
-        xlim=(0, 1.5),
-    )
+    ax.set(xlabel="observations spent, in budgets of 20 full runs", xlim=(0, 1.5))
+    ax.set(ylabel="regret, from best (0) to median run (1)", yscale="log")
     ax.legend(fontsize=8)
-    points = cost_points(results)
-    front = sorted(points[name] for name in on_the_front(points))
-    right.plot(*zip(*front, strict=True), color="0.7", lw=1, zorder=0)
-    kinds = {"ever": "#cc79a7", "population": "#0072b2"}
-    for kind, colour in kinds.items():
-        own = sorted(xy for name, xy in points.items() if name.startswith(kind))
-        right.scatter(*zip(*own, strict=True), s=18, color=colour, label=kind)
-    for name, xy in points.items():
-        if not name.startswith(tuple(kinds)):
-            right.scatter(*xy, s=14, color="0.35", zorder=1)
-            right.annotate(name, xy, (3, 3), textcoords="offset points", fontsize=7)
-    right.legend(title="ours, at several confidences", fontsize=8, title_fontsize=8)
-    right.set(
-        xlabel="share of the observations of the first 20 runs",
-        ylabel="regret among them",
-        xlim=(0, 1.05),
-        ylim=(-0.02, None),
-    )
-    right.set_yscale("symlog", linthresh=0.05)
+    _draw_front(right, cost_points(results))
     return figure
+
+
+def _draw_front(ax: "Axes", points: Mapping[str, tuple[float, float]]) -> None:
+    """Cost and regret of the first runs: our rules in colour, others by name."""
+    front = sorted(points[name] for name in on_the_front(points))
+    ax.plot(*zip(*front, strict=True), color="0.7", lw=1, zorder=0)
+    kinds = {"ever": "#cc79a7", "population": "#0072b2"}
+    for name, xy in points.items():
+        kind = name.partition(",")[0]
+        ax.scatter(*xy, s=16, color=kinds.get(kind, "0.35"))
+        if kind not in kinds:
+            ax.annotate(name, xy, (3, 3), textcoords="offset points", fontsize=7)
+    for kind, colour in kinds.items():
+        ax.scatter([], [], s=16, color=colour, label=kind)
+    ax.legend(title="ours, at several confidences", fontsize=8, title_fontsize=8)
+    ax.set(xlabel="share of the observations of the first 20 runs", xlim=(0, 1.05))
+    ax.set(ylabel="regret among them", ylim=(-0.02, None))
+    ax.set_yscale("symlog", linthresh=0.05)

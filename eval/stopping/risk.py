@@ -12,7 +12,7 @@ with those: of the same tasks, from the same kind of search.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -104,7 +104,7 @@ def choose(found: np.ndarray, rate: float) -> Risk:
 
 def promised_and_measured(
     tasks: Sequence[TaskRuns], rule: Rule, rates: Sequence[float], orders: int = 40
-) -> dict[str, list[dict[str, float | str]]]:
+) -> dict[str, list[dict[str, Any]]]:
     """Chooses on all tasks but those left out, measures on these.
 
     Returns:
@@ -113,37 +113,32 @@ def promised_and_measured(
         are left out: "left_out", "confidence" (mean), "promised", "measured", "good".
     """
     found = [losses([task], rule, orders) for task in tasks]
-    sources = [task.source for task in tasks]
-    return {str(rate): _rows(found, sources, rate) for rate in rates}
-
-
-def _rows(
-    found: Sequence[np.ndarray], sources: Sequence[str], rate: float
-) -> list[dict[str, float | str]]:
-    single = [_left_out(found, {i}, rate) for i in range(len(found))]
-    good = sum(int(row["good"]) for row in single)
-    rows: list[dict[str, float | str]] = [
-        {
-            "left_out": "any one task",
+    groups = {
+        source: {i for i, task in enumerate(tasks) if task.source == source}
+        for source in sorted({task.source for task in tasks})
+    }
+    result = {}
+    for rate in rates:
+        single = [_left_out(found, {i}, rate) for i in range(len(found))]
+        good = sum(int(row["good"]) for row in single)
+        total = {
             "confidence": float(np.mean([row["confidence"] for row in single])),
             "promised": rate,
             "measured": sum(row["measured"] * row["good"] for row in single) / good,
             "good": good,
         }
-    ]
-    for source in sorted(set(sources)):
-        tasks = {i for i, name in enumerate(sources) if name == source}
-        rows.append({"left_out": source, **_left_out(found, tasks, rate)})
-    return rows
+        rows = {"any one task": total}
+        rows |= {name: _left_out(found, own, rate) for name, own in groups.items()}
+        result[str(rate)] = [{"left_out": name, **row} for name, row in rows.items()]
+    return result
 
 
 def _left_out(
     found: Sequence[np.ndarray], tasks: set[int], rate: float
 ) -> dict[str, float]:
     """Chosen on the other tasks, measured on these."""
-    risk = choose(
-        np.concatenate([x for i, x in enumerate(found) if i not in tasks]), rate
-    )
+    others = [x for i, x in enumerate(found) if i not in tasks]
+    risk = choose(np.concatenate(others), rate)
     level = int(np.argmin(np.abs(risk.confidence - LEVELS)))
     own = np.concatenate([found[i] for i in sorted(tasks)])
     return {
