@@ -26,8 +26,8 @@ import numpy as np
 
 from lcpfn.curves import Run
 from lcpfn.model import Model
+from lcpfn.stopping import offline
 from lcpfn.stopping.offline import Replayed
-from lcpfn.stopping.offline import replay as forecast_runs
 
 MOST_REGRET = 10.0
 
@@ -98,7 +98,7 @@ def with_forecasts(
         horizon: last step of a full run; default: the last one of each.
     """
     for name, runs in tasks.items():
-        yield TaskRuns(name, source, tuple(forecast_runs(model, runs, horizon)))
+        yield TaskRuns(name, source, tuple(offline.replay(model, runs, horizon)))
 
 
 def by_task(runs: Sequence[Run]) -> dict[str, list[Run]]:
