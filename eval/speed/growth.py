@@ -37,24 +37,20 @@ def long_streams(model: Model, total: int) -> list[Row]:
             times.append(1e3 * (time.perf_counter() - began))
             if len(times) in _range_ends(total):
                 sizes.append(held_bytes(stream) / 1e6)
-    rows, start, ends = [], 0, _range_ends(total)
-    first = float(np.median(times[: ends[0]]))
-    for end, size in zip(ends, sizes, strict=True):
-        part, span = times[start:end], f"records {start + 1}..{end}"
-        against = (f"median of records 1..{ends[0]}", first)
+    rows, ends = [], _range_ends(total)
+    first = (f"median of observations 1..{ends[0]}", float(np.median(times[: ends[0]])))
+    for start, end, size in zip([0, *ends], ends, sizes, strict=False):
+        part, span = times[start:end], f"observations {start + 1}..{end}"
+        middle, most = (float(np.median(part)), "ms"), (max(part), "ms")
+        stream = f"a stream after {end} observations"
+        held = (f"after {ends[0]} observations", sizes[0])
         rows += [
+            compared("growth", f"update, {span}", middle, first),
+            compared("growth", f"worst update, {span}", most, first),
             compared(
-                "growth", f"update, {span}", (float(np.median(part)), "ms"), against
-            ),
-            compared("growth", f"worst update, {span}", (max(part), "ms"), against),
-            compared(
-                "growth",
-                f"a stream after {end} records",
-                (size, "MB"),
-                (f"after {ends[0]} records", sizes[0]),
+                "growth", f"a stream after {end} observations", (size, "MB"), held
             ),
         ]
-        start = end
     return rows
 
 

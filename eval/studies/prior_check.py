@@ -3,7 +3,7 @@
     python -m lcpfn.eval.studies.prior_check --suite a.npz b.npz
 
 Curves are compared by what a forecast sees of them: scale-free statistics of curves in
-model space, each with its range over all finite records as the unit.
+model space, each with its range over all finite values as the unit.
 
 two-sample score
     Area under the ROC curve of gradient-boosted trees that tell drawn from recorded
@@ -31,22 +31,22 @@ from lcpfn.eval.suite_tables import table
 from lcpfn.metric import Metric
 from lcpfn.priors import find_prior
 
-LEAST_RECORDS = 10
+LEAST_VALUES = 10
 POINTS = 32
 FOLDS = 5
 QUANTILES = (0.1, 0.5, 0.9)
 
 
 def finite_values(run: Run) -> np.ndarray:
-    """Finite records in model space (lower is better)."""
+    """Finite values in model space (lower is better)."""
     y = Metric(run.mode).sign * run.values
     return y[np.isfinite(y)]
 
 
 def usable(runs: Sequence[Run]) -> list[Run]:
-    """Runs that have statistics: ten finite records, not all of them equal."""
+    """Runs that have statistics: ten finite values, not all of them equal."""
     finite = [(run, finite_values(run)) for run in runs]
-    return [run for run, y in finite if len(y) >= LEAST_RECORDS and np.ptp(y) > 0]
+    return [run for run, y in finite if len(y) >= LEAST_VALUES and np.ptp(y) > 0]
 
 
 def statistics(run: Run) -> dict[str, float]:
@@ -56,14 +56,14 @@ def statistics(run: Run) -> dict[str, float]:
         noise: median absolute second difference, over the range (log10).
         noise_trend: log of the same in the second half over the first half.
         early_gain, late_gain: share of the range gained in the first tenth and in the
-            last fifth of the records.
+            last fifth of the run.
         first_step: size of the first difference, over the range.
-        curvature: mean height above the chord from first to last record.
-        best_at: where the best record lies, as a share of the horizon.
-        regret: last record above the best one, over the range.
-        rising: share of records worse than the one before.
+        curvature: mean height above the chord from first to last value.
+        best_at: where the best value lies, as a share of the horizon.
+        regret: last value above the best one, over the range.
+        rising: share of values worse than the one before.
         memory: correlation of successive differences.
-        repeated: share of records equal to the one before.
+        repeated: share of values equal to the one before.
         spike: largest difference over the median one (log10).
     """
     y = finite_values(run)
@@ -134,15 +134,15 @@ def two_sample(
             rng.shuffle(shuffled[:, column])
             missing[test] = model.predict_proba(shuffled)[:, 1]
     area = float(roc_auc_score(label, score))
-    lost = {
+    told_by = {
         name: area - float(roc_auc_score(label, missing))
         for name, missing in zip(drawn, without, strict=True)
     }
-    return area, lost
+    return area, told_by
 
 
 def shape(run: Run) -> np.ndarray:
-    """The run at `POINTS` shares of its records, moved into [0, 1]."""
+    """The run at `POINTS` shares of its length, moved into [0, 1]."""
     y = finite_values(run)
     at = np.linspace(0, len(y) - 1, POINTS)
     return (np.interp(at, np.arange(len(y)), y) - y.min()) / np.ptp(y)
