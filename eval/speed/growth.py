@@ -42,7 +42,7 @@ def long_streams(model: Model, total: int) -> list[Row]:
     for start, end, size in zip([0, *ends], ends, sizes, strict=False):
         part, span = times[start:end], f"observations {start + 1}..{end}"
         middle, most = (float(np.median(part)), "ms"), (max(part), "ms")
-        stream = f"a stream after {end} observations"
+        name = f"a stream after {end} observations"
         held = (f"after {ends[0]} observations", sizes[0])
         rows += [
             compared("growth", f"update, {span}", middle, first),

@@ -14,7 +14,6 @@ from lcpfn.eval.stopping.risk import promised_and_measured
 from lcpfn.eval.stopping.simulate import Policy, TaskRuns, by_task, with_forecasts
 from lcpfn.eval.suite_tables import table
 from lcpfn.model import Model
-from lcpfn.population import PROTECT
 from lcpfn.stopping.rule import Rule
 from lcpfn.study import PROTECT
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
-from lcpfn.stopping.offline import Replayed, stop_after
+from lcpfn.stopping.offline import RecordedRun, stop_after
 from lcpfn.stopping.rule import Rule
 
 # From a run and the best value of the others: the observations to train it for.
-Stop = Callable[[Replayed, float], int]
+Stop = Callable[[RecordedRun, float], int]
 
 
 def one_by_one(stop: Stop) -> Policy:
@@ -38,7 +38,7 @@ def by_rule(
     Args:
         rule: when a run is stopped; its `beat` and `horizon` are not looked at.
         protect: never stop a run among this best share of the earlier ones at the same
-            observation, as `lcpfn.population.Population` does; runs stopped before it
+            observation, as `lcpfn.study.Population` does; runs stopped before it
             count as worse. None: no run is protected.
         beat: value to beat, model space; default: the best value of the earlier runs.
     """
@@ -79,7 +79,7 @@ def oracle() -> Policy:
 def patience(k: int) -> Policy:
     """Stops a run whose own best is more than `k` observations old."""
 
-    def stop(run: Replayed, incumbent: float) -> int:
+    def stop(run: RecordedRun, incumbent: float) -> int:
         index = np.arange(len(run.losses))
         newest_best = np.maximum.accumulate(np.where(run.losses <= run.own, index, 0))
         old = np.flatnonzero(index - newest_best > k)
@@ -203,7 +203,7 @@ def last_value(others: Sequence[TaskRuns], confidence: float = 0.95) -> Policy:
         float(np.quantile(g, confidence)) if len(g) > 20 else np.inf for g in gains
     ]
 
-    def stop(run: Replayed, incumbent: float) -> int:
+    def stop(run: RecordedRun, incumbent: float) -> int:
         count, spread = len(run.losses), _ranges(run.losses)
         for n in range(2, count):
             last = run.losses[n - 1]

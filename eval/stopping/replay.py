@@ -24,7 +24,7 @@ from lcpfn.eval.stopping.simulate import (
 from lcpfn.eval.suite_tables import table
 from lcpfn.metric import Metric
 from lcpfn.model import Model
-from lcpfn.stopping.rule import Rule, Schedule
+from lcpfn.stopping.rule import ConfidenceSchedule, Rule
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -27,7 +27,7 @@ import numpy as np
 from lcpfn.curves import Run
 from lcpfn.model import Model
 from lcpfn.stopping import offline
-from lcpfn.stopping.offline import Replayed
+from lcpfn.stopping.offline import RecordedRun
 
 MOST_REGRET = 10.0
 

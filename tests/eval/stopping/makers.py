@@ -8,7 +8,7 @@ from lcpfn.curves import Run
 from lcpfn.eval.stopping.simulate import TaskRuns
 from lcpfn.mixture import Mixture
 from lcpfn.prefixes import AHEAD, Foresight
-from lcpfn.stopping.offline import replayed
+from lcpfn.stopping.offline import recorded_run
 from lcpfn.stopping.rule import Rule
 
 RULE = Rule(horizon=10, mode="min", confidence=0.9)
@@ -28,7 +28,7 @@ def recorded(values, end=None, mode="min"):
     """A run and forecasts of it that say where it ends, or another end."""
     run = Run("r", np.arange(1.0, len(values) + 1), np.asarray(values, float), mode)
     end = values[-1] if end is None else end
-    return replayed(run, sure_of(end, len(values) - 1), float(len(values)))
+    return recorded_run(run, sure_of(end, len(values) - 1), float(len(values)))
 
 
 def lines(ends, length=10):
