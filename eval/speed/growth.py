@@ -47,9 +47,7 @@ def long_streams(model: Model, total: int) -> list[Row]:
         rows += [
             compared("growth", f"update, {span}", middle, first),
             compared("growth", f"worst update, {span}", most, first),
-            compared(
-                "growth", f"a stream after {end} observations", (size, "MB"), held
-            ),
+            compared("growth", name, (size, "MB"), held),
         ]
     return rows
 
