@@ -46,10 +46,10 @@ VARIANTS = {
         )
         for name in GROUPS
     },
-    "tokens without averages": with_model(blind=(2, 3, 8)),
-    "tokens without best, worst and first": with_model(blind=(4, 5, 6, 7)),
-    "tokens without changes of scale": with_model(blind=(9, 10)),
-    "tokens without bounds": with_model(blind=(11, 12, 13, 14, 15)),
+    "tokens without averages": with_model(masked=(2, 3, 8)),
+    "tokens without best, worst and first": with_model(masked=(4, 5, 6, 7)),
+    "tokens without changes of scale": with_model(masked=(9, 10)),
+    "tokens without bounds": with_model(masked=(11, 12, 13, 14, 15)),
     "3 layers instead of 6": with_model(layers=3),
     "4 Gaussians instead of 16": with_model(components=4),
     "no question for the best": with_model(best=False),

@@ -7,7 +7,7 @@ import numpy as np
 from lcpfn.curves import Run
 from lcpfn.eval.stopping.simulate import TaskRuns
 from lcpfn.mixture import Mixture
-from lcpfn.prefixes import AHEAD, Foresight
+from lcpfn.prefixes import AHEAD, PrefixForecasts
 from lcpfn.stopping.offline import recorded_run
 from lcpfn.stopping.rule import Rule
 
@@ -21,7 +21,7 @@ def sure_of(end, count):
     free = np.full(count, np.inf)
     best = Mixture(one, center, 1e-6 * one, -free, free)
     ahead = Mixture(*(np.repeat(x[:, None], AHEAD, 1) for x in best))
-    return Foresight(np.arange(1, count + 1), best, ahead, np.zeros(count))
+    return PrefixForecasts(np.arange(1, count + 1), best, ahead, np.zeros(count))
 
 
 def recorded(values, end=None, mode="min"):
