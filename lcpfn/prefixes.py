@@ -205,7 +205,7 @@ def _one_pass(
     model: "Model", metric: Metric, prefixes: Sequence[Context], factor: int
 ) -> list[PrefixForecasts]:
     """Of the cutoffs at which tokens hold as many observations as at the end."""
-    context, best = model.config.context, model.config.best
+    context, best = model.config.context, int(model.config.best)
     batch = make_batch(prefixes, metric, [factor] * len(prefixes), ROWS)
     step, found = _predict(model.config, AHEAD, model.params, batch)
     step = np.asarray(step)
