@@ -49,7 +49,7 @@ docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(READY)
-	$(BIN)/lcpfn bench --out eval/results/bench.json
+	$(BIN)/lcpfn evaluate speed --out eval/results/bench.json
 
 # Installed anew whenever the dependencies change.
 $(READY): pyproject.toml

@@ -9,62 +9,55 @@ compared with the last value as a point forecast, for which CRPS is the absolute
 per suite and cutoff; geometric means over suites.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from lcpfn.eval import scores
-from lcpfn.eval.data import Case, cells, over_suites
+from lcpfn.eval.data import Case, by_cutoff, over_suites, query
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 
 MOST = 10.0
 LEVELS = (0.5, 0.8, 0.9, 0.95)
-# Log-densities of one case count between - and + this: one case is not to decide.
+# Log-densities of one case are clipped to this range: one case is not to decide a mean.
 NATS = 10.0
-# One forecast of the final value per case.
-Method = Callable[[Sequence[Case]], Mixture]
 
 
-def forecasts(
-    model: Model, cases: Sequence[Case], at: Sequence[np.ndarray], bounds: bool = True
-) -> list[Mixture]:
-    """What a checkpoint says of each case.
+class Method(Protocol):
+    """A way to forecast cases."""
 
-    Args:
-        model: the checkpoint.
-        cases: asked together by direction and bounds.
-        at: steps to predict, `(s,)` for each case.
-        bounds: whether it is told them.
+    def __call__(self, cases: Sequence[Case], targets: int = 1) -> Mixture:
+        """Forecasts at the steps of `query(case, targets)`, one case after the other.
 
-    Returns:
-        Mixtures with fields `(s, K)`, the user's units.
-    """
-    parts: list[Any] = [None] * len(cases)
-    groups: dict[tuple, list[int]] = {}
-    for i, case in enumerate(cases):
-        groups.setdefault((case.mode, case.bounds if bounds else None), []).append(i)
-    for (mode, limits), rows in groups.items():
-        found = model.extrapolate(
-            [cases[i].values for i in rows],
-            [cases[i].horizon for i in rows],
-            mode=mode,
-            bounds=limits,
-            steps=[cases[i].steps for i in rows],
-            at=[at[i] for i in rows],
-        )
-        for i, *row in zip(rows, *found.mixture, strict=True):
-            parts[i] = Mixture(*(x[: len(at[i])] for x in row))
-    return parts
+        Returns:
+            Fields `(rows, K)` in the user's units: one row per case, unless there are
+            more targets.
+        """
 
 
 def of_model(model: Model, bounds: bool = True) -> Method:
     """A checkpoint as a method; without `bounds` it is not told them."""
 
-    def predict(cases: Sequence[Case]) -> Mixture:
-        at = [np.array([case.horizon]) for case in cases]
-        parts = forecasts(model, cases, at, bounds)
+    def predict(cases: Sequence[Case], targets: int = 1) -> Mixture:
+        at = [query(case, targets)[0] for case in cases]
+        parts: list[Any] = [None] * len(cases)
+        groups: dict[tuple, list[int]] = {}
+        for i, case in enumerate(cases):
+            key = case.mode, case.bounds if bounds else None
+            groups.setdefault(key, []).append(i)
+        for (mode, limits), rows in groups.items():
+            found = model.extrapolate(
+                [cases[i].values for i in rows],
+                [cases[i].horizon for i in rows],
+                mode=mode,
+                bounds=limits,
+                steps=[cases[i].steps for i in rows],
+                at=[at[i] for i in rows],
+            )
+            for i, *row in zip(rows, *found.mixture, strict=True):
+                parts[i] = [x[: len(at[i])] for x in row]
         return Mixture(*(np.concatenate(x) for x in zip(*parts, strict=True)))
 
     return predict
@@ -73,7 +66,7 @@ def of_model(model: Model, bounds: bool = True) -> Method:
 def measure(cases: Sequence[Case], forecast: Mixture) -> dict[str, np.ndarray]:
     """Scores of every case `(n,)`, errors in units of the task's gain.
 
-    "log_prob" is per unit of that gain, "log_prob_user" per unit of the metric.
+    "log_prob" is per unit of that gain, "log_prob_metric_units" per unit of the metric.
     """
     truth = np.array([case.truth for case in cases])
     scale = np.array([case.scale for case in cases])
@@ -87,7 +80,7 @@ def measure(cases: Sequence[Case], forecast: Mixture) -> dict[str, np.ndarray]:
         "error": np.minimum(np.abs(median - truth) / scale, MOST),
         "crps": np.minimum(scores.crps(forecast, truth) / scale, MOST),
         "log_prob": log_prob + np.log(scale),
-        "log_prob_user": log_prob,
+        "log_prob_metric_units": log_prob,
         "pit": scores.pit(forecast, truth),
         "width_90": scores.width(forecast, 0.9) / scale,
     }
@@ -106,22 +99,19 @@ def summarise(cases: Sequence[Case], columns: dict[str, np.ndarray]) -> dict[str
         or cutoff with fewer than two cases is left out.
     """
     cluster = np.array([case.cluster for case in cases])
-    suites: dict[str, dict[str, dict[str, Any]]] = {}
-    for name, cutoff, rows in cells(cases):
+
+    def of_cell(rows: np.ndarray) -> dict[str, Any] | None:
         if rows.sum() < 2:
-            continue
-        part = {key: column[rows] for key, column in columns.items()}
-        suites.setdefault(name, {})[cutoff] = figures(part, cluster[rows])
-    groups = over_suites(suites)
-    overall = {key: mean_over_suites(rows) for key, rows in groups.items()}
-    rows_of = groups.get("all", [])
-    for row in rows_of:  # a mean over suites is kept; each would fill the file
-        del row["pit"]
-    return {
-        "suites": suites,
-        "overall": overall,
-        "worst_error_ratio": max((row["error_ratio"] for row in rows_of), default=None),
-    }
+            return None
+        return figures({key: x[rows] for key, x in columns.items()}, cluster[rows])
+
+    suites = by_cutoff(cases, of_cell)
+    overall = over_suites(suites, mean_over_suites)
+    cells = [row for cutoffs in suites.values() for row in cutoffs.values()]
+    for row in cells:  # one of each suite and cutoff would fill the file
+        del row["pit_histogram"]
+    worst = max((row["error_ratio"] for row in cells), default=None)
+    return {"suites": suites, "overall": overall, "worst_error_ratio": worst}
 
 
 def figures(part: dict[str, np.ndarray], cluster: np.ndarray) -> dict[str, Any]:
@@ -131,7 +121,6 @@ def figures(part: dict[str, np.ndarray], cluster: np.ndarray) -> dict[str, Any]:
     """
     error = scores.ratio_with_error(part["error"], part["last_error"], cluster)
     crps = scores.ratio_with_error(part["crps"], part["last_error"], cluster)
-    log_prob = np.clip(part["log_prob"], -NATS, NATS)
     return {
         "cases": len(cluster),
         "tasks": len(set(cluster)),
@@ -140,13 +129,14 @@ def figures(part: dict[str, np.ndarray], cluster: np.ndarray) -> dict[str, Any]:
         "error_ratio_se": error[1],
         "crps_ratio": crps[0],
         "crps_ratio_se": crps[1],
-        "log_prob": float(log_prob.mean()),
-        "log_prob_se": scores.clustered_error(log_prob, cluster),
+        **scores.mean_with_error(
+            "log_prob", np.clip(part["log_prob"], -NATS, NATS), cluster
+        ),
         "median_log_prob": float(np.median(part["log_prob"])),
-        "median_log_prob_user": float(np.median(part["log_prob_user"])),
+        "median_log_prob_metric_units": float(np.median(part["log_prob_metric_units"])),
         "calibration_error": scores.calibration_error(part["pit"]),
-        "calibration_errors": scores.calibration_errors(part["pit"]),
-        "pit": scores.pit_histogram(part["pit"]).round(4).tolist(),
+        "calibration_error_by_bins": scores.calibration_errors(part["pit"]),
+        "pit_histogram": scores.pit_histogram(part["pit"]).round(4).tolist(),
         "width_90": float(np.median(part["width_90"])),
     } | {key: float(part[key].mean()) for key in part if key.startswith("covered")}
 
@@ -158,13 +148,14 @@ def mean_over_suites(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         with np.errstate(divide="ignore"):
             result[key] = float(np.exp(np.mean(np.log([row[key] for row in rows]))))
     for key in (
-        *("log_prob", "median_log_prob", "median_log_prob_user", "calibration_error"),
-        *(f"covered_{q * 100:g}" for q in LEVELS),
+        *("log_prob", "median_log_prob", "median_log_prob_metric_units"),
+        *("calibration_error", *(f"covered_{q * 100:g}" for q in LEVELS)),
     ):
         result[key] = float(np.mean([row[key] for row in rows]))
-    result["calibration_errors"] = {
-        bins: float(np.mean([row["calibration_errors"][bins] for row in rows]))
-        for bins in rows[0]["calibration_errors"]
+    result["calibration_error_by_bins"] = {
+        bins: float(np.mean([row["calibration_error_by_bins"][bins] for row in rows]))
+        for bins in rows[0]["calibration_error_by_bins"]
     }
-    result["pit"] = np.mean([row["pit"] for row in rows], axis=0).round(4).tolist()
+    histograms = [row["pit_histogram"] for row in rows]
+    result["pit_histogram"] = np.mean(histograms, axis=0).round(4).tolist()
     return result

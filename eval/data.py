@@ -1,13 +1,14 @@
-"""From recorded runs to questions: given the first records, what is the final value?
+"""From recorded runs to cases: given the first records, what is the final value?
 
-A case is asked of every method alike. Its stratum keeps apart what would drown a mean:
+Every method forecasts the same cases. Strata are scored apart, since a few runs of the
+first two kinds would decide every mean:
 
     flat      nothing moves after the first record (within 1e-4 of its size)
     diverged  it ends worse than it began, by more than it ever gained, or not finite
     normal    all others
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ LEAST_RECORDS = 10
 
 
 class Case(NamedTuple):
-    """One question about one run.
+    """The first records of one run, and how it went on.
 
     Attributes:
         suite, task: where the run is from; `task` includes the metric.
@@ -89,7 +90,7 @@ def normal_cases(
 def final_value_cases(
     curves: CurveSet, percents: Iterable[int] = PERCENTS
 ) -> list[Case]:
-    """Every run asked for its last record after some percent of its records.
+    """Every run after some percent of its records; its last record is to be predicted.
 
     Runs with fewer than `LEAST_RECORDS` records, whose last record is not finite, or
     with nothing finite to show, are no cases; neither are tasks without a normal run.
@@ -126,25 +127,65 @@ def _case(suite: str, run: Run, seen: int, percent: int, scale: float) -> Case:
     )
 
 
-def cells(
-    cases: Sequence[Case], percents: Iterable[int] = PERCENTS
-) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Suite, cutoff and which cases `(n,)` are of both, where there are any."""
-    suite = np.array([case.suite for case in cases])
+def query(case: Case, targets: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Steps to predict and the values recorded there `(s,)`.
+
+    Args:
+        case: the prefix of a run.
+        targets: 1 for the final value alone; else at most so many of the finite later
+            records, evenly spread, the last one among them.
+    """
+    if targets == 1:
+        return np.array([case.horizon]), np.array([case.truth])
+    finite = np.flatnonzero(np.isfinite(case.later_values))
+    count = min(targets, len(finite))
+    rows = finite[np.linspace(0, len(finite) - 1, count).round().astype(int)]
+    return case.later_steps[rows], case.later_values[rows]
+
+
+def by_cutoff(
+    cases: Sequence[Case],
+    figures: Callable[[np.ndarray], dict[str, Any] | None],
+    group: Callable[[Case], str] = lambda case: case.suite,
+    percents: Iterable[int] = PERCENTS,
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Figures of every group of cases at every cutoff.
+
+    Args:
+        cases: n of them.
+        figures: what to say of the cases that a mask `(n,)` picks; None: nothing.
+        group: what the cases are grouped by.
+        percents: cutoffs.
+
+    Returns:
+        Group -> cutoff -> figures, where there are any cases; groups are sorted.
+    """
+    names = np.array([group(case) for case in cases])
     percent = np.array([case.percent for case in cases])
-    for name in sorted(set(suite)):
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for name in sorted(set(names)):
         for cutoff in percents:
-            rows = (suite == name) & (percent == cutoff)
-            if rows.any():
-                yield name, str(cutoff), rows
+            rows = (names == name) & (percent == cutoff)
+            row = figures(rows) if rows.any() else None
+            if row is not None:
+                found.setdefault(str(name), {})[str(cutoff)] = row
+    return found
 
 
 def over_suites(
-    suites: Mapping[str, Mapping[str, Any]], percents: Iterable[int] = PERCENTS
-) -> dict[str, list[Any]]:
-    """Rows of suite -> cutoff by cutoff, and "all" of them; none is empty."""
+    suites: Mapping[str, Mapping[str, Any]],
+    mean: Callable[[list[Any]], dict[str, Any]],
+    percents: Iterable[int] = PERCENTS,
+) -> dict[str, dict[str, Any]]:
+    """Means over suites at every cutoff, and over suites and cutoffs ("all").
+
+    Args:
+        suites: suite -> cutoff -> figures.
+        mean: of a list of figures, which is never empty.
+        percents: cutoffs.
+    """
     groups = {
         str(cutoff): [s[str(cutoff)] for s in suites.values() if str(cutoff) in s]
         for cutoff in percents
     } | {"all": [row for cutoffs in suites.values() for row in cutoffs.values()]}
-    return {key: rows for key, rows in groups.items() if rows}
+    return {key: mean(rows) for key, rows in groups.items() if rows}

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from lcpfn.eval import scores
-from lcpfn.eval.data import Case, cells
+from lcpfn.eval.data import Case, by_cutoff
 
 KEYS = ("error", "crps")
 
@@ -26,8 +26,8 @@ def compare(
     """How much worse another method is, in units of the last value's mean error.
 
     Args:
-        cases: what both were asked.
-        ours: columns of `final_value.measure`.
+        cases: what both predicted.
+        ours: columns of `curves.measure`.
         other: likewise.
 
     Returns:
@@ -37,20 +37,20 @@ def compare(
         is left out.
     """
     cluster = np.array([case.cluster for case in cases])
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for name, cutoff, rows in cells(cases):
+
+    def of_cell(rows: np.ndarray) -> dict[str, Any] | None:
         tasks = len(set(cluster[rows]))
         last = ours["last_error"][rows].mean()
         if tasks < 2 or last == 0:
-            continue
-        row: dict[str, Any] = {"cases": int(rows.sum()), "tasks": tasks}
+            return None
+        found: dict[str, Any] = {"cases": int(rows.sum()), "tasks": tasks}
         for key in KEYS:
             off = (other[key] - ours[key])[rows] / last
-            row[key] = float(off.mean())
-            row[f"{key}_se"] = scores.clustered_error(off, cluster[rows])
-            row[f"{key}_t"] = float(student.ppf(0.975, tasks - 1))
-        found.setdefault(name, {})[cutoff] = row
-    return found
+            found |= scores.mean_with_error(key, off, cluster[rows])
+            found[f"{key}_t"] = float(student.ppf(0.975, tasks - 1))
+        return found
+
+    return by_cutoff(cases, of_cell)
 
 
 def certain(row: Mapping[str, Any], key: str) -> int:
@@ -61,10 +61,10 @@ def certain(row: Mapping[str, Any], key: str) -> int:
 
 
 def tally(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
-    """Cells of suite and cutoff won and lost (95 % interval), by "error" and "crps".
+    """In how many cells ours is better or worse by the 95 % interval, by `KEYS`.
 
     Returns:
-        Key -> {"better", "worse", "cells", "lost": names of the cells ours lost}.
+        Key -> {"better", "worse", "cells", "worse_at": names of these cells}.
     """
     named = [
         (f"{suite} at {cutoff} %", row)
@@ -78,6 +78,6 @@ def tally(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any
             "better": sum(v > 0 for _, v in verdicts),
             "worse": sum(v < 0 for _, v in verdicts),
             "cells": len(verdicts),
-            "lost": [name for name, v in verdicts if v < 0],
+            "worse_at": [name for name, v in verdicts if v < 0],
         }
     return result

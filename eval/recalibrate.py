@@ -113,16 +113,12 @@ def study(
         "all" -> see `_cell`; "factors" -> "source" or "task" -> cutoff -> least and
         largest spread chosen.
     """
-    groups = [(case.suite, case.percent) for case in cases]
-    size = {g: groups.count(g) for g in set(groups)}
-    each = np.array([1 / size[g] for g in groups])
-    last = {
-        g: float(
-            np.mean([e for e, of in zip(last_error, groups, strict=True) if of == g])
-        )
-        for g in size
-    }
-    unit = np.array([last[g] or 1.0 for g in groups])
+    names, group = np.unique(
+        [f"{case.suite} {case.percent}" for case in cases], return_inverse=True
+    )
+    each = 1 / np.bincount(group)[group]
+    last = np.array([last_error[group == i].mean() for i in range(len(names))])
+    unit = np.where(last == 0, 1.0, last)[group]
     columns = {"as it is": score(cases, forecast)}
     pit = columns["as it is"]["pit"]
     center = forecast.quantile(np.array(0.5))
@@ -186,8 +182,7 @@ def _cell(
     gain = ((before["crps"] - after["crps"]) / unit)[rows]
     return {
         "crps": float((after["crps"] / unit)[rows].mean()),
-        "gain": float(gain.mean()),
-        "gain_se": scores.clustered_error(gain, cluster[rows]),
+        **scores.mean_with_error("gain", gain, cluster[rows]),
         "log_prob": float(after["log_prob"][rows].mean()),
         "calibration_error": scores.calibration_error(pit),
     } | {

@@ -1,4 +1,4 @@
-"""The report of `lcpfn evaluate --suite`: Markdown, and one page of HTML.
+"""The report of `lcpfn evaluate curves`: Markdown, and one page of HTML.
 
 The page needs nothing but itself: pictures are SVG in it, there is no script, and it
 reads in light and in dark.
@@ -6,14 +6,29 @@ reads in light and in dark.
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from lcpfn.eval import suite_tables as tables
-from lcpfn.eval.suites import to_markdown as final_value
+from lcpfn.eval import report_tables
 
-# Characters beyond which a cell of a table is broken into lines.
-LONG = 60
+# A cell of a table that is broken into lines.
+LONG_CELL = re.compile(r"<td>([^<]{61,})</td>")
+# Section -> what makes its tables.
+TABLES: dict[str, tuple[Callable[[Mapping[str, Any]], str], ...]] = {
+    "Final value": (report_tables.final_values,),
+    "Where a baseline is better": (report_tables.paired_differences,),
+    "Tasks it does worst on": (report_tables.worst_tasks,),
+    "Calibration and sharpness": (report_tables.calibration,),
+    "Ranking runs": (report_tables.run_ordering,),
+    "All later records, by rank": (
+        *(report_tables.method_ranks, report_tables.method_ranks_by_cutoff),
+    ),
+    "Flat and diverged runs": (report_tables.strata,),
+    "Score against compute": (report_tables.compute,),
+    "Would a corrected spread be better?": (
+        *(report_tables.recalibration_overall, report_tables.recalibration),
+    ),
+}
 STYLE = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8881; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 76rem;
@@ -52,66 +67,50 @@ def _introduction(results: Mapping[str, Any]) -> str:
 
 
 def _sections(results: Mapping[str, Any]) -> dict[str, str]:
-    first = results["checkpoint"]
-    sections = {
-        "Final value": (
-            "After a share of its records, where does a run end? Geometric means over "
-            "suites; below 1 is better than the last value. Runs that neither stand "
-            "still nor diverge.\n\n" + final_value(results)
-        ),
-        "Where a baseline is better": (
-            f"Paired differences to `{first}`, suite by suite and cutoff by cutoff. "
-            "Better and worse are counted where a 95 % interval (clustered by task, "
-            "Student's t) leaves out zero. Of so many intervals one in forty does on "
-            "either side by chance.\n\n" + tables.against(results)
-        ),
-        "Tasks it does worst on": (
-            f"Error and CRPS of `{first}` over the error of the last value, task by "
-            f"task; the {tables.WORST} of {len(results['tasks'])} with the highest "
-            "CRPS. Few runs each.\n\n" + tables.worst_tasks(results)
-        ),
-        "Calibration and sharpness": (
-            "Central intervals should hold their share. The calibration error is the "
-            "mean distance of the share of F(y) below a level from that level; it "
-            "should not hang on the number of levels. Widths and log-densities are in "
-            "units of the task's gain; log-densities of single cases count between "
-            "-10 and 10.\n\n" + tables.calibration(results)
-        ),
-        "Ranking runs": (
-            "Runs of a task in the order of their predicted final values, for tasks "
-            "with 5 runs or more in the sample; the regret is how much worse the best "
-            "of the first 3 is than the best, as a share of the range.\n\n"
-            + tables.ranking(results)
-        ),
-        "All later records, by rank": (
-            "LC-PFN's protocol: after 10, 20, ..., 90 % of a curve all later records "
-            "are forecast, and methods are ranked curve by curve; 1 is best. "
-            f"{results['ranks']['cases']:,} questions about at most "
-            f"{results['ranks']['runs_per_suite']} runs of each suite, flat and "
-            "diverged ones among them.\n\n"
-            + tables.ranks(results)
-            + "\n\n"
-            + tables.ranks_by_cutoff(results)
-        ),
+    """Title -> explanation and tables."""
+    said = _explanations(results)
+    return {
+        title: "\n\n".join([said[title], *(make(results) for make in tables)])
+        for title, tables in TABLES.items()
+        if title != "Flat and diverged runs" or results["strata"]
     }
-    if results["strata"]:
-        sections["Flat and diverged runs"] = (
-            "Final value again, in units of the task's gain; not part of any table "
-            "above but the ranks.\n\n" + tables.strata(results)
-        )
-    sections["Score against compute"] = (
-        "CPU time, all cores together, of forecasts of the final value, many cases in "
-        "one call; that of a checkpoint includes its compilation.\n\n"
-        + tables.compute(results)
-    )
-    sections["Would a corrected spread be better?"] = (
-        f"Corrections of `{first}` fitted on held-in tasks, cutoff by cutoff, applied "
-        "to held-out ones. CRPS in units of the last value's error.\n\n"
-        + tables.recalibration_overall(results)
-        + "\n\n"
-        + tables.recalibration(results)
-    )
-    return sections
+
+
+def _explanations(results: Mapping[str, Any]) -> dict[str, str]:
+    first, ranks = results["checkpoint"], results["method_ranks"]
+    return {
+        "Final value": "After a share of its records, where does a run end? Geometric "
+        "means over suites; below 1 is better than the last value. Runs that neither "
+        "stand still nor diverge.",
+        "Where a baseline is better": f"Paired differences to `{first}`, suite by "
+        "suite and cutoff by cutoff. Better and worse are counted where a 95 % "
+        "interval (clustered by task, Student's t) leaves out zero. Of so many "
+        "intervals one in forty does on either side by chance.",
+        "Tasks it does worst on": f"Error and CRPS of `{first}` over the error of the "
+        f"last value, task by task; the {report_tables.WORST} of "
+        f"{len(results['tasks'])} with the highest CRPS. Few runs each.",
+        "Calibration and sharpness": "Central intervals should hold their share. The "
+        "calibration error is the mean distance of the share of F(y) below a level "
+        "from that level; it should not hang on the number of levels. Widths and "
+        "log-densities are in units of the task's gain; log-densities of single cases "
+        "count between -10 and 10.",
+        "Ranking runs": "Runs of a task in the order of their predicted final values, "
+        "for tasks with 5 runs or more in the sample; the regret is how much worse the "
+        "best of the first 3 is than the best, as a share of the range.",
+        "All later records, by rank": "LC-PFN's protocol: after 10, 20, ..., 90 % of "
+        "a curve all later records are forecast, and methods are ranked curve by "
+        f"curve; 1 is best. {ranks['cases']:,} questions about at most "
+        f"{ranks['runs_per_suite']} runs of each suite, flat and diverged ones among "
+        "them.",
+        "Flat and diverged runs": "Final value again, in units of the task's gain; not "
+        "part of any table above but the ranks.",
+        "Score against compute": "CPU time, all cores together, of forecasts of the "
+        "final value, many cases in one call; that of a checkpoint includes its "
+        "compilation.",
+        "Would a corrected spread be better?": f"Corrections of `{first}` fitted on "
+        "held-in tasks, cutoff by cutoff, applied to held-out ones. CRPS in units of "
+        "the last value's error.",
+    }
 
 
 def to_html(
@@ -122,7 +121,7 @@ def to_html(
     """The page.
 
     Args:
-        results: of `suites.evaluate_suites`.
+        results: of `evaluate_curves`.
         pictures: section -> SVG and caption; drawn before its tables. Those of no
             section come first.
         title: of the page.
@@ -151,29 +150,14 @@ def _figure(svg: str, caption: str) -> str:
 
 
 def from_markdown(text: str) -> str:
-    """HTML of paragraphs and tables, the part of Markdown that is used above."""
-    blocks = []
-    for block in text.split("\n\n"):
-        if block.startswith("|"):
-            head, _, *rows = [
-                [_inline(cell.strip()) for cell in line.strip("|").split("|")]
-                for line in block.splitlines()
-            ]
-            lines = ["".join(f"<th>{cell}</th>" for cell in head)]
-            lines += ["".join(map(_cell, row)) for row in rows]
-            body = "\n".join(f"<tr>{line}</tr>" for line in lines)
-            blocks.append(f'<div class="wide"><table>\n{body}\n</table></div>')
-        else:
-            blocks.append(f"<p>{_inline(block)}</p>")
-    return "\n".join(blocks)
-
-
-def _cell(text: str) -> str:
-    kind = ' class="long"' if len(text) > LONG else ""
-    return f"<td{kind}>{text}</td>"
-
-
-def _inline(text: str) -> str:
-    text = html.escape(text, quote=False)
-    text = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", text)
-    return re.sub(r"`(.+?)`", r"<code>\1</code>", text)
+    """HTML of Markdown without HTML in it: whatever looks like a tag is text."""
+    try:
+        import markdown
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "the page needs Python-Markdown: pip install 'lcpfn-jax[report]'"
+        ) from None
+    made = markdown.markdown(html.escape(text, quote=False), extensions=["tables"])
+    made = re.sub(LONG_CELL, r'<td class="long">\1</td>', made)
+    made = made.replace("<table>", '<div class="wide"><table>')
+    return made.replace("</table>", "</table></div>")

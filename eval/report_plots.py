@@ -6,16 +6,16 @@ that it reads in light and in dark.
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lcpfn.curves import CurveSet
-from lcpfn.eval.data import PERCENTS
-from lcpfn.eval.fans import fans
+from lcpfn.eval.curves import measure, of_model
+from lcpfn.eval.data import PERCENTS, Case, normal_cases
 from lcpfn.model import Model
-from lcpfn.plot import COLOUR, pyplot
+from lcpfn.plot import COLOUR, fan, pyplot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +25,9 @@ COLOURS = (
     *(COLOUR, "#d55e00", "#56b4e9", "#009e73", "#cc79a7"),
     *("#e69f00", "#8c8c8c", "#a6611a", "#7570b3", "#66a61e"),
 )
+# Places in the order of CRPS, from best to worst.
+PLACES = {"typical": 0.5, "one in ten is worse": 0.9, "the worst": 1.0}
+STEPS = 80
 
 
 def to_svg(figure: "Figure", name: str) -> str:
@@ -53,7 +56,7 @@ def pictures(
             "cases at three places in the order of CRPS.",
         ),
         "Final value": (
-            by_cutoff(results),
+            final_value(results),
             "Error of the median and CRPS over the error of the last value, by share "
             "of the records shown; geometric means over suites.",
         ),
@@ -80,145 +83,158 @@ def pictures(
     }
 
 
-def colours(results: Mapping[str, Any]) -> dict[str, str]:
+def fans(
+    model: Model, suites: Sequence[CurveSet], percent: int = 20, most: int = 200
+) -> "Figure":
+    """A row of fans per suite, from typical to worst."""
+    figure, axes = pyplot().subplots(
+        len(suites),
+        len(PLACES),
+        figsize=(10, 2.3 * len(suites)),
+        squeeze=False,
+        layout="constrained",
+    )
+    for row, suite in zip(axes, suites, strict=True):
+        cases = normal_cases(suite, most, (percent,))
+        if not cases:
+            continue
+        order = np.argsort(measure(cases, of_model(model)(cases))["crps"])
+        for ax, (what, place) in zip(row, PLACES.items(), strict=True):
+            fan_of(model, cases[order[round(place * (len(order) - 1))]], ax)
+            ax.set_title(f"{suite.name}: {what}", fontsize=9)
+    return figure
+
+
+def fan_of(model: Model, case: Case, ax: Any) -> None:
+    """The fan of one case and how its run went on."""
+    ahead = np.linspace(case.steps[-1], case.horizon, STEPS + 1)[1:]
+    forecast = model.extrapolate(
+        case.values,
+        case.horizon,
+        mode=case.mode,
+        bounds=case.bounds,
+        steps=case.steps,
+        at=ahead,
+    )
+    fan(forecast, case.values.tolist(), case.steps.tolist(), ax=ax)
+    ax.plot(case.later_steps, case.later_values, color="black", lw=0.8, zorder=4)
+    ax.get_legend().remove()
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(labelsize=7)
+
+
+def _pair() -> tuple["Figure", tuple[Any, Any]]:
+    """A figure of two axes side by side, with a faint grid."""
+    figure, axes = pyplot().subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+    for ax in axes:
+        ax.grid(alpha=0.2)
+    return figure, axes
+
+
+def _colours(results: Mapping[str, Any]) -> dict[str, str]:
     """A colour for every method."""
     names = list(results["methods"])
     return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
 
 
-def by_cutoff(results: Mapping[str, Any]) -> "Figure":
+def _line(
+    ax: Any, results: Mapping[str, Any], name: str, xy: Iterable[Any], **style: Any
+) -> None:
+    """The line of a method, that of the first checkpoint thicker and in front."""
+    first = name == results["checkpoint"]
+    width, order = (2.5, 3) if first else (1.2, 2)
+    colour = _colours(results)[name]
+    ax.plot(*xy, color=colour, label=name, lw=width, zorder=order, **style)
+
+
+def _legend(ax: Any) -> None:
+    """A legend on the right of the axes."""
+    ax.legend(fontsize=8, frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+
+
+def final_value(results: Mapping[str, Any]) -> "Figure":
     """Both ratios of the final-value protocol against the cutoff."""
-    figure, axes = pyplot().subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-    for ax, key, title in zip(
-        axes,
-        ("error_ratio", "crps_ratio"),
-        ("error of the median", "CRPS"),
-        strict=True,
-    ):
-        for name, colour in colours(results).items():
-            overall = results["methods"][name]["overall"]
-            known = [p for p in PERCENTS if str(p) in overall]
-            own = name == results["checkpoint"]
-            ax.plot(
-                known,
-                [overall[str(p)][key] for p in known],
-                color=colour,
-                label=name,
-                marker="o",
-                ms=4,
-                lw=2.5 if own else 1.2,
-                zorder=3 if own else 2,
-            )
+    figure, axes = _pair()
+    titles = {"error_ratio": "error of the median", "crps_ratio": "CRPS"}
+    for ax, (key, title) in zip(axes, titles.items(), strict=True):
+        for name, method in results["methods"].items():
+            known = [p for p in PERCENTS if str(p) in method["overall"]]
+            ratios = [method["overall"][str(p)][key] for p in known]
+            _line(ax, results, name, (known, ratios), marker="o", ms=4)
         ax.axhline(1, color="black", lw=0.6)
         ax.set(xlabel="% of records shown", title=f"{title} / error of the last value")
         ax.set(xscale="log", xticks=PERCENTS, xticklabels=PERCENTS, yscale="log")
         ax.minorticks_off()
-        ticks = [t for t in (0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5) if _within(ax, t)]
+        low, high = ax.get_ylim()
+        ticks = [t for t in (0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5) if low <= t <= high]
         ax.set(yticks=ticks, yticklabels=[f"{t:g}" for t in ticks])
-        ax.grid(alpha=0.2)
-    axes[1].legend(fontsize=8, frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+    _legend(axes[1])
     return figure
-
-
-def _within(ax: Any, y: float) -> bool:
-    low, high = ax.get_ylim()
-    return low <= y <= high
 
 
 def calibration(results: Mapping[str, Any]) -> "Figure":
     """Reliability of all methods, and F(truth) of the checkpoint by cutoff."""
     own = results["methods"][results["checkpoint"]]["overall"]
-    known = [p for p in PERCENTS if str(p) in own]
+    known = [str(p) for p in PERCENTS if str(p) in own]
     figure, axes = pyplot().subplot_mosaic(
-        [["reliability", str(percent)] for percent in known],
+        [["reliability", percent] for percent in known],
         figsize=(10, 4),
         width_ratios=(1, 1),
         layout="constrained",
     )
     ax = axes["reliability"]
-    for name, colour in colours(results).items():
-        share = results["methods"][name]["overall"]["all"]["pit"]
-        levels = np.linspace(0, 1, len(share) + 1)
-        first = name == results["checkpoint"]
-        ax.plot(
-            levels,
-            np.concatenate([[0], np.cumsum(share)]),
-            color=colour,
-            label=name,
-            lw=2.5 if first else 1.2,
-            zorder=3 if first else 2,
-        )
+    for name, method in results["methods"].items():
+        share = method["overall"]["all"]["pit_histogram"]
+        below = np.concatenate([[0], np.cumsum(share)])
+        _line(ax, results, name, (np.linspace(0, 1, len(below)), below))
     ax.plot([0, 1], [0, 1], color="black", lw=0.6)
     ax.set(xlabel="predicted level", ylabel="share of truths below")
-    ax.legend(fontsize=8, frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
-    tallest = 0.0
-    for percent in known:
-        share = np.array(own[str(percent)]["pit"])
-        edges = np.linspace(0, 1, len(share) + 1)
-        ax = axes[str(percent)]
-        ax.bar(
-            edges[:-1], share * len(share), 1 / len(share), align="edge", color=COLOUR
-        )
+    _legend(ax)
+    density = {p: np.array(own[p]["pit_histogram"]) for p in known}
+    density = {p: share * len(share) for p, share in density.items()}
+    tallest = 1.1 * max(float(x.max()) for x in density.values())
+    for percent, x in density.items():
+        ax, last = axes[percent], percent == known[-1]
+        ax.bar(np.arange(len(x)) / len(x), x, 1 / len(x), align="edge", color=COLOUR)
         ax.axhline(1, color="black", lw=0.6)
         ax.set_ylabel(f"{percent} %", rotation=0, ha="right", va="center")
-        tallest = max(tallest, 1.1 * float(share.max()) * len(share))
-    for percent in known:
-        last = percent == known[-1]
-        axes[str(percent)].set(ylim=(0, tallest), xlabel="F(truth)" if last else "")
-        axes[str(percent)].tick_params(labelbottom=last)
+        ax.set(ylim=(0, tallest), xlabel="F(truth)" if last else "")
+        ax.tick_params(labelbottom=last)
     return figure
 
 
 def ranks(results: Mapping[str, Any]) -> "Figure":
     """Mean ranks against the cutoff."""
-    figure, axes = pyplot().subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-    palette = colours(results)
-    for ax, key in zip(axes, ("log_prob_rank", "error_rank"), strict=True):
-        for name, method in results["ranks"]["methods"].items():
+    figure, axes = _pair()
+    titles = {"log_prob_rank": "log-density", "error_rank": "squared error"}
+    for ax, (key, title) in zip(axes, titles.items(), strict=True):
+        for name, method in results["method_ranks"]["methods"].items():
             known = [c for c in method["overall"] if c != "all"]
-            own = name == results["checkpoint"]
-            ax.plot(
-                [int(c) for c in known],
-                [method["overall"][c][key] for c in known],
-                color=palette.get(name, "#8c8c8c"),
-                label=name,
-                lw=2.5 if own else 1.2,
-            )
+            mean = [method["overall"][c][key] for c in known]
+            _line(ax, results, name, ([int(c) for c in known], mean))
         ax.invert_yaxis()
-        ax.set(xlabel="% of records shown", ylabel="mean rank")
-        ax.set_title("log-density" if key == "log_prob_rank" else "squared error")
-        ax.grid(alpha=0.2)
-    axes[1].legend(fontsize=8, frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+        ax.set(xlabel="% of records shown", ylabel="mean rank", title=title)
+    _legend(axes[1])
     return figure
 
 
 def compute(results: Mapping[str, Any]) -> "Figure":
     """CRPS against CPU time of a forecast; gap against minutes of pre-training."""
-    figure, (left, right) = pyplot().subplots(
-        1, 2, figsize=(10, 3.8), layout="constrained"
-    )
-    for name, colour in colours(results).items():
-        method = results["methods"][name]
+    figure, (left, right) = _pair()
+    palette = _colours(results)
+    for name, method in results["methods"].items():
         at = method["cpu_ms_per_case"], method["overall"]["all"]["crps_ratio"]
-        left.scatter(*at, color=colour, label=name)
+        left.scatter(*at, color=palette[name], label=name)
     left.set(xlabel="CPU time of one forecast, ms", xscale="log")
     left.set(ylabel="CRPS / error of the last value")
-    left.legend(fontsize=8, frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
-    palette = colours(results)
-    for name, history in results["history"].items():
-        minutes = [entry["seconds"] / 60 for entry in history]
+    _legend(left)
+    for name, log in results["pretraining"].items():
+        minutes = [entry["seconds"] / 60 for entry in log]
         for percent, style in zip((10, 40), ("-", "--"), strict=True):
-            gap = np.array([entry[f"gap_{percent}"] for entry in history])
-            right.plot(
-                minutes,
-                gap - gap[-1],
-                style,
-                color=palette[name],
-                label=f"{name}, {percent} % shown",
-            )
+            gap = np.array([entry[f"gap_{percent}"] for entry in log])
+            label = f"{name}, {percent} % shown"
+            right.plot(minutes, gap - gap[-1], style, color=palette[name], label=label)
     right.set(xlabel="minutes of pre-training", ylabel="nats per record above the end")
-    if results["history"]:
+    if results["pretraining"]:
         right.legend(fontsize=8, frameon=False)
-    for ax in (left, right):
-        ax.grid(alpha=0.2)
     return figure

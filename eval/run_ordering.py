@@ -1,6 +1,6 @@
-"""Are the runs of a task ranked rightly by their predicted final value?
+"""Are the runs of a task put in the right order by their predicted final value?
 
-What a search asks of a forecast: not the value, but which run to go on with. Scores of
+A search needs to know which run to go on with more than it needs the value. Scores of
 `scores.rank_scores`, task by task, for the medians of a method.
 """
 
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from lcpfn.eval import scores
-from lcpfn.eval.data import Case, over_suites
+from lcpfn.eval.data import Case, by_cutoff, over_suites
 from lcpfn.metric import Metric
 
-# Runs below which a task has no order worth the name.
+# A task with fewer runs is left out: its order says too little.
 FEWEST = 5
 TOP = 3
 NAMES = ("kendall", "spearman", "regret", "ndcg")
@@ -25,44 +25,38 @@ def rank_tasks(
     """Rank scores of a method.
 
     Args:
-        cases: what was asked.
-        columns: of `final_value.measure`; "median" is what runs are ranked by.
+        cases: what was predicted.
+        columns: of `curves.measure`; "median" is what runs are ordered by.
 
     Returns:
         JSON values: "suites" -> suite -> cutoff -> means over tasks with `FEWEST` runs
         or more, their standard errors "..._se" and "tasks"; "overall" -> cutoff or
         "all" -> means over suites. Suites without such a task are left out.
     """
-    groups: dict[tuple[str, int], dict[str, list[int]]] = {}
-    for i, case in enumerate(cases):
-        tasks = groups.setdefault((case.suite, case.percent), {})
-        tasks.setdefault(case.task, []).append(i)
+    task = np.array([case.task for case in cases])
     sign = np.array([Metric(case.mode).sign for case in cases])
     predicted = sign * columns["median"]
     true = sign * np.array([case.truth for case in cases])
-    suites: dict[str, dict[str, dict[str, float]]] = {}
-    for (suite, percent), tasks in sorted(groups.items()):
+
+    def of_cell(rows: np.ndarray) -> dict[str, float] | None:
         found = [
-            scores.rank_scores(predicted[rows], true[rows], TOP)
-            for rows in tasks.values()
-            if len(rows) >= FEWEST
+            scores.rank_scores(predicted[rows & own], true[rows & own], TOP)
+            for own in (task == name for name in dict.fromkeys(task[rows]))
+            if (rows & own).sum() >= FEWEST
         ]
-        if found:
-            suites.setdefault(suite, {})[str(percent)] = _mean(found)
-    return {"suites": suites, "overall": _overall(suites)}
+        if not found:
+            return None
+        figures: dict[str, float] = {"tasks": len(found)}
+        for name in NAMES:
+            figures |= scores.mean_with_error(
+                name, np.array([scored[name] for scored in found])
+            )
+        return figures
+
+    suites = by_cutoff(cases, of_cell)
+    return {"suites": suites, "overall": over_suites(suites, mean_scores)}
 
 
-def _mean(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    row: dict[str, float] = {"tasks": len(found)}
-    for name in NAMES:
-        values = np.array([scored[name] for scored in found])
-        row[name] = float(values.mean())
-        row[f"{name}_se"] = scores.clustered_error(values)
-    return row
-
-
-def _overall(suites: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    return {
-        cutoff: {name: float(np.mean([row[name] for row in rows])) for name in NAMES}
-        for cutoff, rows in over_suites(suites).items()
-    }
+def mean_scores(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Arithmetic means of the four scores."""
+    return {name: float(np.mean([row[name] for row in rows])) for name in NAMES}

@@ -28,7 +28,7 @@ def crps(
 
     Args:
         forecast: fields `(n, K)`.
-        y: what came `(n,)`.
+        y: true values `(n,)`.
         bend: an increasing map of [0, 1] onto itself; then bend(F) is scored, not F.
     """
     y = np.asarray(y, float)
@@ -141,6 +141,13 @@ def clustered_error(x: np.ndarray, clusters: np.ndarray | None = None) -> float:
     if len(off) < 2:
         return float("nan")
     return float(np.sqrt(len(off) / (len(off) - 1) * (off**2).sum()) / len(x))
+
+
+def mean_with_error(
+    name: str, x: np.ndarray, clusters: np.ndarray | None = None
+) -> dict[str, float]:
+    """Mean of x as `name`, its standard error (`clustered_error`) as `name`_se."""
+    return {name: float(x.mean()), f"{name}_se": clustered_error(x, clusters)}
 
 
 def ratio_with_error(

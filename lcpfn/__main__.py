@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 COMMANDS = (
     *("forecast", "watch", "report", "replay", "pretrain", "finetune"),
-    *("evaluate", "bench", "info"),
+    *("evaluate", "info"),
     "completion",
 )
 

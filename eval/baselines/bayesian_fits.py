@@ -1,4 +1,4 @@
-"""Bayesian fits of parametric curves by MCMC, each as a `Method` of `final_value`.
+"""Bayesian fits of parametric curves by MCMC, each as a `Method`.
 
 domhan
     The weighted sum of the eleven families of Domhan et al. 2015 by an ensemble of 100
@@ -34,7 +34,7 @@ from tqdm import tqdm
 from lcpfn.eval.baselines.last_value import CURVES, best_fit, gaussians, shown
 from lcpfn.eval.curves import Method
 from lcpfn.eval.data import Case
-from lcpfn.eval.exact.mcmc import SAMPLERS, Latents, Settings, Target, records
+from lcpfn.eval.exact.mcmc import Latents, Settings, Target, records, run_chains
 from lcpfn.mixture import Mixture
 from lcpfn.priors import observe
 from lcpfn.priors.families import FAMILIES
@@ -157,7 +157,7 @@ def sample_domhan(
         key_start, key = jax.random.split(key)
         start = walkers(key_start, t, v, settings.chains)
         target = Target(eleven_families, t, v)
-        z, _ = SAMPLERS[settings.sampler](target, settings, key, start)
+        z, _ = run_chains(target, settings, key, start)
         return _at_horizon(target, z)
 
     return jax.vmap(one)(jax.random.split(key, len(asked.t)), asked.t, asked.v)
@@ -175,7 +175,7 @@ def sample_deephyper(
             "parameters": jnp.tile(center, (settings.chains, 1)),
             "sigma": jnp.full(settings.chains, -3.0),  # unconstrained: its logarithm
         }
-        z, _ = SAMPLERS[settings.sampler](target, settings, key, start)
+        z, _ = run_chains(target, settings, key, start)
         return _at_horizon(target, z)
 
     return jax.vmap(one)(jax.random.split(key, len(asked.t)), *asked)
@@ -252,7 +252,9 @@ def bayesian(name: str, progress: bool = True, seed: int = 0) -> Method:
     """One of `FITS`, in batches of cases of similar length."""
     fit = FITS[name]
 
-    def predict(cases: Sequence[Case]) -> Mixture:
+    def predict(cases: Sequence[Case], targets: int = 1) -> Mixture:
+        if targets != 1:
+            raise ValueError("fits by MCMC predict the final value alone: 1 target")
         mean = np.empty((len(cases), COMPONENTS))
         std = np.empty((len(cases), COMPONENTS))
         rows: dict[int, list[tuple[int, Asked]]] = {}

@@ -1,4 +1,4 @@
-"""What a forecast has to beat: simple rules, each as a `Method` of `final_value`.
+"""What a forecast has to beat: simple rules, each as a `Method`.
 
 last value, best so far
     The value itself, with the errors that it made on other tasks: quantiles of
@@ -23,11 +23,13 @@ import numpy as np
 from tqdm import tqdm
 
 from lcpfn.eval.curves import Method
-from lcpfn.eval.data import Case
+from lcpfn.eval.data import Case, query
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
 
 ERRORS = 25
+# Into how many parts the way to the horizon is cut where errors of a rule are kept.
+PARTS = 5
 # A fit halves the grid about its best shape so often, with these neighbours.
 ROUNDS = 10
 FINER = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
@@ -52,30 +54,51 @@ def best_so_far(case: Case) -> float:
     return float(values.max() if case.mode == "max" else values.min())
 
 
-def with_errors(point: Callable[[Case], float], history: Sequence[Case]) -> Method:
-    """A point forecast with the errors it made on `history`, at the share shown.
+def with_errors(
+    point: Callable[[Case], float], history: Sequence[Case], targets: int = 1
+) -> Method:
+    """A point forecast with the errors it made on `history`.
 
-    Errors count from good to bad, so that both directions of a metric share them.
+    Errors are kept by the share of the run that was shown and by how far the step to
+    predict lies on the way to the horizon. They count from good to bad, so that both
+    directions of a metric share them.
     """
     errors: dict[int, list[float]] = {}
     for case in history:
-        off = Metric(case.mode).sign * (case.truth - point(case)) / shown(case)[2]
-        errors.setdefault(case.percent, []).append(float(np.clip(off, -1e3, 1e3)))
+        start, reach = point(case), shown(case)[2]
+        values = query(case, targets)[1]
+        for key, value in zip(_kinds(case, targets), values, strict=True):
+            off = Metric(case.mode).sign * (value - start) / reach
+            errors.setdefault(key, []).append(float(np.clip(off, -1e3, 1e3)))
     levels = (np.arange(ERRORS) + 0.5) / ERRORS
-    known = {percent: np.quantile(e, levels) for percent, e in errors.items()}
+    known = {key: np.quantile(e, levels) for key, e in errors.items()}
+    keys = np.array(list(known))
 
-    def predict(cases: Sequence[Case]) -> Mixture:
+    def predict(cases: Sequence[Case], targets: int = targets) -> Mixture:
         rows = []
         for case in cases:
-            nearest = min(known, key=lambda percent: abs(percent - case.percent))
-            off, reach = known[nearest], shown(case)[2]
-            mean = point(case) + Metric(case.mode).sign * reach * off
-            # Each error stands for the gap to its neighbours.
-            std = reach * np.maximum(np.gradient(off), 1e-4)
-            rows.append((mean, std))
-        return gaussians(cases, *(np.stack(x) for x in zip(*rows, strict=True)))
+            start, reach = point(case), shown(case)[2]
+            for kind in _kinds(case, targets):
+                off = known[keys[np.argmin(np.abs(keys - kind))]]
+                mean = start + Metric(case.mode).sign * reach * off
+                # Each error stands for the gap to its neighbours.
+                rows.append((mean, reach * np.maximum(np.gradient(off), 1e-4)))
+        mean, std = (np.stack(x) for x in zip(*rows, strict=True))
+        return gaussians(_repeated(cases, targets), mean, std)
 
     return predict
+
+
+def _kinds(case: Case, targets: int) -> list[int]:
+    """1,000 times the percent shown, plus the part of the way to each query step."""
+    last = case.steps[-1]
+    way = (query(case, targets)[0] - last) / (case.horizon - last)
+    return [1000 * case.percent + int(part) for part in np.ceil(way * PARTS)]
+
+
+def _repeated(cases: Sequence[Case], targets: int) -> list[Case]:
+    """Every case as often as it has query steps."""
+    return [case for case in cases for _ in query(case, targets)[0]]
 
 
 def gaussians(cases: Sequence[Case], mean: np.ndarray, std: np.ndarray) -> Mixture:
@@ -204,27 +227,44 @@ def fitted(name: str, progress: bool = True) -> Method:
     """Least squares with one of `CURVES`."""
     curve = CURVES[name]
 
-    def predict(cases: Sequence[Case]) -> Mixture:
+    def predict(cases: Sequence[Case], targets: int = 1) -> Mixture:
         rows = [
-            fit_case(curve, case, np.array([case.horizon]))
+            fit_case(curve, case, query(case, targets)[0])
             for case in tqdm(cases, desc=name, disable=None if progress else True)
         ]
-        return gaussians(cases, *(np.stack(x) for x in zip(*rows, strict=True)))
+        mean, std = (np.concatenate(x)[:, None] for x in zip(*rows, strict=True))
+        return gaussians(_repeated(cases, targets), mean, std)
 
     return predict
 
 
-def across_tasks(cases: Sequence[Case], point: Callable[[Case], float]) -> Method:
+def across_tasks(
+    history: Sequence[Case], point: Callable[[Case], float], targets: int = 1
+) -> Method:
     """`with_errors`, each suite with errors of all others, if there are any."""
 
-    def predict(asked: Sequence[Case]) -> Mixture:
-        parts: list = [None] * len(asked)
-        for suite in {case.suite for case in asked}:
-            rows = [i for i, case in enumerate(asked) if case.suite == suite]
-            others = [case for case in cases if case.suite != suite] or list(cases)
-            found = with_errors(point, others)([asked[i] for i in rows])
-            for i, *row in zip(rows, *found, strict=True):
-                parts[i] = row
-        return Mixture(*(np.stack(column) for column in zip(*parts, strict=True)))
+    def predict(cases: Sequence[Case], targets: int = targets) -> Mixture:
+        suite = np.array([case.suite for case in _repeated(cases, targets)])
+        parts: dict[str, Mixture] = {}
+        for name in dict.fromkeys(case.suite for case in cases):
+            others = [case for case in history if case.suite != name] or history
+            own = [case for case in cases if case.suite == name]
+            parts[name] = with_errors(point, others, targets)(own)
+        rows = np.concatenate([np.flatnonzero(suite == name) for name in parts])
+        fields = (np.concatenate(x) for x in zip(*parts.values(), strict=True))
+        return Mixture(*(field[np.argsort(rows)] for field in fields))
 
     return predict
+
+
+def baselines(
+    cases: Sequence[Case], fits: bool = True, targets: int = 1
+) -> dict[str, Method]:
+    """Both simple rules with their errors on `cases`, and least squares if `fits`."""
+    methods: dict[str, Method] = {
+        "last value": across_tasks(cases, last_value, targets),
+        "best so far": across_tasks(cases, best_so_far, targets),
+    }
+    if fits:
+        methods |= {name: fitted(name) for name in CURVES}
+    return methods

@@ -20,6 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from lcpfn.eval import scores
+from lcpfn.eval.exact.prior_score import log_prob
+from lcpfn.eval.tables import fill, table
 from lcpfn.mixture import LOG_2PI
 from lcpfn.model import Model
 from lcpfn.priors import LCPFN_PRIOR, draw
@@ -72,8 +75,8 @@ def exact_log_prob(
         z = (value - mean)[:, None] * jnp.exp(-log_sigma)
         return jax.nn.logsumexp(joint - 0.5 * (z**2 + LOG_2PI) - log_sigma)
 
-    log_prob = jax.lax.map(lambda pair: target(*pair), (later.T, y[cutoff:]))
-    return log_prob, 1 / jnp.sum(share**2)
+    found = jax.lax.map(lambda pair: target(*pair), (later.T, y[cutoff:]))
+    return found, 1 / jnp.sum(share**2)
 
 
 def compare_all(
@@ -105,52 +108,39 @@ def compare_all(
 
 def compare(model: Model, bank: jax.Array, y: jax.Array, cutoff: int) -> dict[str, Any]:
     """One cutoff of `compare_all`."""
-    n = len(y)
     exact, effective = [], []
     for curve in tqdm(y, desc=f"exact at {cutoff}", disable=None):
-        log_prob, ess = exact_log_prob(bank, curve, cutoff)
-        exact.append(float(log_prob.mean()))
-        effective.append(float(ess))
-    seen = np.asarray(y, np.float64)
-    forecast = model.extrapolate(
-        seen[:, :cutoff],
-        horizon=LCPFN_PRIOR.length,
-        mode=LCPFN_PRIOR.mode,
-        bounds=LCPFN_PRIOR.bounds,
-        at=np.arange(cutoff + 1.0, LCPFN_PRIOR.length + 1),
-    )
-    ours = forecast.log_prob(seen[:, cutoff:]).mean(1)
+        found, count = exact_log_prob(bank, curve, cutoff)
+        exact.append(float(found.mean()))
+        effective.append(float(count))
+    ours = log_prob(model, LCPFN_PRIOR, np.asarray(y, np.float64), cutoff).mean(1)
     left = np.array(exact) - ours
     fine = np.array(effective) >= RESOLVED
-
-    def summary(rows: np.ndarray) -> dict[str, float]:
-        if rows.sum() < 2:
-            return {"curves": int(rows.sum())}
-        return {
-            "curves": int(rows.sum()),
-            "exact_minus_model": float(left[rows].mean()),
-            "standard_error": float(left[rows].std(ddof=1) / np.sqrt(rows.sum())),
-        }
-
     return {
         "cutoff": cutoff,
-        "all": summary(np.ones(n, bool)),
-        "resolved": summary(fine),
+        "all": _summary(left),
+        "resolved": _summary(left[fine]),
         "effective_curves_median": float(np.median(effective)),
     }
 
 
+def _summary(left: np.ndarray) -> dict[str, float]:
+    """Number of curves, mean of the difference and its standard error."""
+    if len(left) < 2:
+        return {"curves": len(left)}
+    mean = scores.mean_with_error("exact_minus_model", left)
+    return {"curves": len(left)} | mean
+
+
 def to_markdown(results: dict[str, Any]) -> str:
     """What exact inference would still gain, over the curves that the bank resolves."""
-    lines = [
-        "| records seen | curves resolved | exact inference minus "
-        f"`{results['checkpoint']}`, nats per record |",
-        "|---|---|---|",
-    ]
+    gain = "{exact_minus_model:+.3f} ± {exact_minus_model_se:.3f}"
+    rows = []
     for row in results["cutoffs"]:
         fine, every = row["resolved"], row["all"]["curves"]
-        gain = "-"
-        if "exact_minus_model" in fine:
-            gain = f"{fine['exact_minus_model']:+.3f} ± {fine['standard_error']:.3f}"
-        lines.append(f"| {row['cutoff']} | {fine['curves']} of {every} | {gain} |")
-    return "\n".join(lines)
+        counts = f"{fine['curves']} of {every}"
+        known = fill(gain, fine) if "exact_minus_model" in fine else "-"
+        rows.append((str(row["cutoff"]), counts, known))
+    name = results["checkpoint"]
+    last = f"exact inference minus `{name}`, nats per record"
+    return table(("records seen", "curves resolved", last), rows)

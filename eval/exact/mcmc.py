@@ -127,35 +127,38 @@ def starts(target: Target, bank: Latents, key: jax.Array) -> Latents:
     return jax.tree.map(lambda x: x[index], bank)
 
 
+def _collect(
+    settings: Settings, step: Callable[[Any], Any], state: Any, kept: Callable
+) -> tuple[Any, Any]:
+    """The last state, and what is kept of every `thin`-th one after the warm-up."""
+
+    def keep(state: Any, _: None) -> tuple[Any, Any]:
+        state = jax.lax.fori_loop(0, settings.thin, lambda _, s: step(s), state)
+        return state, kept(state)
+
+    state = jax.lax.fori_loop(0, settings.warmup, lambda _, s: step(s), state)
+    return jax.lax.scan(keep, state, None, length=settings.samples // settings.thin)
+
+
 def _ensemble(
-    target: Target, settings: Settings, key: jax.Array, start: Latents
+    target: Target, settings: Settings, keys: jax.Array, start: Latents
 ) -> tuple[Latents, jax.Array]:
     with jax.ensure_compile_time_eval():  # its constructor checks the weights
         kernel = AIES(
             potential_fn=lambda z: energy(target, z), moves={AIES.StretchMove(): 1.0}
         )
-    start = jax.tree.map(lambda x: x[: settings.chains], start)
-    keys = jax.random.split(key, settings.chains)
     state = kernel.init(keys, settings.warmup, start)
-
-    def step(_: int, state: Any) -> Any:
-        return kernel.sample(state, (), {})
-
-    def keep(state: Any, _: None) -> tuple[Any, Latents]:
-        state = jax.lax.fori_loop(0, settings.thin, step, state)
-        return state, state.z
-
-    state = jax.lax.fori_loop(0, settings.warmup, step, state)
-    kept = settings.samples // settings.thin
-    state, z = jax.lax.scan(keep, state, None, length=kept)
+    state, z = _collect(
+        settings, lambda s: kernel.sample(s, (), {}), state, lambda s: s.z
+    )
     return z, state.inner_state.mean_accept_prob
 
 
 def _nuts(
-    target: Target, settings: Settings, key: jax.Array, start: Latents
+    target: Target, settings: Settings, keys: jax.Array, start: Latents
 ) -> tuple[Latents, jax.Array]:
     def chain(key: jax.Array, start: Latents) -> tuple[Latents, jax.Array]:
-        init, sample = hmc(lambda z: energy(target, z), algo="NUTS")
+        init, step = hmc(lambda z: energy(target, z), algo="NUTS")
         state = init(
             start,
             settings.warmup,
@@ -164,23 +167,30 @@ def _nuts(
             max_tree_depth=settings.depth,
             rng_key=key,
         )
-
-        def step(_: int, state: Any) -> Any:
-            return sample(state)
-
-        def keep(state: Any, _: None) -> tuple[Any, tuple[Latents, jax.Array]]:
-            state = jax.lax.fori_loop(0, settings.thin, step, state)
-            return state, (state.z, state.diverging)
-
-        state = jax.lax.fori_loop(0, settings.warmup, step, state)
-        kept = settings.samples // settings.thin
-        _, (z, diverging) = jax.lax.scan(keep, state, None, length=kept)
+        _, (z, diverging) = _collect(
+            settings, step, state, lambda s: (s.z, s.diverging)
+        )
         return z, jnp.mean(diverging)
 
-    start = jax.tree.map(lambda x: x[: settings.chains], start)
-    keys = jax.random.split(key, settings.chains)
     z, diverging = jax.vmap(chain, out_axes=(1, 0))(keys, start)
     return z, jnp.mean(diverging)
 
 
-SAMPLERS = {"ensemble": _ensemble, "nuts": _nuts}
+def run_chains(
+    target: Target, settings: Settings, key: jax.Array, start: Latents
+) -> tuple[Latents, jax.Array]:
+    """Samples of the posterior.
+
+    Args:
+        target: what to sample.
+        settings: how.
+        key: of all chains.
+        start: unconstrained latents of at least as many chains.
+
+    Returns:
+        Latents `(kept, chains, ...)`, unconstrained; the share of moves accepted
+        (ensemble), or of trajectories that diverged or met the acceptance rule (NUTS).
+    """
+    sampler = {"ensemble": _ensemble, "nuts": _nuts}[settings.sampler]
+    start = jax.tree.map(lambda x: x[: settings.chains], start)
+    return sampler(target, settings, jax.random.split(key, settings.chains), start)

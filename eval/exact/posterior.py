@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
-from lcpfn.eval.exact.mcmc import SAMPLERS, Latents, Settings, Target, records, starts
+from lcpfn.eval.exact.mcmc import Latents, Settings, Target, records, run_chains, starts
 from lcpfn.priors import Prior
 
 # Steps looked at for convergence, and the split R-hat beyond which there is none.
@@ -80,7 +80,7 @@ def sample(
         whole = Target(prior.model, prior.steps, y)
         shown = whole._replace(y=jnp.where(number < cutoff, y, jnp.nan))
         start = starts(shown, bank, key_start)
-        z, moves = SAMPLERS[settings.sampler](shown, settings, key, start)
+        z, moves = run_chains(shown, settings, key, start)
 
         def summary(z: Latents) -> tuple[jax.Array, jax.Array]:
             log_prob, mean, std = jax.vmap(lambda z: records(whole, z))(z)

@@ -17,10 +17,13 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from lcpfn.eval.scores import clustered_error
+from lcpfn.eval.tables import fill, table
 from lcpfn.model import Model
 from lcpfn.priors import Prior, draw, find_prior
 
 CUTOFFS = (10, 20, 40, 80)
+AT_CUTOFFS = tuple(f"{percent} %" for percent in CUTOFFS)
 # Expected log-density of the oracle under LC-PFN's prior: E[log sigma] = -4.
 ORACLE = {"lcpfn": 4 - 0.5 * np.log(2 * np.pi * np.e)}
 # Adriaensen et al. 2023, Table 3: per-record log-likelihood at the four cutoffs.
@@ -77,20 +80,20 @@ def prior_score(model: Model, n: int = 4096, seed: int = 0) -> dict[str, Any]:
     """
     prior = find_prior(model.card["training"]["prior"])
     y, oracle = fresh(prior, n, seed)
+    expected = float(ORACLE[prior.name]) if prior.name in ORACLE else None
     rows = []
     for percent in tqdm(CUTOFFS, desc="cutoffs", disable=None):
         cutoff = prior.length * percent // 100
-        log_q = log_prob(model, prior, y, cutoff)
-        gap = (log_q - oracle[:, cutoff:]).mean(1)
+        gap = (log_prob(model, prior, y, cutoff) - oracle[:, cutoff:]).mean(1)
         row = {
             "cutoff_percent": percent,
             "gap_to_oracle": float(gap.mean()),
-            "standard_error": float(gap.std(ddof=1) / np.sqrt(n)),
+            "standard_error": clustered_error(gap),
             "raw_log_prob": float(gap.mean() + oracle[:, cutoff:].mean()),
             "raw_oracle": float(oracle[:, cutoff:].mean()),
         }
-        if prior.name in ORACLE:
-            row["log_prob"] = row["gap_to_oracle"] + float(ORACLE[prior.name])
+        if expected is not None:
+            row["log_prob"] = row["gap_to_oracle"] + expected
         rows.append(row)
     return {
         "checkpoint": model.name,
@@ -99,49 +102,35 @@ def prior_score(model: Model, n: int = 4096, seed: int = 0) -> dict[str, Any]:
         "prior": prior.name,
         "curves": n,
         "seed": seed,
-        "oracle": float(ORACLE[prior.name]) if prior.name in ORACLE else None,
+        "oracle": expected,
         "cutoffs": rows,
-        "history": model.card.get("history", []),
+        "pretraining": model.card.get("history", []),
     }
 
 
 def to_markdown(results: dict[str, Any]) -> str:
     """The table, beside the paper's where the prior is the paper's."""
-    rows = results["cutoffs"]
-    head = "| | " + " | ".join(f"{row['cutoff_percent']} %" for row in rows) + " |"
-    lines = [head, "|---|" + "---|" * len(rows)]
-
-    def line(name: str, cells: list[str]) -> None:
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-
-    if results["oracle"] is None:
-        cells = [f"{r['gap_to_oracle']:.3f} ± {r['standard_error']:.3f}" for r in rows]
-        line(f"{results['checkpoint']}, below the oracle", cells)
-        return "\n".join(lines)
-    for name, scores in PAPER.items():
-        line(name, [f"{score:.3f}" for score in scores])
+    name, oracle, cutoffs = (results[k] for k in ("checkpoint", "oracle", "cutoffs"))
+    if oracle is None:
+        below = "{gap_to_oracle:.3f} ± {standard_error:.3f}"
+        row = (f"{name}, below the oracle", *(fill(below, r) for r in cutoffs))
+        return table(("", *AT_CUTOFFS), [row])
     size = f"{results['parameters'] / 1e6:.2f} M parameters"
-    line(
-        f"**lcpfn `{results['checkpoint']}`, {size}**",
-        [f"**{r['log_prob']:.3f}** ± {r['standard_error']:.3f}" for r in rows],
-    )
-    line("oracle (knows curve and noise)", [f"{results['oracle']:.3f}"] * len(rows))
-    return "\n".join(lines)
+    score = "**{log_prob:.3f}** ± {standard_error:.3f}"
+    rows = [(row, *(f"{x:.3f}" for x in paper)) for row, paper in PAPER.items()]
+    rows.append((f"**lcpfn `{name}`, {size}**", *(fill(score, r) for r in cutoffs)))
+    rows.append(("oracle (knows curve and noise)", *[f"{oracle:.3f}"] * len(cutoffs)))
+    return table(("", *AT_CUTOFFS), rows)
 
 
-def history_to_markdown(results: dict[str, Any]) -> str:
-    """Score on held-out curves against curves seen and seconds of pre-training.
+def pretraining_to_markdown(results: dict[str, Any]) -> str:
+    """Score on held-out curves against curves seen and minutes of pre-training.
 
     These are the validation curves of the run, fewer than those of the main table.
     """
-    history = results["history"]
-    names = [f"gap_{percent}" for percent in CUTOFFS]
-    cells = " | ".join(f"{percent} %" for percent in CUTOFFS)
-    lines = [f"| curves | minutes | {cells} |", "|---|---|" + "---|" * len(CUTOFFS)]
-    last = history[-1]["step"]
+    log, oracle, rows = results["pretraining"], results["oracle"], []
     for share in MILESTONES:
-        entry = min(history, key=lambda e: abs(e["step"] - share * last))
-        scores = " | ".join(f"{results['oracle'] - entry[name]:.3f}" for name in names)
-        minutes = entry["seconds"] / 60
-        lines.append(f"| {entry['curves']:,} | {minutes:.0f} | {scores} |")
-    return "\n".join(lines)
+        entry = min(log, key=lambda e: abs(e["step"] - share * log[-1]["step"]))
+        score = (f"{oracle - entry[f'gap_{percent}']:.3f}" for percent in CUTOFFS)
+        rows.append((f"{entry['curves']:,}", f"{entry['seconds'] / 60:.0f}", *score))
+    return table(("curves", "minutes", *AT_CUTOFFS), rows)

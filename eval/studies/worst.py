@@ -20,9 +20,9 @@ from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet
 from lcpfn.eval.curves import measure, of_model
 from lcpfn.eval.data import Case, normal_cases
-from lcpfn.eval.fans import fan_of
+from lcpfn.eval.report_plots import fan_of
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.suite_tables import table
+from lcpfn.eval.tables import table
 from lcpfn.model import Model
 from lcpfn.plot import pyplot
 

@@ -1,115 +1,225 @@
-"""`lcpfn evaluate`: scores, on recorded curves or on a prior."""
+"""`lcpfn evaluate`: how good, how safe and how fast forecasts are, by protocol."""
 
 import argparse
 from pathlib import Path
 
-from lcpfn.cli.options import add_hints, read_suites, report, write
+from lcpfn.cli.options import add_hints, read_suites, report
 
-EXAMPLE = "default domhan --suite runs.csv --mode max --html report.html"
+EXAMPLE = "curves history.csv --mode max --bounds 0 1 --html report.html"
+
+CURVES = """\
+Forecasts of recorded runs, scored against how the runs went on.
+
+After 10, 20, 40 and 80 % of a run's records every checkpoint and baseline predicts
+the last record. Baselines: the last value and the best value so far, with the
+errors they make elsewhere, and least-squares fits of four families. Then, after
+10, 20, ..., 90 %, all later records are predicted and the methods ranked run by
+run, the protocol of LC-PFN's paper. The report adds paired differences with 95 %
+intervals, worst tasks, calibration, the order of runs, flat and diverged runs,
+compute, and whether correcting the spread would help.
+
+columns of the first table:
+  10 % ... 80 %        error of the median / CRPS at that cutoff, both over the
+                       error of the last value: below 1 is better than that
+  all                  geometric mean over suites and cutoffs
+  90 % interval holds  share of true final values inside it
+"""
+CURVES_EXAMPLE = """\
+example:
+  lcpfn evaluate curves lcbench.npz history.csv --mode max --bounds 0 1 \\
+    --checkpoint default domhan --out results.json --html report.html
+"""
+STOPPING = """\
+Stopping rules and baselines on recorded searches.
+
+The runs of a task come in random order, with a budget of 20 full runs. Every
+policy decides which runs are stopped and when; what it saves goes to further runs.
+Tasks with at least 20 runs of 10 records or more are used.
+
+columns of the table:
+  speed-up              how much sooner it reaches the regret that no stopping has
+                        in the end: geometric mean over tasks, then by source
+  slowest pool          the same on its worst task
+  pools slower ...      tasks on which it takes longer than no stopping
+  winner lost           orders in which the best run begun was stopped
+  top 3 stopped early   share of the best three runs that was stopped
+  better than the ...   how far the best run found lies above the average run
+  of the possible       the same as a share of what the best run of all brings
+"""
+STOPPING_EXAMPLE = """\
+example:
+  lcpfn evaluate stopping lcbench.npz taskset.npz --curves 100 --plot front.png
+"""
+PRIOR = """\
+Held-out curves of the prior that a checkpoint was trained on.
+
+After 10, 20, 40 and 80 % of a fresh curve: mean log-density of its later records,
+per record, higher is better. The oracle knows the true curve and the noise.
+
+columns of the table:
+  10 % ... 80 %   mean log-density at that cutoff and its standard error; on
+                  LC-PFN's prior beside Table 3 of its paper, on others the
+                  difference to the oracle
+
+On LC-PFN's prior, two comparisons with exact inference on the same curves:
+  --exact   importance sampling from a million curves at cutoffs of 5, 10 and 20
+            records: what exact inference would gain, in nats per record
+  --mcmc    an ensemble sampler and NUTS: scores, differences, seconds of a curve;
+            takes half an hour, and continues the file given with --out
+"""
+PRIOR_EXAMPLE = """\
+example:
+  lcpfn evaluate prior --checkpoint domhan --curves 16384 --out results.json
+"""
+SPEED = """\
+Speed, memory and growth on this machine, which should be idle otherwise.
+
+Every figure is a median of calls that take turns with what they are compared
+with: a forward pass of LC-PFN's largest network (12 x 512, random weights), a
+NumPy loop over its prior, a bare interpreter.
+
+columns of the table:
+  measured   median of the calls
+  against    what it is compared with, measured in the same run
+  ratio      how many times better the first is
+  goal       what the project aims at, and whether it is met
+"""
+SPEED_EXAMPLE = """\
+example:
+  lcpfn evaluate speed --quick --out speed.json
+"""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `lcpfn evaluate`."""
-    parser.add_argument(
-        "checkpoint", nargs="*", help="default: the bundled one; several with --suite"
+    protocols = parser.add_subparsers(
+        required=True, metavar="{curves,stopping,prior,speed}"
     )
-    parser.add_argument("--suite", nargs="+", help="recorded curves, see lcpfn.io")
-    add_hints(parser)
-    parser.add_argument(
-        "--curves", type=int, help="how many; runs per suite, or per pool"
+
+    def protocol(text: str, example: str, run: object) -> argparse.ArgumentParser:
+        summary = text.split("\n", 1)[0].rstrip(".")
+        sub = protocols.add_parser(
+            run.__name__.lstrip("_"),  # type: ignore[attr-defined]
+            help=summary,
+            description=text,
+            epilog=example,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.set_defaults(protocol=run)
+        sub.add_argument("--out", type=Path, help="results file (JSON)")
+        return sub
+
+    curves = protocol(CURVES, CURVES_EXAMPLE, _curves)
+    _add_recorded(curves, "runs taken of each suite (400)")
+    curves.add_argument(
+        "--checkpoint", nargs="+", help="bundled names or paths; the first is reported"
     )
-    parser.add_argument(
-        "--exact",
-        action="store_true",
-        help="against exact inference by importance sampling (LC-PFN's prior)",
-    )
-    parser.add_argument(
-        "--table3",
-        action="store_true",
-        help="against MCMC (LC-PFN's prior), with seconds; half an hour, resumes --out",
-    )
-    parser.add_argument(
+    curves.add_argument(
         "--no-fits",
         dest="fits",
         action="store_false",
         help="leave out the least-squares baselines, which take minutes",
     )
-    parser.add_argument(
+    curves.add_argument(
         "--mcmc",
         action="store_true",
-        help="add the fits by MCMC as baselines, seconds per question",
+        help="add fits by MCMC as baselines, seconds per case",
     )
+    curves.add_argument("--markdown", type=Path, help="file for the whole report")
+    curves.add_argument(
+        "--html", type=Path, help="the same as one page with pictures (extra: report)"
+    )
+
+    stopping = protocol(STOPPING, STOPPING_EXAMPLE, _stopping)
+    _add_recorded(stopping, "runs taken of each task (150)")
+    stopping.add_argument("--checkpoint", help="bundled name or path")
+    stopping.add_argument(
+        "--plot", metavar="FILE", help="picture of regret against records trained"
+    )
+
+    prior = protocol(PRIOR, PRIOR_EXAMPLE, _prior)
+    prior.add_argument("--checkpoint", help="bundled name or path")
+    prior.add_argument("--curves", type=int, help="how many (4096; 256; 200)")
+    prior.add_argument("--seed", type=int, default=0, help="of the curves")
+    variant = prior.add_mutually_exclusive_group()
+    variant.add_argument("--exact", action="store_true", help="see above")
+    variant.add_argument("--mcmc", action="store_true", help="see above")
+
+    speed = protocol(SPEED, SPEED_EXAMPLE, _speed)
+    speed.add_argument("--checkpoint", help="bundled name or path")
+    speed.add_argument("--quick", action="store_true", help="fewer repeats")
+
+
+def _add_recorded(parser: argparse.ArgumentParser, how_many: str) -> None:
     parser.add_argument(
-        "--stopping",
-        action="store_true",
-        help="race stopping rules and baselines on the runs of the suites",
+        "suites",
+        nargs="+",
+        metavar="CURVES",
+        help="recorded runs: a file or folder per suite, in any format of lcpfn.io",
     )
-    parser.add_argument("--plot", metavar="FILE", help="picture of --stopping")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="results file (JSON)")
-    parser.add_argument(
-        "--markdown", type=Path, help="all tables of --suite, with what they say"
-    )
-    parser.add_argument(
-        "--html",
-        type=Path,
-        help="the same as one page with pictures (needs matplotlib)",
-    )
+    add_hints(parser)
+    parser.add_argument("--curves", type=int, help=how_many)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Scores a checkpoint on recorded curves, or on fresh ones of its own prior."""
-    import lcpfn
-    from lcpfn.eval.exact import importance, prior_score
-    from lcpfn.eval.stopping import benchmark
-
-    if args.suite and not args.stopping:
-        return _score_suites(args)
-    if len(args.checkpoint) > 1 or args.html or args.markdown:
-        raise ValueError("several checkpoints, --html and --markdown go with --suite")
-    model = lcpfn.load(*args.checkpoint)
-    if args.stopping:
-        if not args.suite:
-            raise ValueError("--stopping needs recorded curves: give --suite")
-        curves = read_suites(args.suite, args.mode, args.bounds)
-        results = benchmark.evaluate_stopping(model, curves, most=args.curves or 150)
-        report(results, benchmark.to_markdown(results), args.out)
-        if args.plot:
-            benchmark.draw(results, benchmark.SHOWN).savefig(args.plot, dpi=90)
-        return 0
-    if args.table3:
-        from lcpfn.eval.exact import table3
-
-        results = table3.table3(model, n=args.curves or 200, out=args.out)
-        report(results, table3.to_markdown(results), None)
-        return 0
-    if args.exact:
-        results = importance.compare_all(model, n=args.curves or 256, seed=args.seed)
-        report(results, importance.to_markdown(results), args.out)
-        return 0
-    results = prior_score.prior_score(model, n=args.curves or 4096, seed=args.seed)
-    report(results, prior_score.to_markdown(results), args.out)
+    """Scores forecasts and decisions; `lcpfn evaluate PROTOCOL --help` says how."""
+    args.protocol(args)
     return 0
 
 
-def _score_suites(args: argparse.Namespace) -> int:
+def _curves(args: argparse.Namespace) -> None:
     import lcpfn
-    from lcpfn.eval import report as page
-    from lcpfn.eval import report_plots, suites
+    from lcpfn.eval.evaluate_curves import evaluate_curves
+    from lcpfn.eval.report import from_markdown, to_html, to_markdown
+    from lcpfn.eval.report_plots import pictures
+    from lcpfn.json_files import write_text
     from lcpfn.plot import pyplot
 
-    if args.html:
-        pyplot()  # said now if it is missing, not after minutes
-    curves = read_suites(args.suite, args.mode, args.bounds)
+    if args.html:  # a missing package is named now, not after minutes
+        pyplot()
+        from_markdown("")
+    suites = read_suites(args.suites, args.mode, args.bounds)
     models = [lcpfn.load(name) for name in args.checkpoint or (None,)]
-    results = suites.evaluate_suites(
-        models, curves, args.curves or 400, args.fits, args.mcmc
-    )
-    text = page.to_markdown(results)
+    results = evaluate_curves(models, suites, args.curves or 400, args.fits, args.mcmc)
+    text = to_markdown(results)
     if args.markdown:
-        write(args.markdown, text + "\n")
+        write_text(args.markdown, text + "\n")
     if args.html:
-        drawn = report_plots.pictures(results, models[0], curves)
-        write(args.html, page.to_html(results, drawn))
+        write_text(args.html, to_html(results, pictures(results, models[0], suites)))
     report(results, text, args.out)
-    return 0
+
+
+def _stopping(args: argparse.Namespace) -> None:
+    import lcpfn
+    from lcpfn.eval.stopping import benchmark
+
+    suites = read_suites(args.suites, args.mode, args.bounds)
+    model = lcpfn.load(args.checkpoint)
+    results = benchmark.evaluate_stopping(model, suites, most=args.curves or 150)
+    report(results, benchmark.to_markdown(results), args.out)
+    if args.plot:
+        benchmark.draw(results, benchmark.SHOWN).savefig(args.plot, dpi=90)
+
+
+def _prior(args: argparse.Namespace) -> None:
+    import lcpfn
+    from lcpfn.eval.exact import importance, mcmc_score, prior_score
+
+    model = lcpfn.load(args.checkpoint)
+    if args.mcmc:
+        results = mcmc_score.mcmc_score(model, args.curves or 200, out=args.out)
+        report(results, mcmc_score.to_markdown(results), None)
+    elif args.exact:
+        results = importance.compare_all(model, args.curves or 256, seed=args.seed)
+        report(results, importance.to_markdown(results), args.out)
+    else:
+        results = prior_score.prior_score(model, args.curves or 4096, args.seed)
+        report(results, prior_score.to_markdown(results), args.out)
+
+
+def _speed(args: argparse.Namespace) -> None:
+    import lcpfn
+    from lcpfn.eval.speed.bench import bench, to_markdown
+
+    results = bench(lcpfn.load(args.checkpoint), quick=args.quick)
+    report(results, to_markdown(results), args.out)

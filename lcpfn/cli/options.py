@@ -1,13 +1,12 @@
 """Options and habits that several commands share."""
 
 import argparse
-import json
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lcpfn.json_files import write_json
 from lcpfn.stopping.rule import Rule
 
 if TYPE_CHECKING:
@@ -80,21 +79,6 @@ def read_suites(
 def report(results: dict, table: str, out: Path | None) -> None:
     """Prints a table, and writes what it is made of."""
     if out is not None:
-        write(out, json.dumps(finite(results), indent=1, allow_nan=False) + "\n")
+        write_json(out, results)
+        print(f"wrote {out}", file=sys.stderr)
     print(table)
-
-
-def finite(value: Any) -> Any:
-    """JSON values with null for every number that JSON does not have."""
-    if isinstance(value, dict):
-        return {key: finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write(path: Path, text: str) -> None:
-    """Writes a file, and its folder if need be, and says so."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    print(f"wrote {path}", file=sys.stderr)

@@ -11,16 +11,18 @@ difference to the checkpoint is also given without such curves.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from lcpfn.eval import scores
+from lcpfn.eval.exact import prior_score
 from lcpfn.eval.exact.mcmc import Latents, Settings, make_bank
 from lcpfn.eval.exact.posterior import (
     DOMHAN,
@@ -30,42 +32,25 @@ from lcpfn.eval.exact.posterior import (
     sample,
     unconverged,
 )
-from lcpfn.eval.exact.prior_score import (
-    CHUNK,
-    CUTOFFS,
-    ORACLE,
-    fresh,
-    log_prob,
-    prior_score,
-)
+from lcpfn.eval.exact.prior_score import AT_CUTOFFS, CUTOFFS, ORACLE
 from lcpfn.eval.speed import measure
+from lcpfn.eval.tables import fill, table
+from lcpfn.json_files import write_json
 from lcpfn.model import Model
 from lcpfn.priors import LCPFN_PRIOR as PRIOR
 
 CANDIDATES = 2**16  # draws of the prior, of which a fifth are accepted
-BATCH = 25
+BATCH = 25  # curves sampled at a time
 CALLS = 7  # of which the median is taken
 BATCH_CALLS = 3
 SAMPLERS = (DOMHAN, NUTS)
 TITLES = {"ensemble": "ensemble MCMC", "nuts": "NUTS"}
 
 
-class Curves(NamedTuple):
-    """Values and the oracle's log-density of the curves of MCMC, `(n, length)` each."""
-
-    y: np.ndarray
-    oracle: np.ndarray
-
-    def gap(self, log_q: np.ndarray) -> list[float]:
-        """Below the oracle, per unseen record, for each curve."""
-        seen = self.y.shape[1] - log_q.shape[1]
-        return np.round((log_q - self.oracle[:, seen:]).mean(1), 5).tolist()
-
-
-def table3(
+def mcmc_score(
     model: Model,
     n: int = 200,
-    many: int = 4000,
+    checkpoint_curves: int = 4000,
     out: Path | None = None,
     samplers: tuple[Settings, ...] = SAMPLERS,
 ) -> dict[str, Any]:
@@ -73,20 +58,20 @@ def table3(
 
     Args:
         model: the checkpoint.
-        n: curves for MCMC, the first of `many`.
-        many: curves for the checkpoint.
+        n: curves for MCMC, the first ones of those for the checkpoint.
+        checkpoint_curves: curves for the checkpoint.
         out: written after every stage; what it has of the same settings is kept.
         samplers: settings of the references.
 
     Returns:
-        JSON values: "score" of the checkpoint on all curves, "gap" of each of the first
-        n, "stages" (sampler and cutoff) and "seconds" of one curve.
+        JSON values: "score" of the checkpoint on all its curves, "gap_to_oracle" of it
+        on each of the first n, "stages" (sampler and cutoff), "seconds" of one curve.
     """
     results: dict[str, Any] = {
         "checkpoint": model.name,
         "checksum": model.card.get("checksum"),
         "curves": n,
-        "many": many,
+        "checkpoint_curves": checkpoint_curves,
         "candidates": CANDIDATES,
         "samplers": {s.sampler: s._asdict() for s in samplers},
     }
@@ -94,9 +79,14 @@ def table3(
         found = json.loads(out.read_text())
         if {key: found.get(key) for key in results} == results:
             results = found
-    curves = Curves(*(x[:n] for x in fresh(PRIOR, many, seed=0)))
+    y, oracle = (x[:n] for x in prior_score.fresh(PRIOR, checkpoint_curves, seed=0))
     if "stages" not in results:
-        results |= _of_model(model, curves, many) | {"stages": {}}
+        results["score"] = prior_score.prior_score(model, checkpoint_curves)["cutoffs"]
+        results["gap_to_oracle"] = {
+            str(cutoff): _gap(prior_score.log_prob(model, PRIOR, y, cutoff), oracle)
+            for cutoff in CUTOFFS
+        }
+        results["stages"] = {}
     stages = results["stages"]
     names = {f"{s.sampler} {c}": (s, c) for s in samplers for c in CUTOFFS}
     if "seconds" in results and set(names) <= set(stages):
@@ -105,30 +95,24 @@ def table3(
     batch = {s.sampler: _compiled(s, bank, min(BATCH, n)) for s in samplers}
     for name, (settings, cutoff) in names.items():
         if name not in stages:
-            stages[name] = stage(name, batch[settings.sampler], curves, cutoff)
-            _write(results, out)
+            stages[name] = stage(name, batch[settings.sampler], (y, oracle), cutoff)
+            _save(results, out)
     alone = {s.sampler: _compiled(s, bank, 1) for s in samplers}
     results["machine"] = measure.machine(jax.devices()[0])
-    results["seconds"] = seconds(model, alone, batch, curves.y)
-    _write(results, out)
+    results["seconds"] = seconds(model, alone, batch, y)
+    _save(results, out)
     return results
 
 
-def _write(results: dict[str, Any], out: Path | None) -> None:
+def _save(results: dict[str, Any], out: Path | None) -> None:
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(results) + "\n")
+        write_json(out, results, indent=None)
 
 
-def _of_model(model: Model, curves: Curves, many: int) -> dict[str, Any]:
-    """Scores of the checkpoint, on all curves and on those of MCMC."""
-    return {
-        "score": prior_score(model, many)["cutoffs"],
-        "gap": {
-            str(cutoff): curves.gap(log_prob(model, PRIOR, curves.y, cutoff))
-            for cutoff in CUTOFFS
-        },
-    }
+def _gap(log_q: np.ndarray, oracle: np.ndarray) -> list[float]:
+    """Score of each curve above the oracle's, per unseen record."""
+    seen = oracle.shape[1] - log_q.shape[1]
+    return np.round((log_q - oracle[:, seen:]).mean(1), 5).tolist()
 
 
 # Posteriors of some curves `(size, length)` given a key and a cutoff.
@@ -150,21 +134,31 @@ def _compiled(settings: Settings, bank: Latents, size: int) -> Sampler:
     return run
 
 
-def stage(name: str, batch: Sampler, curves: Curves, cutoff: int) -> dict[str, Any]:
-    """One sampler at one cutoff: figures of every curve."""
-    n = len(curves.y)
+def stage(
+    name: str, batch: Sampler, curves: tuple[np.ndarray, np.ndarray], cutoff: int
+) -> dict[str, Any]:
+    """One sampler at one cutoff: figures of every curve.
+
+    Args:
+        name: of the stage.
+        batch: the sampler.
+        curves: values and the oracle's log-density, `(n, length)` each.
+        cutoff: records seen.
+    """
+    y, oracle = curves
+    n = len(y)
     size, columns = min(BATCH, n), []
     key = jax.random.fold_in(jax.random.key(2718), cutoff)
     for i in tqdm(range(0, n, size), desc=name, disable=None):
         rows = np.arange(i, i + size) % n  # the last batch may begin anew
-        found = batch(jax.random.fold_in(key, i), curves.y[rows], cutoff)
+        found = batch(jax.random.fold_in(key, i), y[rows], cutoff)
         log_q, moves = np.asarray(found.log_prob, float), np.asarray(found.moves)
         columns.append((log_q, *diagnose(np.asarray(found.watched)), moves))
     log_q, rhat, effective, moves = (
         np.concatenate(column)[:n] for column in zip(*columns, strict=True)
     )
     return {
-        "gap": curves.gap(log_q[:, cutoff:]),
+        "gap_to_oracle": _gap(log_q[:, cutoff:], oracle),
         "rhat": np.round(rhat, 3).tolist(),
         "effective_samples": np.round(effective, 1).tolist(),
         "moves": np.round(moves, 3).tolist(),
@@ -179,86 +173,75 @@ def seconds(
 
     Returns:
         For "model" and every sampler: "alone", the mean over the cutoffs; "batch", a
-        share of `CHUNK` or `BATCH` curves at the second cutoff.
+        share of `prior_score.CHUNK` or `BATCH` curves at the second cutoff.
     """
     key, size, cutoff = jax.random.key(0), min(BATCH, len(y)), CUTOFFS[1]
-    many = np.resize(y, (CHUNK, y.shape[1]))
+    many = np.resize(y, (prior_score.CHUNK, y.shape[1]))
     singles: dict[str, Callable[[], Any]] = {}
     for c in CUTOFFS:
-        singles[f"model {c}"] = partial(log_prob, model, PRIOR, y[:1], c)
+        singles[f"model {c}"] = partial(prior_score.log_prob, model, PRIOR, y[:1], c)
         for name, sampler in alone.items():
             singles[f"{name} {c}"] = partial(sampler, key, y[:1], c)
-    whole: dict[str, Callable[[], Any]] = {
+    batches: dict[str, Callable[[], Any]] = {
         name: partial(sampler, key, y[:size], cutoff) for name, sampler in batch.items()
-    } | {"model": partial(log_prob, model, PRIOR, many, cutoff)}
+    } | {"model": partial(prior_score.log_prob, model, PRIOR, many, cutoff)}
     one = measure.interleaved(singles, CALLS)
-    all_of_them = measure.interleaved(whole, BATCH_CALLS)
+    whole = measure.interleaved(batches, BATCH_CALLS)
     return {
         name: {
             "alone": float(np.mean([one[f"{name} {c}"] for c in CUTOFFS])),
-            "batch": all_of_them[name] / (CHUNK if name == "model" else size),
+            "batch": whole[name] / (len(many) if name == "model" else size),
         }
         for name in ("model", *alone)
     }
 
 
-def mean_and_error(x: np.ndarray) -> tuple[float, float]:
-    """Mean and its standard error; NaN where there are too few."""
-    if len(x) < 2:
-        return float("nan"), float("nan")
-    return float(x.mean()), float(x.std(ddof=1) / np.sqrt(len(x)))
+def _shown(gain: np.ndarray, sign: str = "") -> str:
+    """Mean and its standard error; "-" of fewer than two."""
+    if len(gain) < 2:
+        return "-"
+    row = scores.mean_with_error("mean", gain)
+    return fill(f"{{mean:{sign}.3f}} ± {{mean_se:.3f}}", row)
 
 
-def _line(name: str, cells: Iterable[str], seconds: Iterable[str] = ("", "")) -> str:
-    return f"| {' | '.join([name, *cells, *seconds])} |"
-
-
-def _shown(pair: tuple[float, float], sign: str = "") -> str:
-    return f"{pair[0]:{sign}.3f} ± {pair[1]:.3f}"
-
-
-def _of_sampler(results: dict[str, Any], name: str) -> tuple[str, list[str]]:
-    """The line of scores of a sampler, and the lines of what the checkpoint gains."""
-    settings = results["samplers"][name]
-    ours, took = results["seconds"]["model"], results["seconds"][name]
-    stages = [results["stages"][f"{name} {cutoff}"] for cutoff in CUTOFFS]
-    scores, gains, agree = [], [], []
-    for cutoff, found in zip(CUTOFFS, stages, strict=True):
-        gap = np.array(found["gap"])
-        gain = np.array(results["gap"][str(cutoff)]) - gap
+def _against_sampler(results: dict[str, Any], name: str) -> list[tuple[str, ...]]:
+    """What the checkpoint gains over a sampler, and where the chains agree."""
+    gains, agreed = [], []
+    for cutoff in CUTOFFS:
+        found = results["stages"][f"{name} {cutoff}"]
+        ours = np.array(results["gap_to_oracle"][str(cutoff)])
+        gain = ours - np.array(found["gap_to_oracle"])
         fine = np.delete(gain, found["unconverged"])
-        scores.append(_shown(mean_and_error(ORACLE[PRIOR.name] + gap)))
-        gains.append(_shown(mean_and_error(gain), "+"))
-        gain_fine = _shown(mean_and_error(fine), "+") if len(fine) > 1 else "-"
-        agree.append(f"{gain_fine} ({len(fine)})")
-    title = f"{TITLES[name]}, {settings['chains']} x {settings['samples']:,}"
-    return _line(title, scores, [f"{s:.2g}" for s in took.values()]), [
-        _line(
-            f"`{results['checkpoint']}` minus {TITLES[name]}",
-            gains,
-            [f"{took[key] / ours[key]:,.0f} x as fast" for key in took],
-        ),
-        _line("the same, where its chains agree (curves)", agree),
+        gains.append(_shown(gain, "+"))
+        agreed.append(f"{_shown(fine, '+')} ({len(fine)})")
+    model, took = results["seconds"]["model"], results["seconds"][name]
+    faster = (f"{took[key] / model[key]:,.0f} x as fast" for key in took)
+    return [
+        (f"`{results['checkpoint']}` minus {TITLES[name]}", *gains, *faster),
+        ("the same, where its chains agree (curves)", *agreed, "", ""),
     ]
 
 
 def to_markdown(results: dict[str, Any]) -> str:
     """Scores and seconds, and what the checkpoint gains on the same curves."""
-    model = f"**`{results['checkpoint']}`**"
-    found = [_of_sampler(results, name) for name in results["samplers"]]
-    gaps = [np.array(results["gap"][str(cutoff)]) for cutoff in CUTOFFS]
-    rows = [(row["log_prob"], row["standard_error"]) for row in results["score"]]
-    return "\n".join(
-        [
-            _line("", [f"{c} %" for c in CUTOFFS], ["s a curve", "s, in batches"]),
-            "|---|" + "---|" * (len(CUTOFFS) + 2),
-            *(scores for scores, _ in found),
-            _line(
-                f"{model}, the same {results['curves']} curves",
-                [_shown(mean_and_error(ORACLE[PRIOR.name] + gap)) for gap in gaps],
-                [f"{s:.2g}" for s in results["seconds"]["model"].values()],
-            ),
-            _line(f"{model}, {results['many']:,} curves", map(_shown, rows)),
-            *(line for _, gains in found for line in gains),
-        ]
-    )
+    name, oracle = f"**`{results['checkpoint']}`**", ORACLE[PRIOR.name]
+    gaps = results["gap_to_oracle"]
+    took = {
+        key: [f"{s:.2g}" for s in row.values()]
+        for key, row in results["seconds"].items()
+    }
+    rows = []
+    for sampler, settings in results["samplers"].items():
+        found = (results["stages"][f"{sampler} {c}"]["gap_to_oracle"] for c in CUTOFFS)
+        title = f"{TITLES[sampler]}, {settings['chains']} x {settings['samples']:,}"
+        score = (_shown(oracle + np.array(gap)) for gap in found)
+        rows.append((title, *score, *took[sampler]))
+    score = (_shown(oracle + np.array(gaps[str(c)])) for c in CUTOFFS)
+    title = f"{name}, the same {results['curves']} curves"
+    rows.append((title, *score, *took["model"]))
+    pair = "{log_prob:.3f} ± {standard_error:.3f}"
+    score = (fill(pair, row) for row in results["score"])
+    rows.append((f"{name}, {results['checkpoint_curves']:,} curves", *score, "", ""))
+    for sampler in results["samplers"]:
+        rows += _against_sampler(results, sampler)
+    return table(("", *AT_CUTOFFS, "s a curve", "s, in batches"), rows)

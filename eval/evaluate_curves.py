@@ -13,29 +13,29 @@ from tqdm import tqdm
 
 from lcpfn.curves import CurveSet
 from lcpfn.eval import paired, recalibrate
-from lcpfn.eval.baselines import last_value
 from lcpfn.eval.baselines.bayesian_fits import FITS, TITLES, bayesian
+from lcpfn.eval.baselines.last_value import baselines
 from lcpfn.eval.curves import Method, measure, of_model, summarise
-from lcpfn.eval.data import PERCENTS, Case, final_value_cases
+from lcpfn.eval.data import Case, by_cutoff, final_value_cases
 from lcpfn.eval.method_ranks import evaluate_ranks
 from lcpfn.eval.run_ordering import rank_tasks
-from lcpfn.eval.scores import clustered_error
+from lcpfn.eval.scores import mean_with_error
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 
 STRATA = ("normal", "flat", "diverged")
-# Runs of a suite in the protocol of ranks, which asks nine cutoffs of each.
+# Runs of a suite in the protocol of ranks, which has nine cutoffs of each.
 RANKED = 40
 
 
-def evaluate_suites(
+def evaluate_curves(
     models: Sequence[Model],
     suites: Sequence[CurveSet],
     most: int = 400,
     fits: bool = True,
     mcmc: bool = False,
 ) -> dict[str, Any]:
-    """The final-value protocol and that of ranks, for checkpoints and last_value.
+    """The final-value protocol and that of ranks, for checkpoints and baselines.
 
     Args:
         models: checkpoints; the first is what all others are compared with.
@@ -46,13 +46,13 @@ def evaluate_suites(
 
     Returns:
         JSON values: "methods" -> name -> see `score_methods`; "strata" -> name ->
-        method -> means over its cases; "ranks" (`evaluate_ranks`); of the first
+        method -> means over its cases; "method_ranks" (`evaluate_ranks`); of the first
         checkpoint "tasks" (`by_task`) and "recalibration" (`recalibrate.study`);
-        "history" of pre-training; the number of cases.
+        "pretraining": the logs of the checkpoints; the number of cases.
 
     Raises:
-        ValueError: if a suite holds nothing that can be asked, or two checkpoints have
-            one name.
+        ValueError: if a suite holds nothing to predict, or two checkpoints have one
+            name.
     """
     first = models[0]
     if len({model.name for model in models}) < len(models):
@@ -62,13 +62,8 @@ def evaluate_suites(
     by_stratum = cases_of(suites, most)
     normal = by_stratum["normal"]
     methods: dict[str, Method] = {model.name: of_model(model) for model in models}
-    methods |= {
-        f"{first.name}, bounds unknown": of_model(first, bounds=False),
-        "last value": last_value.across_tasks(normal, last_value.last_value),
-        "best so far": last_value.across_tasks(normal, last_value.best_so_far),
-    }
-    if fits:
-        methods |= {name: last_value.fitted(name) for name in last_value.CURVES}
+    methods |= {f"{first.name}, bounds unknown": of_model(first, bounds=False)}
+    methods |= baselines(normal, fits)
     if mcmc:
         methods |= {TITLES[name]: bayesian(name) for name in FITS}
     results, columns, forecast = score_methods(normal, methods)
@@ -86,9 +81,11 @@ def evaluate_suites(
             if name != "normal" and part
         },
         "tasks": by_task(normal, columns),
-        "ranks": evaluate_ranks(models, suites, min(most, RANKED), fits),
+        "method_ranks": evaluate_ranks(models, suites, min(most, RANKED), fits),
         "recalibration": recalibrate.study(normal, forecast, columns["last_error"]),
-        "history": {m.name: m.card["history"] for m in models if "history" in m.card},
+        "pretraining": {
+            m.name: m.card["history"] for m in models if "history" in m.card
+        },
     }
 
 
@@ -98,30 +95,26 @@ def score_methods(
     """All methods on the same cases; the first is what the others are compared with.
 
     Returns:
-        JSON values: name -> what `summarise` says, "ranking" (`rank_tasks`), "against"
-        (`paired.compare`), "cpu_ms_per_case"; columns and forecast of the first.
+        JSON values: name -> what `summarise` says, "run_ordering" (`rank_tasks`),
+        "paired_difference" (`paired.compare`), "cpu_ms_per_case" with compilation;
+        columns and forecast of the first.
     """
     results: dict[str, Any] = {}
     kept = None
     for name, method in tqdm(methods.items(), desc="methods", disable=None):
-        forecast, took = timed(method, cases)
+        began = time.process_time()
+        forecast = method(cases)
+        took = time.process_time() - began
         columns = measure(cases, forecast)
         kept = kept or (columns, forecast)
         results[name] = summarise(cases, columns) | {
-            "ranking": rank_tasks(cases, columns),
-            "against": paired.compare(cases, kept[0], columns),
+            "run_ordering": rank_tasks(cases, columns),
+            "paired_difference": paired.compare(cases, kept[0], columns),
             "cpu_ms_per_case": 1e3 * took / len(cases),
         }
     if kept is None:
         raise ValueError("there are no methods to score")
     return results, *kept
-
-
-def timed(method: Method, cases: Sequence[Case]) -> tuple[Mixture, float]:
-    """The forecast, and the CPU seconds it took, compilation among them."""
-    began = time.process_time()
-    forecast = method(cases)
-    return forecast, time.process_time() - began
 
 
 def cases_of(suites: Sequence[CurveSet], most: int) -> dict[str, list[Case]]:
@@ -145,60 +138,32 @@ def stratum(cases: Sequence[Case], method: Method) -> dict[str, float]:
     """
     columns = measure(cases, method(cases))
     cluster = np.array([case.cluster for case in cases])
-    row = {"cases": float(len(cases)), "last_error": columns["last_error"].mean()}
-    for key in ("error", "crps"):
-        row[key] = columns[key].mean()
-        row[f"{key}_se"] = clustered_error(columns[key], cluster)
-    row["median_log_prob"] = np.median(columns["log_prob"])
-    row["covered_90"] = columns["covered_90"].mean()
-    return {key: float(value) for key, value in row.items()}
+    return {
+        "cases": float(len(cases)),
+        "last_error": float(columns["last_error"].mean()),
+        **mean_with_error("error", columns["error"], cluster),
+        **mean_with_error("crps", columns["crps"], cluster),
+        "median_log_prob": float(np.median(columns["log_prob"])),
+        "covered_90": float(columns["covered_90"].mean()),
+    }
 
 
 def by_task(
     cases: Sequence[Case], columns: Mapping[str, np.ndarray]
-) -> dict[str, dict[str, dict[str, float]]]:
+) -> dict[str, dict[str, dict[str, Any]]]:
     """Source and task -> cutoff -> cases, both ratios to the last value, coverage."""
-    rows: dict[tuple[str, int], list[int]] = {}
-    for i, case in enumerate(cases):
-        rows.setdefault((f"{case.suite}: {case.task}", case.percent), []).append(i)
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for (task, percent), at in sorted(rows.items()):
-        mean = {key: columns[key][at].mean() for key in ("error", "crps", "last_error")}
+
+    def of_cell(rows: np.ndarray) -> dict[str, Any]:
+        error, crps, last, held = (
+            columns[key][rows].mean()
+            for key in ("error", "crps", "last_error", "covered_90")
+        )
         with np.errstate(divide="ignore", invalid="ignore"):
-            found.setdefault(task, {})[str(percent)] = {
-                "cases": len(at),
-                "error_ratio": round(float(mean["error"] / mean["last_error"]), 4),
-                "crps_ratio": round(float(mean["crps"] / mean["last_error"]), 4),
-                "covered_90": round(float(columns["covered_90"][at].mean()), 4),
+            return {
+                "cases": int(rows.sum()),
+                "error_ratio": round(float(error / last), 4),
+                "crps_ratio": round(float(crps / last), 4),
+                "covered_90": round(float(held), 4),
             }
-    return found
 
-
-def to_markdown(results: Mapping[str, Any]) -> str:
-    """Two tables: all methods over all suites, and the checkpoint suite by suite."""
-    cutoffs = [str(percent) for percent in PERCENTS]
-    lines = [
-        "| error of the median / CRPS, both over the error of the last value | "
-        + " | ".join(f"{c} %" for c in cutoffs)
-        + " | all | 90 % interval holds |",
-        "|---|" + "---|" * (len(cutoffs) + 2),
-    ]
-    for name, summary in results["methods"].items():
-        rows = [summary["overall"][c] for c in (*cutoffs, "all")]
-        cells = [f"{row['error_ratio']:.2f} / {row['crps_ratio']:.2f}" for row in rows]
-        lines.append(f"| {name} | {' | '.join(cells)} | {rows[-1]['covered_90']:.0%} |")
-    own = results["methods"][results["checkpoint"]]
-    title = f"{results['checkpoint']}: error of"
-    lines += ["", lines[0].replace("error of", title, 1)]
-    lines[-1] = lines[-1].replace(" all |", "")
-    lines.append("|---|" + "---|" * (len(cutoffs) + 1))
-    for suite, by_cutoff in own["suites"].items():
-        rows = [by_cutoff[c] for c in cutoffs if c in by_cutoff]
-        cells = [
-            f"{r['error_ratio']:.2f} ± {r['error_ratio_se']:.2f} / "
-            f"{r['crps_ratio']:.2f} ± {r['crps_ratio_se']:.2f}"
-            for r in rows
-        ]
-        held = sum(r["covered_90"] for r in rows) / len(rows)
-        lines.append(f"| {suite} | {' | '.join(cells)} | {held:.0%} |")
-    return "\n".join(lines)
+    return by_cutoff(cases, of_cell, lambda case: f"{case.suite}: {case.task}")

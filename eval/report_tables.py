@@ -1,0 +1,256 @@
+"""Markdown tables of the results of `evaluate_curves`, one per question."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lcpfn.eval.curves import LEVELS
+from lcpfn.eval.data import PERCENTS
+from lcpfn.eval.paired import tally
+from lcpfn.eval.tables import cells, fill, table
+
+CUTOFFS = tuple(map(str, PERCENTS))
+AT_CUTOFFS = tuple(f"{cutoff} %" for cutoff in CUTOFFS)
+# Tasks shown of the many.
+WORST = 12
+RATIOS = "{error_ratio:.2f} / {crps_ratio:.2f}"
+RATIOS_SE = (
+    "{error_ratio:.2f} ± {error_ratio_se:.2f} / {crps_ratio:.2f} ± {crps_ratio_se:.2f}"
+)
+RANKS = "{log_prob_rank:.2f} / {error_rank:.2f}"
+COVERED = tuple(f"covered_{level * 100:g}" for level in LEVELS)
+CALIBRATED = {
+    "log-density": "{log_prob:.2f}",
+    "calibration error": "{calibration_error:.3f}",
+    "50 / 80 / 90 / 95 % intervals hold, %": "{held}",
+}
+
+
+def final_value(results: Mapping[str, Any]) -> str:
+    """All methods over all suites."""
+    rows = []
+    for name, method in results["methods"].items():
+        overall = method["overall"]
+        row = cells(overall, RATIOS, (*CUTOFFS, "all"))
+        rows.append((name, *row, fill("{covered_90:.0%}", overall["all"])))
+    head = "error of the median / CRPS, both over the error of the last value"
+    return table((head, *AT_CUTOFFS, "all", "90 % interval holds"), rows)
+
+
+def final_value_by_suite(results: Mapping[str, Any]) -> str:
+    """The first checkpoint, suite by suite."""
+    name = results["checkpoint"]
+    rows = [
+        (suite, *cells(by_cutoff, RATIOS_SE, CUTOFFS), _held(by_cutoff))
+        for suite, by_cutoff in results["methods"][name]["suites"].items()
+    ]
+    head = f"{name}: error of the median / CRPS, both over the error of the last value"
+    return table((head, *AT_CUTOFFS, "90 % interval holds"), rows)
+
+
+def final_values(results: Mapping[str, Any]) -> str:
+    """Both tables above."""
+    return f"{final_value(results)}\n\n{final_value_by_suite(results)}"
+
+
+def error_by_source(results: Mapping[str, Any]) -> str:
+    """Error ratios of the first checkpoint alone, by source and cutoff."""
+    own = results["methods"][results["checkpoint"]]
+    rows = []
+    for name, by_cutoff in (own["suites"] | {"all": own["overall"]}).items():
+        some = {c: by_cutoff[c] for c in CUTOFFS if c in by_cutoff}
+        rows.append((name, *cells(some, "{error_ratio:.2f}", CUTOFFS), _held(some)))
+    head = ("source", "after 10 %", *AT_CUTOFFS[1:], "90 % intervals hold")
+    return table(head, rows)
+
+
+def _held(by_cutoff: Mapping[str, Mapping[str, Any]]) -> str:
+    """Coverage of the 90 % interval, mean over the cutoffs there are."""
+    rows = by_cutoff.values()
+    return f"{sum(row['covered_90'] for row in rows) / len(rows):.0%}"
+
+
+def calibration(results: Mapping[str, Any]) -> str:
+    """Coverage, calibration error by number of bins, sharpness, log-densities."""
+    bins = ("5", "10", "20", "50")
+    columns = (
+        *(f"{{{key}:.0%}}" for key in COVERED),
+        *(f"{{bins_{count}:.3f}}" for count in bins),
+        *("{width_90:.2f}", "{log_prob:.2f}", "{median_log_prob:.2f}"),
+        "{median_log_prob_metric_units:.2f}",
+    )
+    rows = []
+    for name, method in results["methods"].items():
+        row = method["overall"]["all"]
+        by_bins = row["calibration_error_by_bins"]
+        row = row | {f"bins_{count}": by_bins[count] for count in bins}
+        rows.append((name, *(fill(column, row) for column in columns)))
+    head = [
+        *("means over suites and cutoffs", *(f"{100 * q:g} %" for q in LEVELS)),
+        *("calibration error, 5 bins", "10", "20", "50"),
+        *("width of the 90 % interval", "log-density", "its median"),
+        "median, units of the metric",
+    ]
+    return table(head, rows)
+
+
+def run_ordering(results: Mapping[str, Any]) -> str:
+    """How runs of a task are ordered: means over suites, all cutoffs and each."""
+    rows = []
+    for name, method in results["methods"].items():
+        overall = method["run_ordering"]["overall"]
+        if "all" not in overall:
+            continue
+        rest = ("{spearman:.2f}", "{regret:.1%}", "{ndcg:.3f}")
+        rows.append(
+            (
+                name,
+                fill("{kendall:.3f}", overall["all"]),
+                *cells(overall, "{kendall:.2f}", CUTOFFS),
+                *(fill(column, overall["all"]) for column in rest),
+            )
+        )
+    if not rows:
+        return "No task has so many."
+    head = ("method", "Kendall's tau", *(f"at {c}" for c in AT_CUTOFFS))
+    rest = ("Spearman's rho", "regret of the first 3", "NDCG of the first 3")
+    return table((*head, *rest), rows)
+
+
+def worst_tasks(results: Mapping[str, Any]) -> str:
+    """The tasks where the checkpoint's CRPS is highest, over the last value's error."""
+    mean = {}
+    for task, by_cutoff in results["tasks"].items():
+        ratios = [row["crps_ratio"] for row in by_cutoff.values()]
+        known = [r for r in ratios if r is not None and 0 < r < np.inf]
+        if known:
+            mean[task] = float(np.exp(np.mean(np.log(known))))
+    rows = []
+    for task in sorted(mean, key=lambda task: -mean[task])[:WORST]:
+        by_cutoff = results["tasks"][task]
+        finite = {c: r for c, r in by_cutoff.items() if r["crps_ratio"] is not None}
+        held = np.mean([row["covered_90"] for row in by_cutoff.values()])
+        cases = sum(row["cases"] for row in by_cutoff.values())
+        at = cells(finite, RATIOS, CUTOFFS)
+        rows.append((task, str(cases), *at, f"{mean[task]:.2f}", f"{held:.0%}"))
+    rest = ("CRPS, geometric mean", "90 % interval holds")
+    return table(("task", "cases", *AT_CUTOFFS, *rest), rows)
+
+
+def paired_differences(results: Mapping[str, Any]) -> str:
+    """Cells of suite and cutoff the checkpoint wins and loses, by 95 % intervals."""
+    own = results["checkpoint"]
+    rows = []
+    for name, method in results["methods"].items():
+        if name != own:
+            found = tally(method["paired_difference"])
+            row = [name]
+            for key in ("error", "crps"):
+                row.append(fill("{better} : {worse} of {cells}", found[key]))
+                row.append(", ".join(found[key]["worse_at"]) or "-")
+            rows.append(row)
+    head = ("against", f"error, {own} better : worse", "worse at")
+    return table((*head, "CRPS, better : worse", "worse at"), rows)
+
+
+def method_ranks(results: Mapping[str, Any]) -> str:
+    """Mean ranks by suite, all cutoffs together: log-density / squared error."""
+    methods = results["method_ranks"]["methods"]
+    suites = sorted(next(iter(methods.values()))["suites"])
+    rows = []
+    for name, method in methods.items():
+        mean = {
+            suite: {
+                key: np.mean([cell[key] for cell in method["suites"][suite].values()])
+                for key in ("log_prob_rank", "error_rank")
+            }
+            for suite in suites
+        }
+        mean["all"] = method["overall"]["all"]
+        rows.append((name, *cells(mean, RANKS, mean)))
+    head = f"mean rank of {len(methods)}: log-density / squared error"
+    return table((head, *suites, "all"), rows)
+
+
+def method_ranks_by_cutoff(results: Mapping[str, Any]) -> str:
+    """Mean ranks by cutoff, over suites."""
+    methods = results["method_ranks"]["methods"]
+    cutoffs = [c for c in next(iter(methods.values()))["overall"] if c != "all"]
+    rows = [
+        (name, *cells(method["overall"], RANKS, cutoffs))
+        for name, method in methods.items()
+    ]
+    return table(("log-density / squared error", *(f"{c} %" for c in cutoffs)), rows)
+
+
+def strata(results: Mapping[str, Any]) -> str:
+    """Flat and diverged runs: means over cases, units of the task's gain."""
+    columns = {
+        "error of the last value": "{last_error:.3f}",
+        "error of the median": "{error:.3f} ± {error_se:.3f}",
+        "CRPS": "{crps:.3f} ± {crps_se:.3f}",
+        "median log-density": "{median_log_prob:.2f}",
+        "90 % interval holds": "{covered_90:.0%}",
+    }
+    rows = [
+        (
+            fill(f"{stratum} ({{cases:.0f}})", row),
+            name,
+            *(fill(column, row) for column in columns.values()),
+        )
+        for stratum, methods in results["strata"].items()
+        for name, row in methods.items()
+    ]
+    return table(("stratum (cases)", "method", *columns), rows)
+
+
+def compute(results: Mapping[str, Any]) -> str:
+    """CPU time of one forecast, beside what it is worth."""
+    rows = []
+    for name, method in results["methods"].items():
+        ratios = ("{error_ratio:.2f}", "{crps_ratio:.2f}")
+        worth = [fill(column, method["overall"]["all"]) for column in ratios]
+        rows.append((name, fill("{cpu_ms_per_case:.2g} ms", method), *worth))
+    head = ("method", "CPU time of one forecast", "error of the median", "CRPS")
+    return table(head, rows)
+
+
+def recalibration(results: Mapping[str, Any]) -> str:
+    """What a correction of the spread brings on what it has not seen."""
+    gain = "{gain:+.3f} ± {gain_se:.3f}"
+    rows = [
+        (name, suite, f"{row['crps']:.3f}", _if_any(row, gain), *_calibrated(row))
+        for name, by_suite in results["recalibration"]["scores"].items()
+        for suite, row in by_suite.items()
+    ]
+    return table(("correction", "suite", "CRPS", "fell by", *CALIBRATED), rows)
+
+
+def recalibration_overall(results: Mapping[str, Any]) -> str:
+    """The same, means over suites alone, and suites where it helps and hurts."""
+    rows = []
+    for name, by_suite in results["recalibration"]["scores"].items():
+        row = by_suite["all"]
+        parts = [
+            cell
+            for suite, cell in by_suite.items()
+            if suite != "all" and cell["gain_se"] is not None
+        ]
+        better = sum(cell["gain"] > 2 * cell["gain_se"] for cell in parts)
+        worse = sum(cell["gain"] < -2 * cell["gain_se"] for cell in parts)
+        counts = _if_any(row, f"{better} : {worse}")
+        rows.append((name, f"{row['crps']:.3f}", counts, *_calibrated(row)))
+    head = ("correction", "CRPS", "suites better : worse, by 2 standard errors")
+    return table((*head, *CALIBRATED), rows)
+
+
+def _if_any(row: Mapping[str, Any], template: str) -> str:
+    """Filled, but empty where nothing was corrected."""
+    return fill(template, row) if row["gain"] else ""
+
+
+def _calibrated(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The cells under `CALIBRATED`."""
+    held = " / ".join(f"{100 * row[key]:.0f}" for key in COVERED)
+    return tuple(fill(column, {**row, "held": held}) for column in CALIBRATED.values())

@@ -1,0 +1,31 @@
+"""Markdown tables from results."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from string import Formatter
+from typing import Any
+
+
+class _NumbersOrDash(Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return "-"
+        return super().format_field(value, format_spec)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table of a header and rows of cells."""
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+
+
+def fill(template: str, row: Mapping[str, Any]) -> str:
+    """A template of `str.format` with the figures of a row; "-" for null and NaN."""
+    return _NumbersOrDash().vformat(template, (), row)
+
+
+def cells(
+    rows: Mapping[str, Mapping[str, Any]], template: str, keys: Iterable[str]
+) -> list[str]:
+    """The template filled with `rows[key]` for every key; "-" where there is none."""
+    return [fill(template, rows[key]) if key in rows else "-" for key in keys]

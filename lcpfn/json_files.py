@@ -1,0 +1,31 @@
+"""How results are written: JSON with null for the numbers that it lacks."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+
+def finite(value: Any) -> Any:
+    """JSON values with null in place of every NaN and infinity."""
+    if isinstance(value, dict):
+        return {key: finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """JSON text of a value; NaN and infinity become null."""
+    return json.dumps(finite(value), indent=indent, allow_nan=False)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file, and makes its folder if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any, indent: int | None = 1) -> None:
+    """Writes a value as a JSON file that ends in a newline; see `to_json`."""
+    write_text(path, to_json(value, indent) + "\n")
