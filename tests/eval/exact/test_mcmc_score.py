@@ -1,4 +1,4 @@
-"""Table 3: paired differences, curves left out, and what a second start does."""
+"""Scores by MCMC: paired differences, curves left out, and what a second start does."""
 
 import json
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import lcpfn
-from lcpfn.eval.exact import table3
+from lcpfn.eval.exact import mcmc_score, prior_score
 from lcpfn.eval.exact.mcmc import Settings
 from lcpfn.eval.exact.prior_score import CUTOFFS, ORACLE
 
@@ -19,12 +19,15 @@ def made_up(unconverged):
     return {
         "checkpoint": "mine",
         "curves": 4,
-        "many": 9,
+        "checkpoint_curves": 9,
         "samplers": {"nuts": {"chains": 8, "samples": 200}},
         "score": [{"log_prob": 2.0, "standard_error": 0.1}] * 4,
-        "gap": gap,
+        "gap_to_oracle": gap,
         "stages": {
-            f"nuts {c}": {"gap": [-0.2, -0.2, -0.2, -0.9], "unconverged": unconverged}
+            f"nuts {c}": {
+                "gap_to_oracle": [-0.2, -0.2, -0.2, -0.9],
+                "unconverged": unconverged,
+            }
             for c in CUTOFFS
         },
         "seconds": {
@@ -35,7 +38,7 @@ def made_up(unconverged):
 
 
 def test_differences_are_paired_and_given_without_the_unconverged():
-    lines = table3.to_markdown(made_up([3])).split("\n")
+    lines = mcmc_score.to_markdown(made_up([3])).split("\n")
     _, _, nuts, ours, many, minus, agree = lines
     score = ORACLE["lcpfn"] - np.mean([0.2, 0.2, 0.2, 0.9])
     assert nuts.startswith(f"| NUTS, 8 x 200 | {score:.3f} ± ")
@@ -50,36 +53,36 @@ def test_differences_are_paired_and_given_without_the_unconverged():
 
 
 def test_no_difference_is_made_of_a_single_curve():
-    agree = table3.to_markdown(made_up([0, 1, 2])).split("\n")[-1]
+    agree = mcmc_score.to_markdown(made_up([0, 1, 2])).split("\n")[-1]
     assert agree.count("| - (1) ") == len(CUTOFFS)
 
 
 @pytest.mark.slow
 def test_finished_stages_are_not_run_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(table3, "CANDIDATES", 2048)
-    monkeypatch.setattr(table3, "CHUNK", 8)
-    monkeypatch.setattr(table3, "CALLS", 1)
-    monkeypatch.setattr(table3, "BATCH_CALLS", 1)
-    model, out = lcpfn.load("domhan"), tmp_path / "table3.json"
-    results = table3.table3(model, 3, 8, out, (TINY,))
+    monkeypatch.setattr(mcmc_score, "CANDIDATES", 2048)
+    monkeypatch.setattr(prior_score, "CHUNK", 8)
+    monkeypatch.setattr(mcmc_score, "CALLS", 1)
+    monkeypatch.setattr(mcmc_score, "BATCH_CALLS", 1)
+    model, out = lcpfn.load("domhan"), tmp_path / "mcmc.json"
+    results = mcmc_score.mcmc_score(model, 3, 8, out, (TINY,))
     assert json.loads(out.read_text()) == results
     assert set(results["stages"]) == {f"ensemble {c}" for c in CUTOFFS}
     for found in results["stages"].values():
-        assert len(found["gap"]) == len(found["rhat"]) == 3
+        assert len(found["gap_to_oracle"]) == len(found["rhat"]) == 3
         assert found["unconverged"] == [
             i for i, rhat in enumerate(found["rhat"]) if rhat > 1.1
         ]
-    assert table3.to_markdown(results)
+    assert mcmc_score.to_markdown(results)
     # One stage and the seconds are missing: only they are made.
     short = results | {"stages": dict(results["stages"])}
     del short["stages"]["ensemble 40"], short["seconds"]
     short["stages"]["ensemble 10"] = "kept"
     out.write_text(json.dumps(short))
-    run, stage = [], table3.stage
+    run, stage = [], mcmc_score.stage
     monkeypatch.setattr(
-        table3, "stage", lambda name, *a: run.append(name) or stage(name, *a)
+        mcmc_score, "stage", lambda name, *a: run.append(name) or stage(name, *a)
     )
-    again = table3.table3(model, 3, 8, out, (TINY,))
+    again = mcmc_score.mcmc_score(model, 3, 8, out, (TINY,))
     assert run == ["ensemble 40"]
     assert again["stages"]["ensemble 10"] == "kept"
     assert set(again["seconds"]) == {"model", "ensemble"}

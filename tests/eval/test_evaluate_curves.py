@@ -9,16 +9,11 @@ from scipy import stats
 import lcpfn
 from lcpfn.__main__ import main
 from lcpfn.curves import CurveSet, Run
-from lcpfn.eval import (
-    method_ranks,
-    paired,
-    recalibrate,
-    run_ordering,
-    scores,
-    suites,
-)
-from lcpfn.eval.curves import measure
-from lcpfn.eval.data import final_value_cases
+from lcpfn.eval import method_ranks, paired, recalibrate, run_ordering, scores
+from lcpfn.eval.baselines import last_value
+from lcpfn.eval.curves import measure, of_model, summarise
+from lcpfn.eval.data import final_value_cases, query
+from lcpfn.eval.evaluate_curves import cases_of, evaluate_curves
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 
@@ -53,7 +48,7 @@ def named(params, model):
 
 @pytest.fixture(scope="module")
 def results(named):
-    return suites.evaluate_suites([named], [powers("one"), powers("two", seed=1)])
+    return evaluate_curves([named], [powers("one"), powers("two", seed=1)])
 
 
 # --- standard errors
@@ -142,7 +137,7 @@ def test_a_paired_difference_is_certain_where_all_tasks_agree():
     told = paired.tally(found)
     assert told["error"]["better"] == told["error"]["cells"] == 4
     swapped = paired.tally(paired.compare(cases, ours | other, ours))
-    assert swapped["error"]["lost"] == [f"p at {c} %" for c in (10, 20, 40, 80)]
+    assert swapped["error"]["worse_at"] == [f"p at {c} %" for c in (10, 20, 40, 80)]
     assert told["crps"]["better"] + told["crps"]["worse"] <= 1
 
 
@@ -185,10 +180,10 @@ def test_ranks_by_hand():
     assert found["other"]["overall"]["all"] == found["one"]["overall"]["all"]
 
 
-def test_later_records_are_asked_to_the_end_and_never_too_many():
+def test_later_records_are_queried_to_the_end_and_never_too_many():
     cases = final_value_cases(powers("p", records=60), (10, 90))
     for case in cases:
-        steps, values = method_ranks.asked(case)
+        steps, values = query(case, method_ranks.TARGETS)
         assert len(steps) == (method_ranks.TARGETS if case.percent == 10 else 6)
         assert steps[0] > case.steps[-1]
         assert steps[-1] == case.horizon
@@ -197,8 +192,8 @@ def test_later_records_are_asked_to_the_end_and_never_too_many():
 
 def test_scores_that_are_ranked():
     cases = final_value_cases(powers("p"), (50,))[:3]
-    found = [gaussians(method_ranks.asked(case)[1] + 0.1, 0.1) for case in cases]
-    measured = method_ranks.measure(cases, found)
+    later = [query(case, method_ranks.TARGETS)[1] for case in cases]
+    measured = method_ranks.measure(cases, gaussians(np.concatenate(later) + 0.1, 0.1))
     np.testing.assert_allclose(measured[0], -stats.norm.logpdf(1, scale=1) - np.log(10))
     np.testing.assert_allclose(measured[1], 0.01)
 
@@ -206,14 +201,27 @@ def test_scores_that_are_ranked():
 def test_a_rule_forecasts_every_later_record(named):
     curves = powers("p", records=30)
     cases = final_value_cases(curves, method_ranks.PERCENTS)
-    for rest in (
-        method_ranks.of_rule(cases, lambda case: float(case.values[-1])),
-        method_ranks.of_fit("pow3"),
-        method_ranks.of_model(named),
+    some, targets = cases[:12], method_ranks.TARGETS
+    for method in (
+        last_value.across_tasks(cases, last_value.last_value, targets),
+        last_value.fitted("pow3"),
+        of_model(named),
     ):
-        for case, forecast in zip(cases[:12], rest(cases[:12]), strict=True):
-            assert forecast.mean.shape[0] == len(method_ranks.asked(case)[0])
-            assert np.isfinite(forecast.quantile(np.array(0.5))).all()
+        forecast = method(some, targets)
+        count = sum(len(query(case, targets)[0]) for case in some)
+        assert forecast.mean.shape[0] == count
+        assert np.isfinite(forecast.quantile(np.array(0.5))).all()
+
+
+def test_forecasts_of_suites_in_turns_stay_with_their_cases():
+    one, two = (final_value_cases(powers(n, seed=ord(n))) for n in ("a", "b"))
+    method = last_value.across_tasks(one + two, last_value.last_value)
+    mixed = [case for pair in zip(one, two, strict=True) for case in pair]
+    apart = method(one + two).mean
+    np.testing.assert_array_equal(
+        method(mixed).mean.reshape(len(one), 2, -1),
+        np.stack([apart[: len(one)], apart[len(one) :]], axis=1),
+    )
 
 
 # --- corrections of the spread
@@ -264,9 +272,9 @@ def test_every_method_has_every_score(results, named):
     for method in results["methods"].values():
         row = method["overall"]["all"]
         assert 0 < row["crps_ratio"] < 100
-        assert sum(row["pit"]) == pytest.approx(1, abs=2e-3)
+        assert sum(row["pit_histogram"]) == pytest.approx(1, abs=2e-3)
         assert set(method["suites"]) == {"one", "two"}
-    ranks = [m["overall"]["all"] for m in results["ranks"]["methods"].values()]
+    ranks = [m["overall"]["all"] for m in results["method_ranks"]["methods"].values()]
     mean = np.mean([row["error_rank"] for row in ranks])
     assert mean == pytest.approx((len(ranks) + 1) / 2)
     assert results["cases"]["flat"] == results["cases"]["diverged"] == 8
@@ -275,28 +283,27 @@ def test_every_method_has_every_score(results, named):
     assert sum(row["cases"] for row in rows) == 18
     power, last = (results["methods"][name] for name in ("pow3", "last value"))
     assert power["overall"]["80"]["error_ratio"] < 2
-    assert last["against"]["one"]["40"]["tasks"] == 3
+    assert last["paired_difference"]["one"]["40"]["tasks"] == 3
 
 
 def test_overall_is_what_the_columns_say(named):
-    cases = suites.cases_of([powers("one")], 400)["normal"]
-    method = suites.of_model(named)
-    columns = measure(cases, method(cases))
-    row = suites.summarise(cases, columns)["suites"]["one"]["20"]
+    cases = cases_of([powers("one")], 400)["normal"]
+    columns = measure(cases, of_model(named)(cases))
+    row = summarise(cases, columns)["suites"]["one"]["20"]
     at = np.array([case.percent == 20 for case in cases])
     raw = columns["log_prob"][at] - np.log([c.scale for c in cases if c.percent == 20])
-    assert row["median_log_prob_user"] == pytest.approx(np.median(raw))
+    assert row["median_log_prob_metric_units"] == pytest.approx(np.median(raw))
 
 
 def test_checkpoints_of_one_name_are_refused(named):
     with pytest.raises(ValueError, match="one name"):
-        suites.evaluate_suites([named, named], [powers("one")])
+        evaluate_curves([named, named], [powers("one")])
 
 
 def test_a_suite_without_questions_is_refused(named):
     short = CurveSet("short", tuple(r for r in powers("x", records=5).runs))
     with pytest.raises(ValueError, match="short has no run"):
-        suites.evaluate_suites([named], [short])
+        evaluate_curves([named], [short])
 
 
 def test_the_command_writes_what_it_is_asked_for(named, tmp_path, monkeypatch, capsys):
@@ -307,7 +314,7 @@ def test_the_command_writes_what_it_is_asked_for(named, tmp_path, monkeypatch, c
     ]
     (tmp_path / "runs.json").write_text(json.dumps(runs))
     out, text = tmp_path / "deep" / "r.json", tmp_path / "r.md"
-    asked = ["evaluate", "--suite", str(tmp_path / "runs.json"), "--mode", "min"]
+    asked = ["evaluate", "curves", str(tmp_path / "runs.json"), "--mode", "min"]
     asked += ["--no-fits", "--out", str(out), "--markdown", str(text)]
     assert main(asked) == 0
     found = json.loads(out.read_text(), parse_constant=pytest.fail)
@@ -317,6 +324,28 @@ def test_the_command_writes_what_it_is_asked_for(named, tmp_path, monkeypatch, c
     assert capsys.readouterr().out.strip() == text.read_text().strip()
 
 
-def test_a_report_of_a_prior_is_refused(capsys):
-    assert main(["evaluate", "default", "domhan"]) == 1
-    assert "--suite" in capsys.readouterr().err
+@pytest.mark.parametrize("words", [[], ["default"]])
+def test_a_protocol_must_be_chosen(words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["evaluate", *words])
+    assert caught.value.code == 2
+    assert "{curves,stopping,prior,speed}" in capsys.readouterr().err
+
+
+def test_a_page_about_a_prior_is_refused(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["evaluate", "prior", "--html", "page.html"])
+    assert caught.value.code == 2
+    assert "--html" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("protocol", ["curves", "stopping", "prior", "speed"])
+def test_every_protocol_has_a_page_of_help(protocol, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as caught:
+        main(["evaluate", protocol, "--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    assert "columns of the" in shown
+    assert f"example:\n  lcpfn evaluate {protocol} " in shown
+    assert 20 < len(shown.splitlines()) <= 50
