@@ -1,7 +1,7 @@
 """Draws the figures of the documentation.
 
-    python docs/figures.py                          # what needs no recorded curves
-    python docs/figures.py --suite lcbench.npz ...  # and what does
+    python -m docs.figures                          # what needs no recorded curves
+    python -m docs.figures --suite lcbench.npz ...  # and what does
 
 Needs the extras `plot` and `checks`; takes about a minute. Runs drawn here are small
 networks trained on scikit-learn's digits.
@@ -57,7 +57,7 @@ def digits(rate: float) -> list[float]:
 
 
 def cutoffs(model: lcpfn.Model, curve: Sequence[float], counts: Sequence[int]) -> Any:
-    """The forecast of one run after more and more of it, and what came."""
+    """The forecast of one run after more and more of it, and how the run went on."""
     figure, axes = plot.pyplot().subplots(
         1,
         len(counts),
@@ -69,7 +69,7 @@ def cutoffs(model: lcpfn.Model, curve: Sequence[float], counts: Sequence[int]) -
     for ax, count in zip(axes, counts, strict=True):
         forecast = model.extrapolate(curve[:count], EPOCHS, **METRIC)
         plot.fan(forecast, ax=ax, title=f"after {count} epochs")
-        ax.plot(steps, curve, color=plot.BAR, ls=":", label="what came", zorder=4)
+        ax.plot(steps, curve, color=plot.BAR, ls=":", label="how it went on", zorder=4)
         ax.set(ylabel="", xlabel="epoch")
         ax.get_legend().remove()
     axes[0].set_ylabel("accuracy")
@@ -116,8 +116,8 @@ def tokens(model: lcpfn.Model, curve: Sequence[float]) -> Any:
     return figure
 
 
-def questions() -> Any:
-    """Which (cutoff, step) a batch of one curve asks about."""
+def queries() -> Any:
+    """Which (cutoff, step) pairs of one curve are queries in training."""
     figure, axes = plot.pyplot().subplots(
         1, 2, figsize=(8, 3.6), sharey=True, layout="constrained"
     )
@@ -127,10 +127,10 @@ def questions() -> Any:
         (axes[0], cutoff == 6, "one cutoff per batch"),
         (axes[1], cutoff > 0, "every cutoff in one pass"),
     ):
-        seen, asked = rows & (step <= cutoff), rows & (step > cutoff)
+        seen, later = rows & (step <= cutoff), rows & (step > cutoff)
         for where, colour, marker, label in (
-            (seen, "black", "o", "record that the answer may use"),
-            (asked, plot.COLOUR, "s", "question about a later step"),
+            (seen, "black", "o", "context: record that the forecast uses"),
+            (later, plot.COLOUR, "s", "query: later step to predict"),
         ):
             ax.scatter(step[where], cutoff[where], s=14, c=colour, marker=marker)
             ax.scatter([], [], s=14, c=colour, marker=marker, label=label)
@@ -184,7 +184,7 @@ def main() -> None:
         "runs": lambda: many(model, curves),
         "timeline": lambda: decisions(model, curves[4], round(max(curves[7]), 3)),
         "tokens": lambda: tokens(model, curves[5]),
-        "questions": questions,
+        "queries": queries,
         "effects": effects,
     }
     if args.suite:

@@ -99,7 +99,7 @@ def _explanations(results: Mapping[str, Any]) -> dict[str, str]:
         "best of the first 3 is than the best, as a share of the range.",
         "All later records, by rank": "LC-PFN's protocol: after 10, 20, ..., 90 % of "
         "a curve all later records are forecast, and methods are ranked curve by "
-        f"curve; 1 is best. {ranks['cases']:,} questions about at most "
+        f"curve; 1 is best. {ranks['cases']:,} cases from at most "
         f"{ranks['runs_per_suite']} runs of each suite, flat and diverged ones among "
         "them.",
         "Flat and diverged runs": "Final value again, in units of the task's gain; not "

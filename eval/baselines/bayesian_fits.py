@@ -50,7 +50,7 @@ LENGTHS = (16, 64, 256)
 BATCH = 32
 
 
-class Asked(NamedTuple):
+class Scaled(NamedTuple):
     """Cases in the units of a fit, of one padded length.
 
     Attributes:
@@ -149,7 +149,7 @@ def _at_horizon(target: Target, z: Latents) -> tuple[jax.Array, jax.Array]:
 
 @partial(jax.jit, static_argnums=0)
 def sample_domhan(
-    settings: Settings, key: jax.Array, asked: Asked
+    settings: Settings, key: jax.Array, scaled: Scaled
 ) -> tuple[jax.Array, jax.Array]:
     """Means and standard deviations of the final values `(n, COMPONENTS)`."""
 
@@ -160,12 +160,12 @@ def sample_domhan(
         z, _ = run_chains(target, settings, key, start)
         return _at_horizon(target, z)
 
-    return jax.vmap(one)(jax.random.split(key, len(asked.t)), asked.t, asked.v)
+    return jax.vmap(one)(jax.random.split(key, len(scaled.t)), scaled.t, scaled.v)
 
 
 @partial(jax.jit, static_argnums=0)
 def sample_deephyper(
-    settings: Settings, key: jax.Array, asked: Asked
+    settings: Settings, key: jax.Array, scaled: Scaled
 ) -> tuple[jax.Array, jax.Array]:
     """Means and standard deviations of the final values `(n, COMPONENTS)`."""
 
@@ -178,14 +178,14 @@ def sample_deephyper(
         z, _ = run_chains(target, settings, key, start)
         return _at_horizon(target, z)
 
-    return jax.vmap(one)(jax.random.split(key, len(asked.t)), *asked)
+    return jax.vmap(one)(jax.random.split(key, len(scaled.t)), *scaled)
 
 
 class Fit(NamedTuple):
-    """A sampler and what it asks of a case.
+    """A sampler and how a case is put to it.
 
     Attributes:
-        sample: `(settings, key, asked) -> (means, standard deviations)`.
+        sample: `(settings, key, scaled) -> (means, standard deviations)`.
         settings: of the chains.
         least: records up to which the forecast is the last value, give or take the
             range of what is shown, as that of `baselines.fitted`.
@@ -193,7 +193,7 @@ class Fit(NamedTuple):
         center: parameters to start from, of steps and scaled values.
     """
 
-    sample: Callable[[Settings, jax.Array, Asked], tuple[jax.Array, jax.Array]]
+    sample: Callable[[Settings, jax.Array, Scaled], tuple[jax.Array, jax.Array]]
     settings: Settings
     least: int
     scale: Callable[[Case], tuple[float, float]]
@@ -229,7 +229,7 @@ FITS = {
 }
 
 
-def _asked(fit: Fit, case: Case) -> Asked:
+def _scaled(fit: Fit, case: Case) -> Scaled:
     """One case, padded, without the axis of cases."""
     steps, values, _ = shown(case)
     offset, unit = fit.scale(case)
@@ -241,7 +241,7 @@ def _asked(fit: Fit, case: Case) -> Asked:
         t, v = t[kept], v[kept]
     rest = length - len(t)
     horizon = 1 + (case.horizon - steps[0]) / gap
-    return Asked(
+    return Scaled(
         np.concatenate([t, np.full(rest, horizon)]).astype(np.float32),
         np.concatenate([v, np.full(rest, np.nan)]).astype(np.float32),
         np.asarray(fit.center(t, v), np.float32),
@@ -257,13 +257,13 @@ def bayesian(name: str, progress: bool = True, seed: int = 0) -> Method:
             raise ValueError("fits by MCMC predict the final value alone: 1 target")
         mean = np.empty((len(cases), COMPONENTS))
         std = np.empty((len(cases), COMPONENTS))
-        rows: dict[int, list[tuple[int, Asked]]] = {}
+        rows: dict[int, list[tuple[int, Scaled]]] = {}
         for i, case in enumerate(cases):
             _, values, reach = shown(case)
             mean[i], std[i] = values[-1], reach
             if len(values) > fit.least:
-                asked = _asked(fit, case)
-                rows.setdefault(len(asked.t), []).append((i, asked))
+                scaled = _scaled(fit, case)
+                rows.setdefault(len(scaled.t), []).append((i, scaled))
         batches = [
             group[i : i + BATCH]
             for group in rows.values()
@@ -274,9 +274,9 @@ def bayesian(name: str, progress: bool = True, seed: int = 0) -> Method:
         ):
             index = [i for i, _ in batch]
             full = [batch[i % len(batch)][1] for i in range(BATCH)]
-            asked = Asked(*(np.stack(column) for column in zip(*full, strict=True)))
+            scaled = Scaled(*(np.stack(column) for column in zip(*full, strict=True)))
             key = jax.random.fold_in(jax.random.key(seed), number)
-            found = fit.sample(fit.settings, key, asked)
+            found = fit.sample(fit.settings, key, scaled)
             scales = np.array([fit.scale(cases[i]) for i in index])[:, :, None]
             centers, spreads = (np.asarray(x, float)[: len(index)] for x in found)
             centers = np.clip(np.nan_to_num(centers), -1e3, 1e3)
