@@ -15,7 +15,7 @@ from lcpfn.eval.exact import importance, mcmc_score, prior_score
 from lcpfn.eval.speed import bench
 from lcpfn.eval.stopping import benchmark
 from lcpfn.eval.studies import history, left_out
-from lcpfn.eval.tables import fill, table
+from lcpfn.eval.tables import columns_table
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -32,37 +32,36 @@ def speed(results: dict) -> str:
 def growth(results: dict) -> str:
     """How time and memory grow with the length of a stream and the size of a batch."""
     rows = [row for row in results["rows"] if row["figure"] == "growth"]
-    shown = [(row["name"], fill("{value:.4g} {unit}", row)) for row in rows]
-    return table(("", "measured"), shown)
+    shown = [((row["name"],), row) for row in rows]
+    return columns_table(("",), shown, {"measured": "{value:.4g} {unit}"})
 
 
 def searches(results: dict) -> str:
     """What the pruner saves two searches, from `examples/optuna_tpe.py`."""
-    columns = (
-        *("{trials}", "{epochs}", "{epochs_pruned}", "{saved:.0%}"),
-        *("{best:.4f}", "{best_pruned:.4f}"),
-    )
+    columns = {
+        "trials": "{trials}",
+        "epochs": "{epochs}",
+        "epochs with the pruner": "{epochs_pruned}",
+        "saved": "{saved:.0%}",
+        "best accuracy": "{best:.4f}",
+        "best with the pruner": "{best_pruned:.4f}",
+    }
     rows = []
     for name, row in results.items():
         saved = 1 - row["epochs_pruned"] / row["epochs"]
-        cells = (fill(column, row | {"saved": saved}) for column in columns)
-        rows.append((name.replace("_", " "), *cells))
-    head = ("TPE on", "trials", "epochs", "with the pruner", "saved", "best accuracy")
-    return table((*head, "with the pruner"), rows)
+        rows.append(((name.replace("_", " "),), row | {"saved": saved}))
+    return columns_table(("TPE on",), rows, columns)
 
 
 def surprises(results: dict) -> str:
     """Whether surprise tells bad forecasts apart, from `lcpfn.eval.studies.worst`."""
+    rows = [((name,), row) for name, row in results["suites"].items()]
     columns = {
         "CRPS, surprised": "{crps_surprised:.2f}",
         "CRPS, the rest": "{crps_calm:.2f}",
         "rank correlation": "{rank_correlation:.2f}",
     }
-    rows = [
-        (name, *(fill(column, row) for column in columns.values()))
-        for name, row in results["suites"].items()
-    ]
-    return table(("source", *columns), rows)
+    return columns_table(("source",), rows, columns)
 
 
 # Name of a table -> results file, and what makes it.

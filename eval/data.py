@@ -174,18 +174,25 @@ def by_cutoff(
 
 def over_suites(
     suites: Mapping[str, Mapping[str, Any]],
-    mean: Callable[[list[Any]], dict[str, Any]],
+    mean: Sequence[str] | Callable[[list[Any]], dict[str, Any]],
     percents: Iterable[int] = PERCENTS,
 ) -> dict[str, dict[str, Any]]:
     """Means over suites at every cutoff, and over suites and cutoffs ("all").
 
     Args:
         suites: suite -> cutoff -> figures.
-        mean: of a list of figures, which is never empty.
+        mean: of a list of figures, which is never empty; or the figures whose
+            arithmetic means are taken.
         percents: cutoffs.
     """
     groups = {
         str(cutoff): [s[str(cutoff)] for s in suites.values() if str(cutoff) in s]
         for cutoff in percents
     } | {"all": [row for cutoffs in suites.values() for row in cutoffs.values()]}
-    return {key: mean(rows) for key, rows in groups.items() if rows}
+
+    def means(rows: list[Any]) -> dict[str, Any]:
+        if callable(mean):
+            return mean(rows)
+        return {key: float(np.mean([row[key] for row in rows])) for key in mean}
+
+    return {key: means(rows) for key, rows in groups.items() if rows}

@@ -14,10 +14,11 @@ from tqdm import tqdm
 from lcpfn.curves import CurveSet
 from lcpfn.eval import paired, recalibrate
 from lcpfn.eval.baselines.bayesian_fits import FITS, TITLES, bayesian
-from lcpfn.eval.baselines.last_value import baselines
+from lcpfn.eval.baselines.last_value import across_tasks, best_so_far, last_value
+from lcpfn.eval.baselines.least_squares import CURVES, fitted
 from lcpfn.eval.curves import Method, measure, of_model, summarise
 from lcpfn.eval.data import Case, by_cutoff, final_value_cases
-from lcpfn.eval.method_ranks import evaluate_ranks
+from lcpfn.eval.method_ranks import TARGETS, evaluate_ranks, ranked_cases
 from lcpfn.eval.run_ordering import rank_tasks
 from lcpfn.eval.scores import mean_with_error
 from lcpfn.mixture import Mixture
@@ -46,7 +47,7 @@ def evaluate_curves(
 
     Returns:
         JSON values: "methods" -> name -> see `score_methods`; "strata" -> name ->
-        method -> means over its cases; "method_ranks" (`evaluate_ranks`); of the first
+        method -> means over its cases; "method_ranks" (`rank_methods`); of the first
         checkpoint "tasks" (`by_task`) and "recalibration" (`recalibrate.study`);
         "pretraining": the logs of the checkpoints; the number of cases.
 
@@ -61,12 +62,14 @@ def evaluate_curves(
         )
     by_stratum = cases_of(suites, most)
     normal = by_stratum["normal"]
-    methods: dict[str, Method] = {model.name: of_model(model) for model in models}
-    methods |= {f"{first.name}, bounds unknown": of_model(first, bounds=False)}
-    methods |= baselines(normal, fits)
+    checkpoints: dict[str, Method] = {model.name: of_model(model) for model in models}
+    unknown = {f"{first.name}, bounds unknown": of_model(first, bounds=False)}
+    methods = checkpoints | unknown | baselines(normal, fits)
     if mcmc:
         methods |= {TITLES[name]: bayesian(name) for name in FITS}
     results, columns, forecast = score_methods(normal, methods)
+    few = min(most, RANKED)
+    ranked = ranked_cases(suites, few)
     return {
         "checkpoint": first.name,
         "checksum": first.card["checksum"],
@@ -81,12 +84,29 @@ def evaluate_curves(
             if name != "normal" and part
         },
         "tasks": by_task(normal, columns),
-        "method_ranks": evaluate_ranks(models, suites, min(most, RANKED), fits),
+        "method_ranks": {
+            "runs_per_suite": few,
+            "cases": len(ranked),
+            "methods": evaluate_ranks(
+                ranked, checkpoints | baselines(ranked, fits, TARGETS)
+            ),
+        },
         "recalibration": recalibrate.study(normal, forecast, columns["last_error"]),
         "pretraining": {
             m.name: m.card["history"] for m in models if "history" in m.card
         },
     }
+
+
+def baselines(cases: Sequence[Case], fits: bool, targets: int = 1) -> dict[str, Method]:
+    """Both simple rules with their errors on `cases`, and least squares if `fits`."""
+    methods: dict[str, Method] = {
+        "last value": across_tasks(cases, last_value, targets),
+        "best so far": across_tasks(cases, best_so_far, targets),
+    }
+    if fits:
+        methods |= {name: fitted(name) for name in CURVES}
+    return methods
 
 
 def score_methods(

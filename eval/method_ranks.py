@@ -26,11 +26,9 @@ from tqdm import tqdm
 
 from lcpfn.curves import CurveSet
 from lcpfn.eval import scores
-from lcpfn.eval.baselines.last_value import baselines
-from lcpfn.eval.curves import Method, of_model
+from lcpfn.eval.curves import Method
 from lcpfn.eval.data import Case, by_cutoff, final_value_cases, over_suites, query
 from lcpfn.mixture import Mixture
-from lcpfn.model import Model
 
 PERCENTS = tuple(range(10, 100, 10))
 TARGETS = 20
@@ -81,40 +79,26 @@ def rank_methods(
             return found
 
         suites = by_cutoff(cases, of_cell, percents=PERCENTS)
-        overall = over_suites(suites, mean_ranks, PERCENTS)
+        overall = over_suites(suites, SCORES, PERCENTS)
         results[name] = {"suites": suites, "overall": overall}
     return results
 
 
-def mean_ranks(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Arithmetic means of both ranks."""
-    return {key: float(np.mean([row[key] for row in rows])) for key in SCORES}
-
-
-def evaluate_ranks(
-    models: Sequence[Model], suites: Sequence[CurveSet], most: int, fits: bool = True
-) -> dict[str, Any]:
-    """The protocol for checkpoints and baselines.
-
-    Args:
-        models: checkpoints.
-        suites: recorded curves, one set per source.
-        most: runs taken of each, evenly over its tasks.
-        fits: whether to run least squares too, which takes minutes.
-    """
-    cases = [
+def ranked_cases(suites: Sequence[CurveSet], most: int) -> list[Case]:
+    """Cases of all strata at all cutoffs, of at most so many runs of each suite."""
+    return [
         case
         for suite in suites
         for case in final_value_cases(suite.sample(most), PERCENTS)
     ]
-    methods: dict[str, Method] = {model.name: of_model(model) for model in models}
-    methods |= baselines(cases, fits, TARGETS)
+
+
+def evaluate_ranks(
+    cases: Sequence[Case], methods: Mapping[str, Method]
+) -> dict[str, Any]:
+    """What `rank_methods` says of these methods; JSON values."""
     measured = {
         name: measure(cases, method(cases, TARGETS))
         for name, method in tqdm(methods.items(), desc="ranks", disable=None)
     }
-    return {
-        "runs_per_suite": most,
-        "cases": len(cases),
-        "methods": rank_methods(cases, measured),
-    }
+    return rank_methods(cases, measured)

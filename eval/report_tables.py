@@ -8,7 +8,7 @@ import numpy as np
 from lcpfn.eval.curves import LEVELS
 from lcpfn.eval.data import PERCENTS
 from lcpfn.eval.paired import tally
-from lcpfn.eval.tables import cells, fill, table
+from lcpfn.eval.tables import cells, columns_table, fill, table
 
 CUTOFFS = tuple(map(str, PERCENTS))
 AT_CUTOFFS = tuple(f"{cutoff} %" for cutoff in CUTOFFS)
@@ -73,26 +73,21 @@ def _held(by_cutoff: Mapping[str, Mapping[str, Any]]) -> str:
 
 def calibration(results: Mapping[str, Any]) -> str:
     """Coverage, calibration error by number of bins, sharpness, log-densities."""
-    bins = ("5", "10", "20", "50")
-    columns = (
-        *(f"{{{key}:.0%}}" for key in COVERED),
-        *(f"{{bins_{count}:.3f}}" for count in bins),
-        *("{width_90:.2f}", "{log_prob:.2f}", "{median_log_prob:.2f}"),
-        "{median_log_prob_metric_units:.2f}",
-    )
+    columns = {
+        **{f"{100 * q:g} %": f"{{covered_{100 * q:g}:.0%}}" for q in LEVELS},
+        "calibration error, 5 bins": "{bins_5:.3f}",
+        **{bins: f"{{bins_{bins}:.3f}}" for bins in ("10", "20", "50")},
+        "width of the 90 % interval": "{width_90:.2f}",
+        "log-density": "{log_prob:.2f}",
+        "its median": "{median_log_prob:.2f}",
+        "median, units of the metric": "{median_log_prob_metric_units:.2f}",
+    }
     rows = []
     for name, method in results["methods"].items():
         row = method["overall"]["all"]
-        by_bins = row["calibration_error_by_bins"]
-        row = row | {f"bins_{count}": by_bins[count] for count in bins}
-        rows.append((name, *(fill(column, row) for column in columns)))
-    head = [
-        *("means over suites and cutoffs", *(f"{100 * q:g} %" for q in LEVELS)),
-        *("calibration error, 5 bins", "10", "20", "50"),
-        *("width of the 90 % interval", "log-density", "its median"),
-        "median, units of the metric",
-    ]
-    return table(head, rows)
+        bins = {f"bins_{b}": x for b, x in row["calibration_error_by_bins"].items()}
+        rows.append(((name,), row | bins))
+    return columns_table(("means over suites and cutoffs",), rows, columns)
 
 
 def run_ordering(results: Mapping[str, Any]) -> str:
@@ -186,6 +181,11 @@ def method_ranks_by_cutoff(results: Mapping[str, Any]) -> str:
 
 def strata(results: Mapping[str, Any]) -> str:
     """Flat and diverged runs: means over cases, units of the task's gain."""
+    rows = [
+        ((f"{stratum} ({row['cases']:.0f})", name), row)
+        for stratum, methods in results["strata"].items()
+        for name, row in methods.items()
+    ]
     columns = {
         "error of the last value": "{last_error:.3f}",
         "error of the median": "{error:.3f} ± {error_se:.3f}",
@@ -193,64 +193,52 @@ def strata(results: Mapping[str, Any]) -> str:
         "median log-density": "{median_log_prob:.2f}",
         "90 % interval holds": "{covered_90:.0%}",
     }
-    rows = [
-        (
-            fill(f"{stratum} ({{cases:.0f}})", row),
-            name,
-            *(fill(column, row) for column in columns.values()),
-        )
-        for stratum, methods in results["strata"].items()
-        for name, row in methods.items()
-    ]
-    return table(("stratum (cases)", "method", *columns), rows)
+    return columns_table(("stratum (cases)", "method"), rows, columns)
 
 
 def compute(results: Mapping[str, Any]) -> str:
     """CPU time of one forecast, beside what it is worth."""
-    rows = []
-    for name, method in results["methods"].items():
-        ratios = ("{error_ratio:.2f}", "{crps_ratio:.2f}")
-        worth = [fill(column, method["overall"]["all"]) for column in ratios]
-        rows.append((name, fill("{cpu_ms_per_case:.2g} ms", method), *worth))
-    head = ("method", "CPU time of one forecast", "error of the median", "CRPS")
-    return table(head, rows)
+    rows = [
+        ((name,), method | method["overall"]["all"])
+        for name, method in results["methods"].items()
+    ]
+    columns = {
+        "CPU time of one forecast": "{cpu_ms_per_case:.2g} ms",
+        "error of the median": "{error_ratio:.2f}",
+        "CRPS": "{crps_ratio:.2f}",
+    }
+    return columns_table(("method",), rows, columns)
 
 
 def recalibration(results: Mapping[str, Any]) -> str:
     """What a correction of the spread brings on what it has not seen."""
     gain = "{gain:+.3f} ± {gain_se:.3f}"
-    rows = [
-        (name, suite, f"{row['crps']:.3f}", _if_any(row, gain), *_calibrated(row))
-        for name, by_suite in results["recalibration"]["scores"].items()
-        for suite, row in by_suite.items()
-    ]
-    return table(("correction", "suite", "CRPS", "fell by", *CALIBRATED), rows)
+    rows = []
+    for name, by_suite in results["recalibration"]["scores"].items():
+        for suite, row in by_suite.items():
+            fell = fill(gain, row) if row["gain"] else ""
+            rows.append(((name, suite), _corrected(row, fell)))
+    columns = {"CRPS": "{crps:.3f}", "fell by": "{change}"} | CALIBRATED
+    return columns_table(("correction", "suite"), rows, columns)
 
 
 def recalibration_overall(results: Mapping[str, Any]) -> str:
     """The same, means over suites alone, and suites where it helps and hurts."""
     rows = []
     for name, by_suite in results["recalibration"]["scores"].items():
+        cells = [cell for suite, cell in by_suite.items() if suite != "all"]
+        known = [cell for cell in cells if cell["gain_se"] is not None]
+        better = sum(cell["gain"] > 2 * cell["gain_se"] for cell in known)
+        worse = sum(cell["gain"] < -2 * cell["gain_se"] for cell in known)
         row = by_suite["all"]
-        parts = [
-            cell
-            for suite, cell in by_suite.items()
-            if suite != "all" and cell["gain_se"] is not None
-        ]
-        better = sum(cell["gain"] > 2 * cell["gain_se"] for cell in parts)
-        worse = sum(cell["gain"] < -2 * cell["gain_se"] for cell in parts)
-        counts = _if_any(row, f"{better} : {worse}")
-        rows.append((name, f"{row['crps']:.3f}", counts, *_calibrated(row)))
-    head = ("correction", "CRPS", "suites better : worse, by 2 standard errors")
-    return table((*head, *CALIBRATED), rows)
+        counts = f"{better} : {worse}" if row["gain"] else ""
+        rows.append(((name,), _corrected(row, counts)))
+    change = "suites better : worse, by 2 standard errors"
+    columns = {"CRPS": "{crps:.3f}", change: "{change}"} | CALIBRATED
+    return columns_table(("correction",), rows, columns)
 
 
-def _if_any(row: Mapping[str, Any], template: str) -> str:
-    """Filled, but empty where nothing was corrected."""
-    return fill(template, row) if row["gain"] else ""
-
-
-def _calibrated(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """The cells under `CALIBRATED`."""
+def _corrected(row: Mapping[str, Any], change: str) -> dict[str, Any]:
+    """A row with its change, "" where nothing was corrected, and its coverages."""
     held = " / ".join(f"{100 * row[key]:.0f}" for key in COVERED)
-    return tuple(fill(column, {**row, "held": held}) for column in CALIBRATED.values())
+    return {**row, "change": change, "held": held}

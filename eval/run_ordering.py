@@ -54,9 +54,4 @@ def rank_tasks(
         return figures
 
     suites = by_cutoff(cases, of_cell)
-    return {"suites": suites, "overall": over_suites(suites, mean_scores)}
-
-
-def mean_scores(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Arithmetic means of the four scores."""
-    return {name: float(np.mean([row[name] for row in rows])) for name in NAMES}
+    return {"suites": suites, "overall": over_suites(suites, NAMES)}

@@ -19,6 +19,25 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
 
 
+def columns_table(
+    labels: Sequence[str],
+    rows: Iterable[tuple[Sequence[str], Mapping[str, Any]]],
+    columns: Mapping[str, str],
+) -> str:
+    """A table whose cells are made from templates.
+
+    Args:
+        labels: headers of the first columns.
+        rows: the cells of these, and the figures of the row.
+        columns: header -> template of `str.format`, filled with the figures.
+    """
+    made = [
+        (*first, *(fill(template, row) for template in columns.values()))
+        for first, row in rows
+    ]
+    return table((*labels, *columns), made)
+
+
 def fill(template: str, row: Mapping[str, Any]) -> str:
     """A template of `str.format` with the figures of a row; "-" for null and NaN."""
     return _NumbersOrDash().vformat(template, (), row)

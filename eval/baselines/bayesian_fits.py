@@ -31,7 +31,8 @@ import numpyro.distributions as dist
 from numpyro.distributions.transforms import biject_to
 from tqdm import tqdm
 
-from lcpfn.eval.baselines.last_value import CURVES, best_fit, gaussians, shown
+from lcpfn.eval.baselines.last_value import gaussians, shown
+from lcpfn.eval.baselines.least_squares import CURVES, best_fit
 from lcpfn.eval.curves import Method
 from lcpfn.eval.data import Case
 from lcpfn.eval.exact.mcmc import Latents, Settings, Target, records, run_chains
@@ -188,7 +189,7 @@ class Fit(NamedTuple):
         sample: `(settings, key, scaled) -> (means, standard deviations)`.
         settings: of the chains.
         least: records up to which the forecast is the last value, give or take the
-            range of what is shown, as that of `baselines.fitted`.
+            range of what is shown, as that of `least_squares.fitted`.
         scale: offset and unit of the values of a case.
         center: parameters to start from, of steps and scaled values.
     """

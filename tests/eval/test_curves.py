@@ -6,7 +6,7 @@ from scipy import integrate, stats
 
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval import scores
-from lcpfn.eval.baselines import last_value
+from lcpfn.eval.baselines import last_value, least_squares
 from lcpfn.eval.curves import measure, of_model, summarise
 from lcpfn.eval.data import PERCENTS, final_value_cases, stratum
 from lcpfn.mixture import Mixture
@@ -170,10 +170,10 @@ def test_sampling_takes_runs_of_every_task():
 # --- methods
 
 
-@pytest.mark.parametrize("name", last_value.CURVES)
+@pytest.mark.parametrize("name", least_squares.CURVES)
 def test_least_squares_finds_a_power_law(name):
     cases = [case for case in final_value_cases(power_runs()) if case.percent >= 20]
-    columns = measure(cases, last_value.fitted(name, progress=False)(cases))
+    columns = measure(cases, least_squares.fitted(name, progress=False)(cases))
     # The shift in time of pow4 is searched within a grid, so it is less exact.
     limit = {"pow3": 0.05, "pow4": 0.1}.get(name, 1.0)
     assert columns["error"].mean() < limit * columns["last_error"].mean()

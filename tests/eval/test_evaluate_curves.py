@@ -10,7 +10,7 @@ import lcpfn
 from lcpfn.__main__ import main
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval import method_ranks, paired, recalibrate, run_ordering, scores
-from lcpfn.eval.baselines import last_value
+from lcpfn.eval.baselines import last_value, least_squares
 from lcpfn.eval.curves import measure, of_model, summarise
 from lcpfn.eval.data import final_value_cases, query
 from lcpfn.eval.evaluate_curves import cases_of, evaluate_curves
@@ -204,7 +204,7 @@ def test_a_rule_forecasts_every_later_record(named):
     some, targets = cases[:12], method_ranks.TARGETS
     for method in (
         last_value.across_tasks(cases, last_value.last_value, targets),
-        last_value.fitted("pow3"),
+        least_squares.fitted("pow3"),
         of_model(named),
     ):
         forecast = method(some, targets)
