@@ -46,10 +46,10 @@ def evaluate_curves(
         mcmc: whether to fit by MCMC too, which takes seconds per case.
 
     Returns:
-        JSON values: "methods" -> name -> see `score_methods`; "strata" -> name ->
-        method -> means over its cases; "method_ranks" (`rank_methods`); of the first
+        JSON values: `facts`; "cases": how many; "methods" (`score_methods`); "strata"
+        -> name -> method -> `stratum`; "method_ranks" (`rank_methods`); of the first
         checkpoint "tasks" (`by_task`) and "recalibration" (`recalibrate.study`);
-        "pretraining": the logs of the checkpoints; the number of cases.
+        "pretraining": the logs of the checkpoints.
 
     Raises:
         ValueError: if a suite holds nothing to predict, or two checkpoints have one
@@ -70,12 +70,9 @@ def evaluate_curves(
     results, columns, forecast = score_methods(normal, methods)
     few = min(most, RANKED)
     ranked = ranked_cases(suites, few)
+    ranks = evaluate_ranks(ranked, checkpoints | baselines(ranked, fits, TARGETS))
     return {
-        "checkpoint": first.name,
-        "checksum": first.card["checksum"],
-        "checksums": {model.name: model.card["checksum"] for model in models},
-        "protocol": "final value",
-        "runs_per_suite": most,
+        **facts(models, most),
         "cases": {name: len(part) for name, part in by_stratum.items()},
         "methods": results,
         "strata": {
@@ -84,17 +81,20 @@ def evaluate_curves(
             if name != "normal" and part
         },
         "tasks": by_task(normal, columns),
-        "method_ranks": {
-            "runs_per_suite": few,
-            "cases": len(ranked),
-            "methods": evaluate_ranks(
-                ranked, checkpoints | baselines(ranked, fits, TARGETS)
-            ),
-        },
+        "method_ranks": {"runs_per_suite": few, "cases": len(ranked), "methods": ranks},
         "recalibration": recalibrate.study(normal, forecast, columns["last_error"]),
-        "pretraining": {
-            m.name: m.card["history"] for m in models if "history" in m.card
-        },
+        "pretraining": {m.name: m.card.get("history", []) for m in models},
+    }
+
+
+def facts(models: Sequence[Model], most: int) -> dict[str, Any]:
+    """What was scored, and on how much."""
+    return {
+        "checkpoint": models[0].name,
+        "checksum": models[0].card["checksum"],
+        "checksums": {model.name: model.card["checksum"] for model in models},
+        "protocol": "final value",
+        "runs_per_suite": most,
     }
 
 

@@ -228,13 +228,14 @@ def compute(results: Mapping[str, Any]) -> "Figure":
     left.set(xlabel="CPU time of one forecast, ms", xscale="log")
     left.set(ylabel="CRPS / error of the last value")
     _legend(left)
-    for name, log in results["pretraining"].items():
+    logs = {name: log for name, log in results["pretraining"].items() if log}
+    for name, log in logs.items():
         minutes = [entry["seconds"] / 60 for entry in log]
         for percent, style in zip((10, 40), ("-", "--"), strict=True):
             gap = np.array([entry[f"gap_{percent}"] for entry in log])
             label = f"{name}, {percent} % shown"
             right.plot(minutes, gap - gap[-1], style, color=palette[name], label=label)
     right.set(xlabel="minutes of pre-training", ylabel="nats per record above the end")
-    if results["pretraining"]:
+    if logs:
         right.legend(fontsize=8, frameon=False)
     return figure

@@ -35,7 +35,7 @@ LOG_SIGMA = np.linspace(-8.0, 0.0, 65)
 LOG_PI = -0.5 * (LOG_SIGMA + 4.0) ** 2
 
 
-def make_bank(key: jax.Array, size: int, chunk: int = 8192) -> jax.Array:
+def noiseless_bank(key: jax.Array, size: int, chunk: int = 8192) -> jax.Array:
     """`size` accepted noiseless curves `(size, 100)`."""
     sample = jax.jit(lambda k: draw(LCPFN_PRIOR, k, chunk, oversample=5).curve)
     keys = jax.random.split(key, -(-size // chunk))
@@ -95,7 +95,7 @@ def compare_all(
         its standard error, over all curves and over the resolved ones.
     """
     key_bank, key_curves = jax.random.split(jax.random.key(31415 + seed))
-    bank = make_bank(key_bank, size)
+    bank = noiseless_bank(key_bank, size)
     y = jax.jit(lambda k: draw(LCPFN_PRIOR, k, n).y)(key_curves)
     return {
         "checkpoint": model.name,

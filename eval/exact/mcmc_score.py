@@ -37,7 +37,7 @@ from lcpfn.eval.speed import measure
 from lcpfn.eval.tables import fill, table
 from lcpfn.json_files import write_json
 from lcpfn.model import Model
-from lcpfn.priors import LCPFN_PRIOR as PRIOR
+from lcpfn.priors import LCPFN_PRIOR
 
 CANDIDATES = 2**16  # draws of the prior, of which a fifth are accepted
 BATCH = 25  # curves sampled at a time
@@ -67,31 +67,27 @@ def mcmc_score(
         JSON values: "score" of the checkpoint on all its curves, "gap_to_oracle" of it
         on each of the first n, "stages" (sampler and cutoff), "seconds" of one curve.
     """
-    results: dict[str, Any] = {
-        "checkpoint": model.name,
-        "checksum": model.card.get("checksum"),
-        "curves": n,
-        "checkpoint_curves": checkpoint_curves,
-        "candidates": CANDIDATES,
-        "samplers": {s.sampler: s._asdict() for s in samplers},
-    }
-    if out is not None and out.exists():
-        found = json.loads(out.read_text())
-        if {key: found.get(key) for key in results} == results:
-            results = found
-    y, oracle = (x[:n] for x in prior_score.fresh(PRIOR, checkpoint_curves, seed=0))
+    results = _resumed(
+        {
+            "checkpoint": model.name,
+            "checksum": model.card.get("checksum"),
+            "curves": n,
+            "checkpoint_curves": checkpoint_curves,
+            "candidates": CANDIDATES,
+            "samplers": {s.sampler: s._asdict() for s in samplers},
+        },
+        out,
+    )
+    y, oracle = (
+        x[:n] for x in prior_score.fresh(LCPFN_PRIOR, checkpoint_curves, seed=0)
+    )
     if "stages" not in results:
-        results["score"] = prior_score.prior_score(model, checkpoint_curves)["cutoffs"]
-        results["gap_to_oracle"] = {
-            str(cutoff): _gap(prior_score.log_prob(model, PRIOR, y, cutoff), oracle)
-            for cutoff in CUTOFFS
-        }
-        results["stages"] = {}
+        results |= _of_checkpoint(model, checkpoint_curves, y, oracle) | {"stages": {}}
     stages = results["stages"]
     names = {f"{s.sampler} {c}": (s, c) for s in samplers for c in CUTOFFS}
     if "seconds" in results and set(names) <= set(stages):
         return results
-    bank = make_bank(PRIOR, jax.random.key(31415), CANDIDATES)
+    bank = make_bank(LCPFN_PRIOR, jax.random.key(31415), CANDIDATES)
     batch = {s.sampler: _compiled(s, bank, min(BATCH, n)) for s in samplers}
     for name, (settings, cutoff) in names.items():
         if name not in stages:
@@ -102,6 +98,27 @@ def mcmc_score(
     results["seconds"] = seconds(model, alone, batch, y)
     _save(results, out)
     return results
+
+
+def _resumed(settings: dict[str, Any], out: Path | None) -> dict[str, Any]:
+    """What the file has of the same settings, or the settings alone."""
+    if out is not None and out.exists():
+        found = json.loads(out.read_text())
+        if {key: found.get(key) for key in settings} == settings:
+            return found
+    return settings
+
+
+def _of_checkpoint(
+    model: Model, count: int, y: np.ndarray, oracle: np.ndarray
+) -> dict[str, Any]:
+    """Score of the checkpoint on `count` curves, gap to the oracle on those of MCMC."""
+    gaps = {
+        str(cutoff): _gap(prior_score.log_prob(model, LCPFN_PRIOR, y, cutoff), oracle)
+        for cutoff in CUTOFFS
+    }
+    score = prior_score.prior_score(model, count)["cutoffs"]
+    return {"score": score, "gap_to_oracle": gaps}
 
 
 def _save(results: dict[str, Any], out: Path | None) -> None:
@@ -122,9 +139,9 @@ Samplers = Mapping[str, Sampler]
 
 def _compiled(settings: Settings, bank: Latents, size: int) -> Sampler:
     """`sample` for so many curves at a time, compiled before it is timed."""
-    y = np.zeros((size, PRIOR.length), np.float32)
+    y = np.zeros((size, LCPFN_PRIOR.length), np.float32)
     keys = jax.random.split(jax.random.key(0), size)
-    program = sample.lower(PRIOR, settings, bank, keys, y, jnp.int32(1)).compile()
+    program = sample.lower(LCPFN_PRIOR, settings, bank, keys, y, jnp.int32(1)).compile()
 
     def run(key: jax.Array, y: np.ndarray, cutoff: int) -> Posterior:
         keys = jax.random.split(key, size)
@@ -179,12 +196,14 @@ def seconds(
     many = np.resize(y, (prior_score.CHUNK, y.shape[1]))
     singles: dict[str, Callable[[], Any]] = {}
     for c in CUTOFFS:
-        singles[f"model {c}"] = partial(prior_score.log_prob, model, PRIOR, y[:1], c)
+        singles[f"model {c}"] = partial(
+            prior_score.log_prob, model, LCPFN_PRIOR, y[:1], c
+        )
         for name, sampler in alone.items():
             singles[f"{name} {c}"] = partial(sampler, key, y[:1], c)
     batches: dict[str, Callable[[], Any]] = {
         name: partial(sampler, key, y[:size], cutoff) for name, sampler in batch.items()
-    } | {"model": partial(prior_score.log_prob, model, PRIOR, many, cutoff)}
+    } | {"model": partial(prior_score.log_prob, model, LCPFN_PRIOR, many, cutoff)}
     one = measure.interleaved(singles, CALLS)
     whole = measure.interleaved(batches, BATCH_CALLS)
     return {
@@ -224,7 +243,7 @@ def _against_sampler(results: dict[str, Any], name: str) -> list[tuple[str, ...]
 
 def to_markdown(results: dict[str, Any]) -> str:
     """Scores and seconds, and what the checkpoint gains on the same curves."""
-    name, oracle = f"**`{results['checkpoint']}`**", ORACLE[PRIOR.name]
+    name, oracle = f"**`{results['checkpoint']}`**", ORACLE[LCPFN_PRIOR.name]
     gaps = results["gap_to_oracle"]
     took = {
         key: [f"{s:.2g}" for s in row.values()]

@@ -91,63 +91,26 @@ example:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options of `lcpfn evaluate`."""
+    """Options of `lcpfn evaluate`, those of each protocol below its name."""
     protocols = parser.add_subparsers(
         required=True, metavar="{curves,stopping,prior,speed}"
     )
-
-    def protocol(text: str, example: str, run: object) -> argparse.ArgumentParser:
-        summary = text.split("\n", 1)[0].rstrip(".")
-        sub = protocols.add_parser(
-            run.__name__.lstrip("_"),  # type: ignore[attr-defined]
-            help=summary,
+    for name, text, example, options, score in (
+        ("curves", CURVES, CURVES_EXAMPLE, _curves_options, _curves),
+        ("stopping", STOPPING, STOPPING_EXAMPLE, _stopping_options, _stopping),
+        ("prior", PRIOR, PRIOR_EXAMPLE, _prior_options, _prior),
+        ("speed", SPEED, SPEED_EXAMPLE, _speed_options, _speed),
+    ):
+        protocol = protocols.add_parser(
+            name,
+            help=text.split("\n", 1)[0].rstrip("."),
             description=text,
             epilog=example,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        sub.set_defaults(protocol=run)
-        sub.add_argument("--out", type=Path, help="results file (JSON)")
-        return sub
-
-    curves = protocol(CURVES, CURVES_EXAMPLE, _curves)
-    _add_recorded(curves, "runs taken of each suite (400)")
-    curves.add_argument(
-        "--checkpoint", nargs="+", help="bundled names or paths; the first is reported"
-    )
-    curves.add_argument(
-        "--no-fits",
-        dest="fits",
-        action="store_false",
-        help="leave out the least-squares baselines, which take minutes",
-    )
-    curves.add_argument(
-        "--mcmc",
-        action="store_true",
-        help="add fits by MCMC as baselines, seconds per case",
-    )
-    curves.add_argument("--markdown", type=Path, help="file for the whole report")
-    curves.add_argument(
-        "--html", type=Path, help="the same as one page with pictures (extra: report)"
-    )
-
-    stopping = protocol(STOPPING, STOPPING_EXAMPLE, _stopping)
-    _add_recorded(stopping, "runs taken of each task (150)")
-    stopping.add_argument("--checkpoint", help="bundled name or path")
-    stopping.add_argument(
-        "--plot", metavar="FILE", help="picture of regret against records trained"
-    )
-
-    prior = protocol(PRIOR, PRIOR_EXAMPLE, _prior)
-    prior.add_argument("--checkpoint", help="bundled name or path")
-    prior.add_argument("--curves", type=int, help="how many (4096; 256; 200)")
-    prior.add_argument("--seed", type=int, default=0, help="of the curves")
-    variant = prior.add_mutually_exclusive_group()
-    variant.add_argument("--exact", action="store_true", help="see above")
-    variant.add_argument("--mcmc", action="store_true", help="see above")
-
-    speed = protocol(SPEED, SPEED_EXAMPLE, _speed)
-    speed.add_argument("--checkpoint", help="bundled name or path")
-    speed.add_argument("--quick", action="store_true", help="fewer repeats")
+        protocol.set_defaults(protocol=score)
+        options(protocol)
+        protocol.add_argument("--out", type=Path, help="results file (JSON)")
 
 
 def _add_recorded(parser: argparse.ArgumentParser, how_many: str) -> None:
@@ -159,6 +122,58 @@ def _add_recorded(parser: argparse.ArgumentParser, how_many: str) -> None:
     )
     add_hints(parser)
     parser.add_argument("--curves", type=int, help=how_many)
+
+
+def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--checkpoint", help="bundled name or path")
+
+
+def _curves_options(parser: argparse.ArgumentParser) -> None:
+    _add_recorded(parser, "runs taken of each suite (400)")
+    parser.add_argument(
+        "--checkpoint", nargs="+", help="bundled names or paths; the first is reported"
+    )
+    parser.add_argument(
+        "--no-fits",
+        dest="fits",
+        action="store_false",
+        help="leave out the least-squares baselines, which take minutes",
+    )
+    parser.add_argument(
+        "--mcmc",
+        action="store_true",
+        help="add fits by MCMC as baselines, seconds per case",
+    )
+    parser.add_argument("--markdown", type=Path, help="file for the whole report")
+    parser.add_argument(
+        "--html", type=Path, help="the same as one page with pictures (extra: report)"
+    )
+
+
+def _stopping_options(parser: argparse.ArgumentParser) -> None:
+    _add_recorded(parser, "runs taken of each task (150)")
+    _add_checkpoint(parser)
+    parser.add_argument(
+        "--plot", metavar="FILE", help="picture of regret against records trained"
+    )
+
+
+def _prior_options(parser: argparse.ArgumentParser) -> None:
+    _add_checkpoint(parser)
+    parser.add_argument(
+        "--curves",
+        type=int,
+        help="how many (4096; 256 with --exact, 200 with --mcmc)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the curves")
+    variant = parser.add_mutually_exclusive_group()
+    variant.add_argument("--exact", action="store_true", help="see above")
+    variant.add_argument("--mcmc", action="store_true", help="see above")
+
+
+def _speed_options(parser: argparse.ArgumentParser) -> None:
+    _add_checkpoint(parser)
+    parser.add_argument("--quick", action="store_true", help="fewer repeats")
 
 
 def run(args: argparse.Namespace) -> int:

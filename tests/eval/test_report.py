@@ -16,7 +16,7 @@ from lcpfn.model import Model
 from lcpfn.plot import pyplot
 from lcpfn.priors import LCPFN_PRIOR
 from tests.browser.chromium import browser, console_errors, prefer, resize
-from tests.eval.test_evaluate_curves import powers
+from tests.eval.makers import powers
 
 
 @pytest.fixture(scope="module")

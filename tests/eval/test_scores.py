@@ -7,6 +7,7 @@ from scipy import stats
 
 from lcpfn.eval import scores
 from lcpfn.mixture import Mixture
+from tests.eval.makers import gaussians
 
 RNG = np.random.default_rng(0)
 CASES = 200
@@ -63,3 +64,68 @@ def test_ranks_of_runs():
     found = scores.rank_scores(predicted, true)
     assert found["kendall"] == EXACT(stats.kendalltau(predicted, true).statistic)
     assert found["spearman"] == EXACT(stats.spearmanr(predicted, true).statistic)
+
+
+# --- standard errors
+
+
+def test_clustered_error_is_that_of_a_bootstrap_over_clusters():
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1, 9, size=80)
+    cluster = np.repeat(np.arange(80), sizes)
+    x = rng.normal(size=80)[cluster] + 0.3 * rng.normal(size=len(cluster))
+    sums, rows = np.bincount(cluster, x), np.arange(80)
+    means = []
+    for _ in range(4000):
+        drawn = rng.choice(rows, 80)
+        means.append(sums[drawn].sum() / sizes[drawn].sum())
+    found = scores.clustered_error(x, cluster)
+    assert found == pytest.approx(np.std(means), rel=0.1)
+    assert found > 1.5 * scores.clustered_error(x)
+
+
+def test_without_clusters_it_is_the_usual_one():
+    x = np.random.default_rng(1).normal(size=50)
+    assert scores.clustered_error(x) == pytest.approx(stats.sem(x))
+    assert np.isnan(scores.clustered_error(x, np.zeros(50)))
+
+
+def test_copies_of_a_case_do_not_make_a_ratio_more_certain():
+    rng = np.random.default_rng(2)
+    a, b = rng.exponential(size=(2, 40))
+    once = scores.ratio_with_error(a, b)
+    thrice = scores.ratio_with_error(
+        np.repeat(a, 3), np.repeat(b, 3), np.repeat(np.arange(40), 3)
+    )
+    assert thrice == pytest.approx(once)
+
+
+# --- calibration and ranks
+
+
+def test_histogram_and_calibration_error_by_hand():
+    pit = np.array([0.05, 0.15, 0.26, 0.95])
+    np.testing.assert_allclose(
+        scores.pit_histogram(pit, 4), [0.5, 0.25, 0.0, 0.25], atol=1e-12
+    )
+    # Shares below 1/4, 1/2, 3/4 are 1/2, 3/4, 3/4.
+    assert scores.calibration_error(pit, 4) == pytest.approx((0.25 + 0.25 + 0) / 3)
+    uniform = (np.arange(1000) + 0.5) / 1000
+    assert max(scores.calibration_errors(uniform).values()) < 0.001
+
+
+def test_crps_of_bent_levels_is_that_of_the_distribution_they_make():
+    y = np.array([0.3, 2.0])
+    plain = gaussians([0.0, 1.0], 1.0)
+    # The maximum of two draws has the squared distribution function.
+    rng = np.random.default_rng(3)
+    draws = np.array([0.0, 1.0]) + rng.normal(size=(2, 100_000, 2)).max(0)
+    apart = np.abs(draws[:50_000] - draws[50_000:]).mean(0)
+    expected = np.abs(draws - y).mean(0) - 0.5 * apart
+    found = scores.crps(plain, y, bend=lambda u: u**2)
+    np.testing.assert_allclose(found, expected, rtol=0.03)
+
+
+def test_all_predicted_alike_is_no_order():
+    found = scores.rank_scores(np.ones(6), np.arange(6.0))
+    assert found["kendall"] == found["spearman"] == 0

@@ -8,8 +8,7 @@ import numpyro.distributions as dist
 import pytest
 from scipy import stats
 
-from lcpfn.eval.exact.importance import exact_log_prob
-from lcpfn.eval.exact.importance import make_bank as noiseless_bank
+from lcpfn.eval.exact.importance import exact_log_prob, noiseless_bank
 from lcpfn.eval.exact.mcmc import STARTS, Settings, Target, energy, make_bank
 from lcpfn.eval.exact.posterior import diagnose, sample, unconverged
 from lcpfn.priors import LCPFN_PRIOR, Prior, draw, observe
