@@ -55,14 +55,9 @@ def evaluate_curves(
         ValueError: if a suite holds nothing to predict, or two checkpoints have one
             name.
     """
-    first = models[0]
-    if len({model.name for model in models}) < len(models):
-        raise ValueError(
-            "two checkpoints have one name, that of their folder: rename a folder"
-        )
+    first, checkpoints = models[0], by_name(models)
     by_stratum = cases_of(suites, most)
     normal = by_stratum["normal"]
-    checkpoints: dict[str, Method] = {model.name: of_model(model) for model in models}
     unknown = {f"{first.name}, bounds unknown": of_model(first, bounds=False)}
     methods = checkpoints | unknown | baselines(normal, fits)
     if mcmc:
@@ -85,6 +80,15 @@ def evaluate_curves(
         "recalibration": recalibrate.study(normal, forecast, columns["last_error"]),
         "pretraining": {m.name: m.card.get("history", []) for m in models},
     }
+
+
+def by_name(models: Sequence[Model]) -> dict[str, Method]:
+    """Checkpoints as methods; refuses two of one name."""
+    if len({model.name for model in models}) < len(models):
+        raise ValueError(
+            "two checkpoints have one name, that of their folder: rename a folder"
+        )
+    return {model.name: of_model(model) for model in models}
 
 
 def facts(models: Sequence[Model], most: int) -> dict[str, Any]:

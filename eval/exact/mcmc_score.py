@@ -58,14 +58,14 @@ def mcmc_score(
 
     Args:
         model: the checkpoint.
-        n: curves for MCMC, the first ones of those for the checkpoint.
+        n: curves for MCMC, the first of `checkpoint_curves`.
         checkpoint_curves: curves for the checkpoint.
         out: written after every stage; what it has of the same settings is kept.
         samplers: settings of the references.
 
     Returns:
-        JSON values: "score" of the checkpoint on all its curves, "gap_to_oracle" of it
-        on each of the first n, "stages" (sampler and cutoff), "seconds" of one curve.
+        JSON values: what `_of_checkpoint` says, "stages" -> sampler and cutoff -> what
+        `stage` says, "seconds" of one curve.
     """
     results = _resumed(
         {
@@ -93,8 +93,8 @@ def mcmc_score(
         if name not in stages:
             stages[name] = stage(name, batch[settings.sampler], (y, oracle), cutoff)
             _save(results, out)
-    alone = {s.sampler: _compiled(s, bank, 1) for s in samplers}
     results["machine"] = measure.machine(jax.devices()[0])
+    alone = {s.sampler: _compiled(s, bank, 1) for s in samplers}
     results["seconds"] = seconds(model, alone, batch, y)
     _save(results, out)
     return results
