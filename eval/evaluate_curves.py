@@ -52,8 +52,7 @@ def evaluate_curves(
         "pretraining": the logs of the checkpoints.
 
     Raises:
-        ValueError: if a suite holds nothing to predict, or two checkpoints have one
-            name.
+        ValueError: if a suite has no case, or two checkpoints have one name.
     """
     first, checkpoints = models[0], by_name(models)
     by_stratum = cases_of(suites, most)

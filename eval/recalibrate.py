@@ -110,7 +110,7 @@ def study(
 
     Returns:
         JSON values: "scores" -> "as it is", "spread, left-out source", ... -> suite or
-        "all" -> see `_cell`; "factors" -> "source" or "task" -> cutoff -> least and
+        "all" -> see `_summary`; "factors" -> "source" or "task" -> cutoff -> least and
         largest spread chosen.
     """
     names, group = np.unique(
@@ -145,17 +145,33 @@ def study(
 
 
 def _summary(
-    cases: Sequence[Case], columns: Mapping[str, Mapping[str, np.ndarray]], unit: Any
+    cases: Sequence[Case],
+    columns: Mapping[str, Mapping[str, np.ndarray]],
+    unit: np.ndarray,
 ) -> dict[str, dict[str, Any]]:
+    """Correction -> source or "all" -> scores over all cutoffs.
+
+    "crps" and "gain", by how much it fell, are in units of the last value's error at
+    the same cutoff; the latter with a standard error, clustered by task.
+    """
     suite = np.array([case.suite for case in cases])
     cluster = np.array([case.cluster for case in cases])
-    before = columns["as it is"]
     results: dict[str, dict[str, Any]] = {}
     for name, after in columns.items():
-        cells = {
-            source: _cell(before, after, unit, suite == source, cluster)
-            for source in sorted(set(suite))
-        }
+        gain = (columns["as it is"]["crps"] - after["crps"]) / unit
+        cells: dict[str, dict[str, float]] = {}
+        for source in sorted(set(suite)):
+            rows = suite == source
+            pit = after["pit"][rows]
+            cells[source] = {
+                "crps": float((after["crps"] / unit)[rows].mean()),
+                **scores.mean_with_error("gain", gain[rows], cluster[rows]),
+                "log_prob": float(after["log_prob"][rows].mean()),
+                "calibration_error": scores.calibration_error(pit),
+            } | {
+                f"covered_{100 * q:g}": float((np.abs(pit - 0.5) <= q / 2).mean())
+                for q in LEVELS
+            }
         mean = {
             key: float(np.mean([cell[key] for cell in cells.values()]))
             for key in next(iter(cells.values()))
@@ -164,28 +180,3 @@ def _summary(
         mean["gain_se"] = float(np.sqrt((errors**2).sum()) / len(errors))
         results[name] = cells | {"all": mean}
     return results
-
-
-def _cell(
-    before: Mapping[str, np.ndarray],
-    after: Mapping[str, np.ndarray],
-    unit: np.ndarray,
-    rows: np.ndarray,
-    cluster: np.ndarray,
-) -> dict[str, float]:
-    """Scores of one source over all cutoffs.
-
-    "crps" and "gain", by how much it fell, are in units of the last value's error at
-    the same cutoff; the latter with a standard error, clustered by task.
-    """
-    pit = after["pit"][rows]
-    gain = ((before["crps"] - after["crps"]) / unit)[rows]
-    return {
-        "crps": float((after["crps"] / unit)[rows].mean()),
-        **scores.mean_with_error("gain", gain, cluster[rows]),
-        "log_prob": float(after["log_prob"][rows].mean()),
-        "calibration_error": scores.calibration_error(pit),
-    } | {
-        f"covered_{level * 100:g}": float((np.abs(pit - 0.5) <= level / 2).mean())
-        for level in LEVELS
-    }

@@ -78,9 +78,8 @@ def mcmc_score(
         },
         out,
     )
-    y, oracle = (
-        x[:n] for x in prior_score.fresh(LCPFN_PRIOR, checkpoint_curves, seed=0)
-    )
+    drawn = prior_score.fresh(LCPFN_PRIOR, checkpoint_curves, seed=0)
+    y, oracle = (x[:n] for x in drawn)
     if "stages" not in results:
         results |= _of_checkpoint(model, checkpoint_curves, y, oracle) | {"stages": {}}
     stages = results["stages"]

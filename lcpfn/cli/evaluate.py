@@ -39,9 +39,9 @@ Tasks with at least 20 runs of 10 records or more are used.
 columns of the table:
   speed-up              how much sooner it reaches the regret that no stopping has
                         in the end: geometric mean over tasks, then by source
-  slowest pool          the same on its worst task
-  pools slower ...      tasks on which it takes longer than no stopping
-  winner lost           orders in which the best run begun was stopped
+  slowest task          the same on its worst task
+  tasks slower ...      tasks on which it takes longer than no stopping
+  winner stopped        orders in which the best run begun was stopped
   top 3 stopped early   share of the best three runs that was stopped
   better than the ...   how far the best run found lies above the average run
   of the possible       the same as a share of what the best run of all brings
