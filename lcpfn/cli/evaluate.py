@@ -23,8 +23,7 @@ columns of the first table:
                        error of the last value: below 1 is better than that
   all                  geometric mean over suites and cutoffs
   90 % interval holds  share of true final values inside it
-"""
-CURVES_EXAMPLE = """\
+
 example:
   lcpfn evaluate curves lcbench.npz history.csv --mode max --bounds 0 1 \\
     --checkpoint default domhan --out results.json --html report.html
@@ -45,8 +44,7 @@ columns of the table:
   top 3 stopped early   share of the best three runs that was stopped
   better than the ...   how far the best run found lies above the average run
   of the possible       the same as a share of what the best run of all brings
-"""
-STOPPING_EXAMPLE = """\
+
 example:
   lcpfn evaluate stopping lcbench.npz taskset.npz --curves 100 --plot front.png
 """
@@ -66,8 +64,7 @@ On LC-PFN's prior, two comparisons with exact inference on the same curves:
             records: what exact inference would gain, in nats per record
   --mcmc    an ensemble sampler and NUTS: scores, differences, seconds of a curve;
             takes half an hour, and continues the file given with --out
-"""
-PRIOR_EXAMPLE = """\
+
 example:
   lcpfn evaluate prior --checkpoint domhan --curves 16384 --out results.json
 """
@@ -83,8 +80,7 @@ columns of the table:
   against    what it is compared with, measured in the same run
   ratio      how many times better the first is
   goal       what the project aims at, and whether it is met
-"""
-SPEED_EXAMPLE = """\
+
 example:
   lcpfn evaluate speed --quick --out speed.json
 """
@@ -95,17 +91,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     protocols = parser.add_subparsers(
         required=True, metavar="{curves,stopping,prior,speed}"
     )
-    for name, text, example, options, score in (
-        ("curves", CURVES, CURVES_EXAMPLE, _curves_options, _curves),
-        ("stopping", STOPPING, STOPPING_EXAMPLE, _stopping_options, _stopping),
-        ("prior", PRIOR, PRIOR_EXAMPLE, _prior_options, _prior),
-        ("speed", SPEED, SPEED_EXAMPLE, _speed_options, _speed),
+    for name, text, options, score in (
+        ("curves", CURVES, _curves_options, _curves),
+        ("stopping", STOPPING, _stopping_options, _stopping),
+        ("prior", PRIOR, _prior_options, _prior),
+        ("speed", SPEED, _speed_options, _speed),
     ):
+        description, example = text.split("\n\nexample:\n")
         protocol = protocols.add_parser(
             name,
             help=text.split("\n", 1)[0].rstrip("."),
-            description=text,
-            epilog=example,
+            description=description,
+            epilog=f"example:\n{example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         protocol.set_defaults(protocol=score)
