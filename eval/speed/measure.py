@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 import lcpfn
-from lcpfn.eval.suite_tables import table
+from lcpfn.eval.tables import table
 
 
 class Row(NamedTuple):

@@ -12,7 +12,7 @@ from lcpfn.eval.stopping import policies
 from lcpfn.eval.stopping.measures import SHARES, measure, on_the_front, summarise
 from lcpfn.eval.stopping.risk import promised_and_measured
 from lcpfn.eval.stopping.simulate import Policy, TaskRuns, by_task, with_forecasts
-from lcpfn.eval.suite_tables import table
+from lcpfn.eval.tables import table
 from lcpfn.model import Model
 from lcpfn.stopping.rule import Rule
 from lcpfn.study import PROTECT

@@ -21,7 +21,7 @@ from lcpfn.eval.stopping.simulate import (
     stopped_early,
     with_forecasts,
 )
-from lcpfn.eval.suite_tables import table
+from lcpfn.eval.tables import table
 from lcpfn.metric import Metric
 from lcpfn.model import Model
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule

@@ -21,7 +21,7 @@ from lcpfn.eval.curves import measure, of_model, summarise
 from lcpfn.eval.data import PERCENTS, normal_cases
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
 from lcpfn.eval.studies.without import GROUPS
-from lcpfn.eval.suite_tables import table
+from lcpfn.eval.tables import table
 from lcpfn.train.config import TrainConfig
 from lcpfn.train.fit import fit
 from lcpfn.train.presets import PRESETS

@@ -21,7 +21,7 @@ from lcpfn.eval import scores
 from lcpfn.eval.curves import measure, of_model, summarise
 from lcpfn.eval.data import Case, normal_cases
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.suite_tables import table
+from lcpfn.eval.tables import table
 from lcpfn.train.finetune import finetune
 
 SIZES = (20, 100, 500)

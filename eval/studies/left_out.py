@@ -21,7 +21,7 @@ from lcpfn.eval import paired
 from lcpfn.eval.curves import measure, of_model, summarise
 from lcpfn.eval.data import PERCENTS, Case, normal_cases
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.suite_tables import table
+from lcpfn.eval.tables import table
 from lcpfn.model import Model
 
 

@@ -27,7 +27,7 @@ from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.studies.gallery import drawn_runs, montage
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.suite_tables import table
+from lcpfn.eval.tables import table
 from lcpfn.metric import Metric
 from lcpfn.priors import find_prior
 
