@@ -1,4 +1,4 @@
-"""Training tasks and where their curves come from."""
+"""Training tasks: what is seen of a curve and what is queried."""
 
 from functools import partial
 from types import SimpleNamespace
@@ -10,20 +10,26 @@ import numpyro
 import pytest
 
 from lcpfn.context import at_last, make_batch, read_batch
-from lcpfn.curves import Run, check_curves
+from lcpfn.curves import check_curves
 from lcpfn.jax_setup import float64
 from lcpfn.metric import Metric
 from lcpfn.priors import LCPFN_PRIOR, Prior, draw
 from lcpfn.tokens import Limits, query_features
-from lcpfn.train.batches import Curves, draw_context, hide_bounds, make_tasks
+from lcpfn.train.batches import (
+    Curves,
+    best_ahead,
+    draw_context,
+    hide_bounds,
+    make_tasks,
+)
 from lcpfn.train.config import Augment
 from lcpfn.train.data import (
     from_draws,
-    mixed_source,
     prior_source,
     recorded_curves,
     recorded_source,
 )
+from tests.makers import make_run
 
 KEY = jax.random.key(3)
 NONE = {"thinned": 0, "pooled": 0, "truncated": 0, "shortened": 0}
@@ -207,21 +213,6 @@ def test_augmentations_do_what_they_say(curves):
     assert missing[some].mean() > 0.5
 
 
-# --- sources
-
-
-def test_prior_source_draws_accepted_curves_in_model_space():
-    curves = jax.jit(prior_source(LCPFN_PRIOR), static_argnums=1)(KEY, 32)
-    assert (curves.weight == 1).all()
-    assert (curves.low == -1).all()
-    assert (curves.high == 0).all()
-    assert (curves.length == 100).all()
-    assert np.mean(curves.y[:, -1] < curves.y[:, 0]) > 0.9
-    # A curve depends on its own key alone.
-    other = jax.jit(prior_source(LCPFN_PRIOR), static_argnums=1)(KEY, 32)
-    np.testing.assert_array_equal(curves.y, other.y)
-
-
 def test_a_row_that_was_never_accepted_has_no_weight():
     def impossible(steps, observed=None):
         LCPFN_PRIOR.model(steps, observed)
@@ -235,80 +226,9 @@ def test_a_row_that_was_never_accepted_has_no_weight():
     assert all(np.isfinite(field).all() for field in tasks)
 
 
-def run(values, mode="min", bounds=None, steps=None):
-    values = np.asarray(values, float)
-    steps = np.arange(1.0, len(values) + 1) if steps is None else np.asarray(steps)
-    return Run("run", steps, values, mode, bounds)
-
-
-def test_recorded_curves_end_before_the_first_value_that_is_not_finite():
-    bank = recorded_curves(
-        [
-            run([4, 3, 2, np.nan, 1, 1]),
-            run([0.5, 0.6, 0.8, 0.9], "max", (0, 1), [10, 20, 40, 80]),
-            run([1, 1, 1, 1, np.inf]),
-            run([1, 2, np.nan, 3, 4]),
-            run([np.nan, 2, 3]),
-        ]
-    )
-    np.testing.assert_array_equal(bank.length, [3, 4, 4])
-    np.testing.assert_allclose(bank.y[0, :3], np.array([4, 3, 2]) / 3, rtol=1e-6)
-    size = 0.7
-    np.testing.assert_allclose(
-        bank.y[1], -np.array([0.5, 0.6, 0.8, 0.9]) / size, rtol=1e-6
-    )
-    np.testing.assert_array_equal(bank.steps[1], [10, 20, 40, 80])
-    np.testing.assert_allclose([bank.low[1], bank.high[1]], [-1 / size, 0], rtol=1e-6)
-    assert np.isneginf(bank.low[0])
-    assert np.isfinite(bank.y).all()
-
-
-def test_recorded_curves_of_any_magnitude_fit_into_float32():
-    bank = recorded_curves([run([3e200, 2e200, 1e200]), run([3e-200, 2e-200, 1e-200])])
-    np.testing.assert_allclose(bank.y, np.array([[1.5, 1, 0.5]] * 2), rtol=1e-6)
-    zeros = recorded_curves([run([0, 0, 0])])
-    assert (zeros.y == 0).all()
-
-
-@pytest.mark.parametrize("runs", [[], [run([1, 2])], [run([1, np.nan, 2, 3])]])
-def test_recorded_curves_refuses_runs_without_values(runs):
-    with pytest.raises(ValueError, match=f"none of {len(runs)} runs has three finite"):
-        recorded_curves(runs)
-
-
-def test_mixed_source_takes_its_share_and_pads_the_shorter():
-    first = recorded_source(recorded_curves([run([3, 2, 1])]))
-    second = recorded_source(recorded_curves([run([30, 20, 10, 5, 4], bounds=(0, 40))]))
-    curves = jax.jit(mixed_source(first, second, 0.25), static_argnums=1)(KEY, 4000)
-    assert curves.y.shape == (4000, 5)
-    from_second = np.asarray(curves.length) == 5
-    assert from_second.mean() == pytest.approx(0.25, abs=0.03)
-    assert (np.isfinite(curves.low) == from_second).all()
-    np.testing.assert_allclose(
-        curves.y[~from_second][0], [1.5, 1, 0.5, 0.5, 0.5], rtol=1e-6
-    )
-    for share, length in ((0.0, 3), (1.0, 5)):
-        assert (mixed_source(first, second, share)(KEY, 8).length == length).all()
-
-
-def test_recorded_source_draws_every_run():
-    bank = recorded_curves([run(np.arange(3) + 10 * i) for i in range(1, 6)])
-    curves = recorded_source(bank)(KEY, 400)
-    rows, counts = np.unique(np.asarray(curves.y), axis=0, return_counts=True)
-    assert len(rows) == 5
-    assert counts.min() > 40
-
-
-@pytest.mark.parametrize("name", NONE)
-@pytest.mark.parametrize("value", [-0.1, 1.5])
-def test_augment_refuses(name, value):
-    with pytest.raises(ValueError, match=rf"{name} must be in \[0, 1\], got {value}"):
-        Augment(**{name: value})
-
-
 def test_padding_of_short_curves_is_finite():
     # Thinned to its last record, a curve has a first and a last step that are equal.
-    runs = [run(np.linspace(1.0, 0.5, n)) for n in (3, 4, 40)]
+    runs = [make_run(np.linspace(1.0, 0.5, n)) for n in (3, 4, 40)]
     bank = recorded_curves(runs)
     augment = Augment(thinned=1.0, pooled=0.0, truncated=1.0, shortened=0.0)
     for seed in range(20):
@@ -336,10 +256,35 @@ def test_hidden_bounds_are_not_told(curves):
     assert not np.array_equal(told.features, untold.features)
 
 
-def test_an_explosion_in_a_recorded_run_does_not_overflow():
-    values = np.array([2.0, 1.0, 1e-22, 1e30, 3e35])
-    run = Run("run", np.arange(1.0, 6), values, "min")
-    bank = recorded_curves([run])
-    assert float(jnp.max(bank.y)) == pytest.approx(1e6)
-    assert np.isfinite(np.asarray(bank.y) ** 2).all()
-    np.testing.assert_allclose(bank.y[0, :3], [1, 0.5, 0])
+def test_best_ahead_is_the_minimum_of_what_comes():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(3, 12))
+    last, end = np.array([[0, 3, 7]] * 3), np.array([11, 9, 8])
+    expected = [
+        [row[i + 1 : stop + 1].min() for i in lasts]
+        for row, lasts, stop in zip(y, last, end, strict=True)
+    ]
+    found = best_ahead(jnp.array(y), jnp.array(last), jnp.array(end))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_tasks_ask_for_it_as_one_more_question():
+    values = np.array([5.0, 4, 3, 1, 2, 2.5, 2.2, 2.4, 2.1, 2.3])
+    run = make_run(values)
+    source = recorded_source(recorded_curves([run]))
+    none = Augment(0, 0, 0, 0, 0)
+    key = jax.random.key(0)
+    plain = make_tasks(key, source(key, 1), 3, 16, none)
+    tasks = make_tasks(key, source(key, 1), 3, 16, none, best=True)
+    assert tasks.query.shape == (*plain.query.shape[:2], 4, plain.query.shape[-1] + 1)
+    np.testing.assert_array_equal(tasks.query[0, :, :3, -1], 0)
+    np.testing.assert_array_equal(tasks.query[0, :9, 3, -1], 1)
+    np.testing.assert_array_equal(tasks.truth[..., :3], plain.truth)
+    # In units of the anchor the difference of two truths is that of two values.
+    scale = np.exp(np.asarray(tasks.log_scale))[0, :9]
+    size = np.median(values)
+    ahead = np.array([values[i + 1 :].min() for i in range(9)])
+    off = (ahead - values[-1]) / size / scale
+    np.testing.assert_allclose(
+        tasks.truth[0, :9, 3] - tasks.truth[0, :9, 0], off, rtol=1e-3, atol=1e-4
+    )

@@ -1,0 +1,60 @@
+"""Curves, runs and processes made up for tests, each of a known shape."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+from numpyro import handlers
+
+from lcpfn.curves import Run
+
+ROOT = Path(__file__).parents[1]
+
+
+def make_run(values, mode="min", bounds=None, steps=None, name="run", task=""):
+    """A run with these values, by default at steps 1, 2, ..."""
+    values = np.asarray(values, float)
+    if steps is None:
+        steps = np.arange(1.0, len(values) + 1)
+    return Run(name, np.asarray(steps, float), values, mode, bounds, task)
+
+
+def power_laws(count, length, noise=0.02, seed=3):
+    """Falling curves `(count, length)` with ends, paces and noise of their own."""
+    rng = np.random.default_rng(seed)
+    steps = np.arange(1.0, length + 1)
+    return np.array(
+        [
+            0.3 * rng.random()
+            + steps ** -rng.random()
+            + noise * rng.normal(size=length)
+            for _ in range(count)
+        ]
+    )
+
+
+def noisy_root(length, seed=0):
+    """A falling curve `(length,)` inside [0, 1]."""
+    rng = np.random.default_rng(seed)
+    return 0.2 + 0.6 / np.sqrt(np.arange(1, length + 1)) + rng.normal(0, 0.01, length)
+
+
+def run_effect(function, *args, **sites):
+    """What a part of a prior makes when some of its parameters are given."""
+    seeded = handlers.seed(function, jax.random.key(3))
+    return handlers.substitute(seeded, data=sites)(*args)
+
+
+def start_python(*words, **options):
+    """A new interpreter in the repository's root, which sees this checkout's lcpfn.
+
+    Args:
+        words: its arguments.
+        options: of `subprocess.Popen`; `env` are variables to add.
+    """
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    options["env"] = os.environ | {"PYTHONPATH": path} | options.get("env", {})
+    return subprocess.Popen([sys.executable, *map(str, words)], cwd=ROOT, **options)

@@ -1,0 +1,188 @@
+"""What a file may hold, and where it is.
+
+A rule goes through all files and names those that break it.
+"""
+
+import ast
+from pathlib import Path
+
+from tests.source_files import (
+    FILES,
+    IMPORTS,
+    OTHERS,
+    TESTS,
+    assert_only,
+    below,
+)
+
+LINES, FUNCTION_LINES = 300, 50
+
+# Files and functions that break a rule today. Nothing may be added; whoever mends one
+# takes it out, and a test says so if that was forgotten.
+TOO_LONG: set[str] = {
+    "lcpfn.model",
+    "lcpfn.network",
+    "lcpfn.search",
+    "tests.browser.test_page",
+    "tests.eval.test_suites",
+    "tests.io.test_readers",
+    "tests.stopping.test_early_stopping",
+}
+LONG_FUNCTIONS: set[str] = {
+    "lcpfn.cli.replay: run",
+    "lcpfn.eval.report: _sections",
+    "lcpfn.eval.stopping.benchmark: evaluate_stopping",
+    "lcpfn.eval.stopping.replay: draw",
+    "lcpfn.eval.stopping.simulate: measure",
+    "lcpfn.eval.suites: evaluate_suites",
+    "lcpfn.io: read_curves",
+    "lcpfn.model: extrapolate",
+    "lcpfn.plot.decisions: timeline",
+    "lcpfn.prefixes: _foresee",
+    "lcpfn.priors.broad: broad_model",
+    "lcpfn.stopping.decision: judge",
+    "lcpfn.tokens: _features",
+    "lcpfn.tokens: observe",
+    "lcpfn.train.batches: make_tasks",
+    "lcpfn.train.finetune: finetune",
+    "lcpfn.train.fit: fit",
+}
+RENAMED: set[str] = {
+    "lcpfn.cli.evaluate: report as page",
+    "lcpfn.cli.finetune: finetune as run",
+    "lcpfn.context: Metric as UserMetric",
+    "lcpfn.eval.exact.table3: LCPFN_PRIOR as PRIOR",
+    "lcpfn.eval.report: suite_tables as tables",
+    "lcpfn.eval.report: to_markdown as final_value",
+    "lcpfn.eval.speed.bench: reference_network as rival",
+    "lcpfn.eval.speed.fresh: reference_network as rival",
+    "lcpfn.population: Schedule as Levels",
+    "lcpfn.train.finetune: checkpoint as store",
+    "lcpfn.trajectories: Metric as UserMetric",
+    "lcpfn: load as load_model",
+    "tests.eval.exact.test_mcmc: make_bank as noiseless_bank",
+    "tests.eval.speed.test_bench: reference_network as rival",
+    "tests.stopping.test_early_stopping: decision as decision_module",
+    "tests.train.test_batches: Metric as Bounds",
+}
+PRIVATE: set[str] = {
+    "lcpfn.plot.forecasts: _final",
+    "lcpfn.plot.html: _final",
+    "lcpfn.stream: _ask",
+}
+CODE_IN_STRINGS: set[str] = {
+    "lcpfn.eval.speed.fresh",
+}
+
+
+def test_no_attics():
+    attics = ("utils", "helpers", "common", "misc")
+    named = [m.path.stem.strip("_") for m in (FILES | TESTS | OTHERS).values()]
+    assert not set(named) & set(attics)
+
+
+def test_files_fit_on_a_few_screens():
+    found = {
+        name
+        for name, module in (FILES | TESTS | OTHERS).items()
+        if len(module.text.splitlines()) > LINES
+    }
+    assert_only(found, TOO_LONG)
+
+
+def test_functions_fit_on_one_screen():
+    found = {
+        f"{module.name}: {node.name}"
+        for module in FILES.values()
+        for node in module.nodes
+        if isinstance(node, ast.FunctionDef)
+        and node.end_lineno - node.lineno >= FUNCTION_LINES
+    }
+    assert_only(found, LONG_FUNCTIONS)
+
+
+def test_our_own_names_are_not_changed_by_an_import():
+    found = {
+        f"{module.name}: {alias.name} as {alias.asname}"
+        for module in (FILES | TESTS | OTHERS).values()
+        for node in module.nodes
+        if isinstance(node, IMPORTS)
+        for alias in node.names
+        if alias.asname and alias.asname != alias.name
+        if below(getattr(node, "module", None) or alias.name, ("lcpfn",))
+    }
+    assert_only(found, RENAMED)
+
+
+def names_defined(module):
+    """Names of functions, classes, variables and attributes that a module makes."""
+    for node in module.nodes:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+def private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+def test_private_names_are_used_where_they_are_made():
+    """Private names of other libraries are not our rule's business."""
+    made = {name: set(names_defined(module)) for name, module in FILES.items()}
+    ours = {x for names in made.values() for x in names if private(x)}
+    found = set()
+    for name, module in FILES.items():
+        for node in module.nodes:
+            if isinstance(node, ast.Attribute):
+                used = [node.attr]
+            elif isinstance(node, ast.ImportFrom):
+                used = [alias.name for alias in node.names]
+            else:
+                continue
+            foreign = {x for x in used if x in ours and x not in made[name]}
+            found |= {f"{name}: {x}" for x in foreign}
+    assert_only(found, PRIVATE)
+
+
+def test_no_code_in_strings():
+    """A linter does not read it, and the rules about imports are easily evaded by it.
+
+    One line that imports a thing, for a new interpreter to time it, is no program.
+    """
+    found = {
+        name
+        for name, module in FILES.items()
+        if any(len(program.body) > 1 for program in module.code_in_strings)
+    }
+    assert_only(found, CODE_IN_STRINGS)
+
+
+def test_nothing_is_executed_from_text():
+    called = {
+        f"{module.name}: {node.func.id}"
+        for module in FILES.values()
+        for node in module.nodes
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    for name in ("exec", "eval", "compile", "__import__"):
+        assert not [x for x in called if x.endswith(f": {name}")]
+
+
+def test_tests_mirror_the_package():
+    """`tests/io` is about `lcpfn/io`, `tests/train/test_fit.py` about `train/fit`.
+
+    In most folders a file of tests may be about several modules.
+    """
+    folders = {Path(*name.split(".")[1:-1]) for name in FILES}
+    folders |= {Path("browser"), Path("checkpoints"), Path("docs")}
+    for name in TESTS:
+        *parents, file = name.split(".")[1:]
+        assert Path(*parents) in folders, name
+        if parents in ([], ["train"], ["priors"]) and file.startswith("test_"):
+            folder, about = ".".join(["lcpfn", *parents]), file.split("_")[1:]
+            tested = {"_".join(about[:n]) for n in range(1, len(about) + 1)}
+            modules = {x.rpartition(".")[2] for x in FILES if x.startswith(folder)}
+            assert tested & (modules | {"architecture", "house_rules"}), name
