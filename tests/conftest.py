@@ -1,5 +1,12 @@
-"""A small network with random weights, and what tests compare forecasts with."""
+"""How tests compile, small networks with random weights, how forecasts are compared.
 
+Most of the time of a test is XLA's. So it optimises little: tests run small programs
+once. What is compiled is kept for later runs and for the processes that tests start.
+Both are told through the environment, which those processes inherit; a variable that is
+set already stays, so `XLA_FLAGS= make test` compiles as users do.
+"""
+
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +15,24 @@ import jax
 import numpy as np
 import pytest
 
+import lcpfn
+from lcpfn import checkpoint
 from lcpfn.model import Model
 from lcpfn.network import ModelConfig, init
+
+ROOT = Path(__file__).parents[1]
+COMPILATION = {
+    "XLA_FLAGS": "--xla_backend_optimization_level=0",
+    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache" / "jax"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+}
+os.environ |= COMPILATION | os.environ
+# This process has imported JAX already; XLA starts later.
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+jax.config.update(
+    "jax_persistent_cache_min_compile_time_secs",
+    float(os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"]),
+)
 
 # Promotion of ranks and types stays as it is: flax broadcasts biases and the tokens
 # multiply flags with numbers.
@@ -27,14 +50,18 @@ CONFIG = ModelConfig(
 )
 
 
-@pytest.fixture(scope="session")
-def params():
+def rough_params(config, key, seed):
     """Weights rough enough that a forecast depends on all of its curve."""
-    fresh = jax.jit(init, static_argnums=0)(CONFIG, jax.random.key(0))
-    rng = np.random.default_rng(1)
+    fresh = jax.jit(init, static_argnums=0)(config, jax.random.key(key))
+    rng = np.random.default_rng(seed)
     return jax.tree.map(
         lambda x: np.asarray(x) + 0.1 * rng.normal(size=x.shape).astype(x.dtype), fresh
     )
+
+
+@pytest.fixture(scope="session")
+def params():
+    return rough_params(CONFIG, key=0, seed=1)
 
 
 @pytest.fixture(scope="session")
@@ -51,12 +78,22 @@ def soft_model(params):
 def asking(model):
     """A model that answers for the best value to come, as rough as `model`."""
     config = replace(model.config, best=True)
-    params = jax.jit(init, static_argnums=0)(config, jax.random.key(5))
-    rng = np.random.default_rng(2)
-    params = jax.tree.map(
-        lambda x: np.asarray(x) + 0.1 * rng.normal(size=x.shape).astype(x.dtype), params
-    )
+    params = rough_params(config, key=5, seed=2)
     return Model(params, config, {"metric": {"hard_bounds": True}})
+
+
+@pytest.fixture(scope="session")
+def default():
+    """The model that ships."""
+    return lcpfn.load("default")
+
+
+@pytest.fixture(scope="session")
+def saved(model, tmp_path_factory):
+    """Path of a checkpoint of the small model; for reading only."""
+    path = tmp_path_factory.mktemp("checkpoints") / "small"
+    checkpoint.save(path, model.params, model.config, model.card)
+    return path
 
 
 @pytest.fixture
@@ -68,7 +105,7 @@ def strict_jax():
 
 @pytest.fixture(scope="session")
 def curves():
-    folder = Path(__file__).parents[2] / "shared" / "curves"
+    folder = ROOT.parent / "shared" / "curves"
     if not folder.is_dir():
         pytest.skip(f"needs the development curves in {folder}")
     return folder

@@ -48,13 +48,17 @@ def run_effect(function, *args, **sites):
     return handlers.substitute(seeded, data=sites)(*args)
 
 
-def start_python(*words, **options):
+def start_python(*words, env=None, unset=(), **options):
     """A new interpreter in the repository's root, which sees this checkout's lcpfn.
 
     Args:
         words: its arguments.
-        options: of `subprocess.Popen`; `env` are variables to add.
+        env: environment variables to add.
+        unset: names of those to leave out.
+        options: of `subprocess.Popen`.
     """
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    options["env"] = os.environ | {"PYTHONPATH": path} | options.get("env", {})
-    return subprocess.Popen([sys.executable, *map(str, words)], cwd=ROOT, **options)
+    inherited = {k: v for k, v in os.environ.items() if k not in unset}
+    env = inherited | {"PYTHONPATH": path} | (env or {})
+    words = [sys.executable, *map(str, words)]
+    return subprocess.Popen(words, cwd=ROOT, env=env, **options)

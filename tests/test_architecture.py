@@ -1,12 +1,12 @@
 """Who may import whom, and what an import costs."""
 
 import subprocess
-import sys
 import tomllib
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
+from tests.makers import start_python
 from tests.source_files import FILES, FOLDERS, ROOT, TESTS, assert_only, below
 
 DOORS = ("lcpfn.__main__", "lcpfn.cli")
@@ -130,14 +130,8 @@ def test_folders_are_linked_into_the_package(folder):
 def loaded(use, names):
     """Which of the named modules a new interpreter has loaded after some code."""
     code = f"import sys, lcpfn; {use}; print([m for m in {names} if m in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
+    out, _ = start_python("-c", code, stdout=subprocess.PIPE, text=True).communicate()
+    return out.strip()
 
 
 def test_importing_the_package_loads_nothing():

@@ -1,16 +1,12 @@
 """Processes: JAX does not survive a fork, and lcpfn starts it modestly."""
 
 import json
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from lcpfn import checkpoint
+from tests.makers import start_python
 
-ROOT = Path(__file__).parents[1]
 FORECAST = """
 import json, sys, lcpfn
 model = lcpfn.load(sys.argv[1])
@@ -63,23 +59,12 @@ print(jax.config.jax_platforms)
 """
 
 
-@pytest.fixture(scope="module")
-def saved(model, tmp_path_factory):
-    path = tmp_path_factory.mktemp("checkpoints") / "small"
-    checkpoint.save(path, model.params, model.config, model.card)
-    return path
-
-
 def start(code, path, **variables):
-    environment = {k: v for k, v in os.environ.items() if k != "JAX_PLATFORMS"}
-    environment |= variables
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(path)],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    """Runs code in a new interpreter whose JAX is told nothing about platforms."""
+    pipes = {name: subprocess.PIPE for name in ("stdout", "stderr")}
+    unset = ("JAX_PLATFORMS",)
+    return start_python(
+        "-c", code, path, env=variables, unset=unset, text=True, **pipes
     )
 
 

@@ -4,28 +4,16 @@ import numpy as np
 import pytest
 
 import lcpfn
-from lcpfn.curves import Run
 from lcpfn.prefixes import AHEAD, final_predictor, forecast_prefixes
-
-
-def a_run(values, mode="min", bounds=None, steps=None):
-    values = np.array(values, float)
-    if steps is None:
-        steps = np.arange(1.0, len(values) + 1)
-    return Run("r", steps, values, mode, bounds)
-
-
-def noisy(length, seed=0):
-    rng = np.random.default_rng(seed)
-    return 0.2 + 0.6 / np.sqrt(np.arange(1, length + 1)) + rng.normal(0, 0.01, length)
+from tests.makers import make_run, noisy_root
 
 
 @pytest.mark.parametrize(
     ("mode", "bounds"), [("min", None), ("max", (0, 1)), ("min", (0, None))]
 )
 def test_it_is_what_a_stream_forecasts(asking, mode, bounds):
-    values = noisy(20)
-    (found,) = forecast_prefixes(asking, [a_run(values, mode, bounds)])
+    values = noisy_root(20)
+    (found,) = forecast_prefixes(asking, [make_run(values, mode, bounds)])
     assert found.seen.tolist() == list(range(1, 20))
     sign = 1 if mode == "min" else -1
     stream = asking.stream(20, mode=mode, bounds=bounds)
@@ -45,7 +33,7 @@ def test_it_is_what_a_stream_forecasts(asking, mode, bounds):
 
 
 def test_runs_of_several_lengths_are_as_each_alone(asking):
-    runs = [a_run(noisy(n, n)) for n in (5, 37, 12, *[9] * 20)]
+    runs = [make_run(noisy_root(n, n)) for n in (5, 37, 12, *[9] * 20)]
     for run, found in zip(
         runs, forecast_prefixes(asking, runs, horizon=60), strict=True
     ):
@@ -57,8 +45,8 @@ def test_runs_of_several_lengths_are_as_each_alone(asking):
 
 def test_long_curves_are_foreseen_where_their_tokens_are_full(asking):
     context = asking.config.context
-    values = noisy(3 * context)
-    (found,) = forecast_prefixes(asking, [a_run(values)])
+    values = noisy_root(3 * context)
+    (found,) = forecast_prefixes(asking, [make_run(values)])
     once, twice = np.arange(1, context + 1), np.arange(context + 2, 2 * context + 1, 2)
     late = np.arange(2 * context + 4, 3 * context, 4)
     assert found.seen.tolist() == [*once, *twice, *late]
@@ -71,35 +59,35 @@ def test_long_curves_are_foreseen_where_their_tokens_are_full(asking):
 
 
 def test_a_record_that_is_not_finite_is_no_cutoff(asking):
-    values = noisy(12)
+    values = noisy_root(12)
     values[3] = np.nan
-    (found,) = forecast_prefixes(asking, [a_run(values)])
+    (found,) = forecast_prefixes(asking, [make_run(values)])
     assert found.seen.tolist() == [1, 2, 3, 5, 6, 7, 8, 9, 10, 11]
     forecast = asking.extrapolate(values[:7], 12, mode="min")
     assert found.final.moments()[0][5] == pytest.approx(forecast.final.mean(), rel=1e-3)
-    (nothing,) = forecast_prefixes(asking, [a_run([np.nan, np.inf])])
+    (nothing,) = forecast_prefixes(asking, [make_run([np.nan, np.inf])])
     assert len(nothing.seen) == 0
     assert nothing.ahead.mean.shape[1] == AHEAD
 
 
 def test_a_checkpoint_without_best_values_has_none(model):
-    (found,) = forecast_prefixes(model, [a_run(noisy(8))])
+    (found,) = forecast_prefixes(model, [make_run(noisy_root(8))])
     assert found.best is None
     assert found.ahead.mean.shape[:2] == (7, AHEAD)
 
 
 def test_refusals(asking):
     with pytest.raises(ValueError, match="beyond the horizon 5"):
-        forecast_prefixes(asking, [a_run(noisy(8))], horizon=5)
+        forecast_prefixes(asking, [make_run(noisy_root(8))], horizon=5)
     with pytest.raises(ValueError, match="one mode and bounds"):
-        forecast_prefixes(asking, [a_run(noisy(8)), a_run(noisy(8), "max")])
+        forecast_prefixes(asking, [make_run(noisy_root(8)), make_run(noisy_root(8), "max")])
     with pytest.raises(ValueError, match="within bounds"):
-        forecast_prefixes(asking, [a_run([0.5, 1.5], bounds=(0, 1))])
+        forecast_prefixes(asking, [make_run([0.5, 1.5], bounds=(0, 1))])
 
 
 @pytest.mark.parametrize(("mode", "bounds"), [("min", None), ("max", (0, 2))])
 def test_predictor_is_causal_and_keeps_the_direction(asking, mode, bounds):
-    curves = np.stack([noisy(12, seed) for seed in range(3)])
+    curves = np.stack([noisy_root(12, seed) for seed in range(3)])
     sign = 1 if mode == "min" else -1
     predict = final_predictor(asking, 12, mode, bounds)
     found = predict(sign * curves)

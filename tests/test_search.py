@@ -4,15 +4,11 @@ import numpy as np
 import pytest
 
 from lcpfn.study import GROUP, RunPool
+from tests.makers import power_laws
 
 
 def curves(count, length, seed=0):
-    rng = np.random.default_rng(seed)
-    steps = np.arange(1, length + 1)
-    return {
-        i: 0.3 * rng.random() + steps ** -rng.random() + 0.01 * rng.random(length)
-        for i in range(count)
-    }
+    return dict(enumerate(power_laws(count, length, noise=0.01, seed=seed)))
 
 
 def streams(model, known, horizon, mode="min", bounds=None):

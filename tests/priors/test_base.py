@@ -56,14 +56,15 @@ def rare_model(steps, observed=None):
 def drawn(request):
     """A prior and curves of it."""
     prior = request.param
-    return prior, jax.jit(lambda key: draw(prior, key, COUNT))(KEY)
+    sample = jax.jit(lambda key: draw(prior, key, COUNT))
+    return prior, sample, sample(KEY)
 
 
 # --- priors
 
 
 def test_prior_contract(drawn):
-    prior, draws = drawn
+    prior, _, draws = drawn
     assert prior.source
     assert draws.accepted.all()
     for field in (draws.y, draws.curve, draws.log_prob):
@@ -77,9 +78,8 @@ def test_prior_contract(drawn):
 
 
 def test_same_key_same_curves(drawn):
-    prior, draws = drawn
-    again = jax.jit(lambda key: draw(prior, key, COUNT))(KEY)
-    other = jax.jit(lambda key: draw(prior, key, COUNT))(jax.random.key(8))
+    _, sample, draws = drawn
+    again, other = sample(KEY), sample(jax.random.key(8))
     np.testing.assert_array_equal(draws.y, again.y)
     assert (np.asarray(draws.y) != other.y).any(axis=1).all()
     assert len(np.unique(draws.y, axis=0)) == COUNT

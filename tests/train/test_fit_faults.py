@@ -4,14 +4,11 @@ Every run is a process of its own; all of them share compiled code.
 """
 
 import json
-import os
 import random
 import shutil
 import socket
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -19,10 +16,10 @@ import pytest
 from orbax.checkpoint import v1 as ocp
 
 from lcpfn import checkpoint
+from tests.makers import start_python
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 STEPS = 16
 # Losses of two layouts differ by the order of sums alone: 4e-6 was the most seen, at a
 # loss of 19 (XLA on CPU, eight devices, two processes); weights by 1e-6.
@@ -63,7 +60,7 @@ def launch(tmp_path_factory):
     started = []
 
     def start(out, *distributed, devices=1, keep=2, most_bytes=0):
-        env = os.environ | {
+        env = {
             "JAX_PLATFORMS": "cpu",
             "JAX_COMPILATION_CACHE_DIR": str(cache),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -71,15 +68,9 @@ def launch(tmp_path_factory):
             "MOST_BYTES": str(most_bytes),
             "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
         }
-        words = [str(word) for word in (out, keep, *distributed)]
+        words = (out, keep, *distributed)
         with out.with_name(f"{out.name}.err").open("a") as err:
-            process = subprocess.Popen(
-                [sys.executable, "-c", RUN, *words],
-                cwd=ROOT,
-                env=env,
-                stdout=err,
-                stderr=err,
-            )
+            process = start_python("-c", RUN, *words, env=env, stdout=err, stderr=err)
         started.append(process)
         return process
 
