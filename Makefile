@@ -1,6 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+WORKERS ?= 2
 
 .PHONY: demo test browser screenshots frameworks lint bench docs clean
 
@@ -9,9 +10,10 @@ demo: $(READY)
 	$(BIN)/lcpfn forecast lcpfn/examples/digits_mlp.csv --horizon 60 --mode max \
 	  --bounds 0 1 --beat 0.97 --plot demo/forecast.png
 
+# Fast and slow tests, in processes that take whole files, the slow ones first.
 test: $(READY) lint
-	$(BIN)/python -m pytest -q
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m "slow or not slow" \
+	  -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # The page in a real browser: Debian's, which is installed where that is possible.
 browser: $(READY)
@@ -30,14 +32,11 @@ frameworks: $(READY)
 	  "accelerate>=1.0" "catboost>=1.2.7" "ray[tune]>=2.40" "ax-platform>=1.2" \
 	  optunahub dill sortedcontainers statsmodels
 	$(BIN)/python -m pip install --quiet --no-deps "syne-tune>=0.15"
-	$(BIN)/python -m pytest -q -m "slow or not slow" tests/integrations/test_integrations.py \
-	  -k "lightning or transformers or catboost or optunahub"
-	$(BIN)/python -m pytest -q tests/docs/test_readme.py -k integrations
-	$(BIN)/python -m pytest -q tests/io/test_sources.py -k lightning
-	$(BIN)/python -m pytest -q -m slow tests/integrations/test_ray.py tests/integrations/test_ax.py \
-	  tests/integrations/test_syne_tune.py
-	$(BIN)/python -m pytest -q -m slow tests/docs/test_examples.py \
-	  -k "lightning or transformers or ray or syne or ax_strategy or boosting"
+	$(BIN)/python -m pytest -q -m "slow or not slow" tests/integrations \
+	  tests/docs/test_readme.py tests/docs/test_examples.py tests/io/test_sources.py \
+	  -k "lightning or transformers or catboost or optunahub or test_ray or test_ax \
+	    or test_syne_tune or (test_readme and integrations) \
+	    or (test_examples and (ray or syne or ax_strategy or boosting))"
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -59,4 +58,4 @@ $(READY): pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf .venv demo site build *.egg-info
+	rm -rf .venv .pytest_cache demo site build *.egg-info

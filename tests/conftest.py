@@ -45,6 +45,13 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("fast")
 
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first, so that parallel workers end together."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 CONFIG = ModelConfig(
     width=32, layers=2, heads=2, hidden=64, head_hidden=32, components=8
 )
