@@ -80,7 +80,9 @@ def test_refusals(asking):
     with pytest.raises(ValueError, match="beyond the horizon 5"):
         forecast_prefixes(asking, [make_run(noisy_root(8))], horizon=5)
     with pytest.raises(ValueError, match="one mode and bounds"):
-        forecast_prefixes(asking, [make_run(noisy_root(8)), make_run(noisy_root(8), "max")])
+        forecast_prefixes(
+            asking, [make_run(noisy_root(8)), make_run(noisy_root(8), "max")]
+        )
     with pytest.raises(ValueError, match="within bounds"):
         forecast_prefixes(asking, [make_run([0.5, 1.5], bounds=(0, 1))])
 
