@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lcpfn.study import GROUP, RunPool
+from lcpfn.run_pool import GROUP, RunPool
 from tests.makers import power_laws
 
 
