@@ -14,9 +14,8 @@ import numpy as np
 from lcpfn import network
 from lcpfn.context import Batch, at_last, read_batch
 from lcpfn.jax_setup import float64
-from lcpfn.mixture import Mixture
 from lcpfn.queries import predict_end
-from lcpfn.tokens import Anchor, Array, Blocks, Limits, Stats, observe
+from lcpfn.tokens import Anchor, Array, Limits, Stats, observe
 
 
 class Past(NamedTuple):
@@ -25,43 +24,59 @@ class Past(NamedTuple):
     Attributes:
         cache: keys and values of the complete tokens, and room for more.
         position: how many complete tokens there are `(R,)`.
-        stats: after the last of them, fields `(R,)`.
+        stats: after the last of them, the fields of `tokens.Stats` `(R, 14)`.
     """
 
     cache: network.Cache
     position: Array
-    stats: Stats
+    stats: Array
 
 
 class Now(NamedTuple):
     """What is known at the newest observation of R rows.
 
+    Few arrays, since every one of them costs time in a call.
+
     Attributes:
         state: of the network `(R, D)`.
-        anchor: level and scale, fields `(R,)`.
-        end: the best value up to the horizon if the network knows it, and the value
-            there `(R, 1 or 2)`, model space without bounds.
+        anchor: the fields of `tokens.Anchor` `(R, 4)`.
+        end: weight, mean and std of the best value up to the horizon, if the network
+            knows it, and of the value there `(R, 3, 1 or 2, K)`; model space.
     """
 
     state: Array
-    anchor: Anchor
-    end: Mixture
+    anchor: Array
+    end: Array
 
 
 class Token(NamedTuple):
-    """One more token of some of R rows; all `(R,)`.
+    """One more token of one row; of R rows an array `(R, 6)`.
 
     Attributes:
-        block: of which observations it is the mean.
+        step, value, count: of the pooled observations, see `tokens.Blocks`.
         start: step of the first observation of the curve.
-        live: whether the row has one at all.
-        full: whether it is complete; else the next one replaces it.
+        live: 1; 0 where a row has no token.
+        full: 1 if it is complete; else the next one replaces it.
     """
 
-    block: Blocks
+    step: Array
+    value: Array
+    count: Array
     start: Array
-    live: Array
-    full: Array
+    live: Array = 1.0
+    full: Array = 1.0
+
+
+def known_now(
+    config: network.ModelConfig,
+    params: Any,
+    state: jax.Array,
+    anchor: Anchor,
+    horizon: jax.Array,
+) -> Now:
+    """What the network says at the cutoffs of R rows."""
+    end = predict_end(config, params, state, anchor, horizon)
+    return Now(state, jnp.stack(anchor, 1), jnp.stack(end[:3], 1))
 
 
 def _where(mask: jax.Array, new: Any, old: Any) -> Any:
@@ -80,23 +95,22 @@ def append(
     params: Any,
     past: Past,
     now: Now,
-    token: Token,
+    tokens: jax.Array,
     limits: Limits,
 ) -> tuple[Past, Now]:
-    """Takes one more token of the rows that have one."""
-    stats, anchor, features = observe(past.stats, limits, *token.block, token.start)
-    features = jnp.where(token.live[:, None], features, 0).astype(jnp.float32)
+    """Takes one more token `(R, 6)` of the rows that have one."""
+    token = Token(*tokens.T)
+    stats, anchor, features = observe(Stats(*past.stats.T), limits, *token[:4])
+    live, full = token.live > 0, token.full > 0
+    features = jnp.where(live[:, None], features, 0).astype(jnp.float32)
     # Rows that stand still write behind their end, where nobody looks.
     room = past.cache[0][0].shape[1]
     at = jnp.minimum(past.position, room - 1)
     states, cache = network.encode(config, params, features[:, None], past.cache, at)
-    state = states[:, 0]
-    end = predict_end(config, params, state, anchor, limits.horizon)
-    done = token.live & token.full
-    return (
-        Past(cache, past.position + done, _where(done, stats, past.stats)),
-        _where(token.live, Now(state, anchor, end), now),
-    )
+    done = live & full
+    held = jnp.where(done[:, None], jnp.stack(stats, 1), past.stats)
+    new = known_now(config, params, states[:, 0], anchor, limits.horizon)
+    return Past(cache, past.position + done, held), _where(live, new, now)
 
 
 @float64
@@ -111,23 +125,20 @@ def fill_row(
 ) -> tuple[Past, Now]:
     """Reads all complete tokens of one row at once; `batch` has one curve."""
     stats, anchors, features = read_batch(batch)
-    states, cache = network.encode(config, params, features)
+    states, memories = network.encode(config, params, features)
     state, anchor, stats = at_last((states, anchors, stats), batch.last)
-    end = predict_end(config, params, state, anchor, batch.limits.horizon)
+    new = known_now(config, params, state, anchor, batch.limits.horizon)
     room = past.cache[0][0].shape[1]
-
-    def put(new: Any, old: Any) -> Any:
-        return jax.tree.map(lambda n, o: o.at[row].set(n[0]), new, old)
-
-    held = jax.tree.map(
-        lambda n, o: o.at[row, : n.shape[1]].set(n[0]),
-        jax.tree.map(lambda n: n[:, :room], cache),
+    cache = jax.tree.map(
+        lambda new, old: old.at[row, : min(room, new.shape[1])].set(new[0, :room]),
+        memories,
         past.cache,
     )
     done = (batch.last[0] + 1).astype(past.position.dtype)
-    position = past.position.at[row].set(done)
-    return Past(held, position, put(stats, past.stats)), put(
-        Now(state, anchor, end), now
+    held = past.stats.at[row].set(jnp.stack(stats, 1)[0])
+    return (
+        Past(cache, past.position.at[row].set(done), held),
+        jax.tree.map(lambda n, o: o.at[row].set(n[0]), new, now),
     )
 
 
@@ -136,21 +147,21 @@ def empty_memory(
     config: network.ModelConfig, rows: int, room: int, device: Any
 ) -> tuple[Past, Now]:
     """Of curves without a token, with room for some."""
-    zero, parts = np.zeros(rows), 1 + config.best
-    wide = np.ones((rows, parts, config.components))
-    mixture = Mixture(wide, wide, wide, *np.zeros((2, rows, parts)))
-    anchor = Anchor(zero, zero + 1, zero, zero + 1)
-    state = np.zeros((rows, config.width), np.float32)
     cache = network.empty_cache(config, rows, room)
-    past = Past(cache, np.zeros(rows, np.int32), Stats(*(zero for _ in Stats._fields)))
-    return jax.device_put((past, Now(state, anchor, mixture)), device)
+    stats = np.zeros((rows, len(Stats._fields)))
+    past = Past(cache, np.zeros(rows, np.int32), stats)
+    state = np.zeros((rows, config.width), np.float32)
+    # Any numbers that are finite: nothing is known of these rows.
+    anchor = np.ones((rows, len(Anchor._fields)))
+    end = np.ones((rows, 3, 1 + config.best, config.components))
+    return jax.device_put((past, Now(state, anchor, end)), device)
 
 
 @float64
 def forget_row(past: Past, row: int) -> Past:
     """Starts a row anew; what its cache holds is behind its position."""
-    stats = jax.tree.map(lambda field: field.at[row].set(0), past.stats)
-    return Past(past.cache, past.position.at[row].set(0), stats)
+    stats, position = (x.at[row].set(0) for x in (past.stats, past.position))
+    return Past(past.cache, position, stats)
 
 
 def make_room(past: Past, tokens: int) -> Past:

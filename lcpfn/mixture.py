@@ -18,6 +18,23 @@ LOG_2PI = 1.8378770664093453
 FARTHEST = 30.0
 
 
+class Parts(NamedTuple):
+    """A mixture with its bounds worked in.
+
+    Attributes:
+        center: means of the components, at most `FARTHEST` spreads outside `(..., K)`.
+        a, b: standardised bounds `(..., K)`; infinite numbers where there are none.
+        masses: of the components inside the bounds, times their weights `(..., K)`.
+        total: sum of the masses `(...)`.
+    """
+
+    center: np.ndarray
+    a: np.ndarray
+    b: np.ndarray
+    masses: np.ndarray
+    total: np.ndarray
+
+
 class Mixture(NamedTuple):
     """Truncated Gaussian mixtures, in any one unit.
 
@@ -37,18 +54,9 @@ class Mixture(NamedTuple):
         """Whether there are no bounds, so that nothing is truncated."""
         return bool(np.isneginf(self.low).all() and np.isposinf(self.high).all())
 
-    def _center(self) -> np.ndarray:
-        """Means of the components, none farther than `FARTHEST` outside the bounds."""
-        if self._free():
-            return self.mean
-        reach = FARTHEST * self.std
-        return np.clip(
-            self.mean, self.low[..., None] - reach, self.high[..., None] + reach
-        )
-
-    def _standard(self, y: np.ndarray) -> np.ndarray:
+    def _standard(self, y: np.ndarray, center: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
-            return (np.asarray(y)[..., None] - self._center()) / self.std
+            return (np.asarray(y)[..., None] - center) / self.std
 
     def _mass(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Phi(b) - Phi(a) for a <= b, exact in both tails `(..., K)`."""
@@ -56,39 +64,40 @@ class Mixture(NamedTuple):
         a, b = np.where(flip, -b, a), np.where(flip, -a, b)
         return ndtr(b) - ndtr(a)
 
-    def _parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Standardised bounds, truncated component masses, their sum."""
+    def _parts(self) -> "Parts":
         if self._free():
             ends = np.array([-np.inf, np.inf])
-            return ends[0], ends[1], self.weight, self.weight.sum(-1)
-        a, b = self._standard(self.low), self._standard(self.high)
+            return Parts(self.mean, ends[0], ends[1], self.weight, self.weight.sum(-1))
+        reach, low, high = FARTHEST * self.std, self.low, self.high
+        center = np.clip(self.mean, low[..., None] - reach, high[..., None] + reach)
+        a, b = self._standard(self.low, center), self._standard(self.high, center)
         parts = self.weight * self._mass(a, b)
-        return a, b, parts, parts.sum(-1)
+        return Parts(center, a, b, parts, parts.sum(-1))
 
     def log_prob(self, y: np.ndarray) -> np.ndarray:
         """Log-density at y, -inf outside the bounds; y broadcasts against `(...)`."""
-        z = self._standard(y)
+        center, *_, total = self._parts()
+        z = self._standard(y, center)
         with np.errstate(divide="ignore", over="ignore"):
             parts = np.log(self.weight) - np.log(self.std) - 0.5 * (z**2 + LOG_2PI)
             top = parts.max(-1, keepdims=True)
             top = np.where(np.isfinite(top), top, 0)
             log_density = top[..., 0] + np.log(np.exp(parts - top).sum(-1))
-        *_, total = self._parts()
         inside = (y >= self.low) & (y <= self.high)
         return np.where(inside, log_density - np.log(total), -np.inf)
 
     def cdf(self, y: np.ndarray) -> np.ndarray:
         """P(Y <= y); y broadcasts against `(...)`."""
-        a, _, _, total = self._parts()
-        z = np.maximum(self._standard(y), a)
-        inside = ndtr(z) if self._free() else self._mass(a, z)
+        center, a, _, _, total = self._parts()
+        z = np.maximum(self._standard(y, center), a)
+        inside = self._mass(a, z) if np.ndim(a) else ndtr(z)
         below = (self.weight * inside).sum(-1) / total
         below = np.where(y >= self.high, 1.0, np.clip(below, 0.0, 1.0))
         return np.where(y < self.low, 0.0, below)
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation `(...)`."""
-        a, b, parts, total = self._parts()
+        center, a, b, parts, total = self._parts()
         at_a, at_b = _pdf(a), _pdf(b)
         share = parts / total[..., None]
         # First two moments of each truncated component, times its mass.
@@ -96,7 +105,6 @@ class Mixture(NamedTuple):
         with np.errstate(invalid="ignore"):
             edge = np.where(np.isfinite(a), a, 0) * at_a
             edge = edge - np.where(np.isfinite(b), b, 0) * at_b
-        center = self._center()
         mean = (share * center + self.std * shift).sum(-1)
         mean = np.clip(mean, self.low, self.high)
         off = center - mean[..., None]
@@ -111,11 +119,11 @@ class Mixture(NamedTuple):
 
     def expected_shortfall(self, y: np.ndarray) -> np.ndarray:
         """E[max(y - Y, 0)]: expected improvement on y when lower is better."""
-        a, b, _, total = self._parts()
-        z = np.clip(self._standard(y), a, b)
+        center, a, b, _, total = self._parts()
+        z = np.clip(self._standard(y, center), a, b)
         inside = self._mass(a, z)
         with np.errstate(invalid="ignore"):
-            gain = (np.asarray(y)[..., None] - self._center()) * inside
+            gain = (np.asarray(y)[..., None] - center) * inside
         gain = np.where(inside > 0, gain, 0)
         gain = gain + self.std * (_pdf(z) - _pdf(a))
         return np.maximum((self.weight * gain).sum(-1) / total, 0)
@@ -137,10 +145,10 @@ class Mixture(NamedTuple):
 
     def _invert(self, q: np.ndarray) -> np.ndarray:
         """Solves cdf(y) = q for flat arrays, dropping those that are solved."""
-        a, b, _, _ = self._parts()
+        center, a, b, _, _ = self._parts()
         # The quantile of a mixture lies between those of its components.
         level = np.clip(q, 1e-300, 1 - 1e-16)[..., None]
-        ends = self._center() + self.std * np.clip(_truncated_ndtri(level, a, b), a, b)
+        ends = center + self.std * np.clip(_truncated_ndtri(level, a, b), a, b)
         low = np.clip(ends.min(-1), self.low, self.high)
         high = np.clip(ends.max(-1), self.low, self.high)
         result = y = 0.5 * (low + high)

@@ -26,9 +26,10 @@ from lcpfn.curves import check_curves
 from lcpfn.cutoffs import MOST_ROWS, Cutoffs, slices
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process, float64
+from lcpfn.memory import Now, known_now
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
-from lcpfn.queries import predict_end, predict_values
+from lcpfn.queries import predict_values
 from lcpfn.stream import Stream
 from lcpfn.tokens import Anchor
 
@@ -58,18 +59,15 @@ def _chunked(run: Callable[..., Any], *rows: Any) -> Any:
 
 @float64
 @functools.partial(jax.jit, static_argnums=0)
-def _read(
-    config: network.ModelConfig, params: Any, batch: Batch
-) -> tuple[jax.Array, Anchor, Mixture]:
-    """States and anchors at the cutoffs, and what is predicted there of the end."""
+def _read(config: network.ModelConfig, params: Any, batch: Batch) -> Now:
+    """What is known at the cutoffs."""
 
-    def run(batch: Batch) -> tuple[jax.Array, Anchor, Mixture]:
+    def run(batch: Batch) -> Now:
         _, anchors, features = read_batch(batch)
         anchor = at_last(anchors, batch.last)
         states, _ = network.encode(config, params, features, only=batch.last)
-        state = states[:, 0]
         horizon = batch.limits.horizon
-        return state, anchor, predict_end(config, params, state, anchor, horizon)
+        return known_now(config, params, states[:, 0], anchor, horizon)
 
     return _chunked(run, batch)
 
@@ -205,13 +203,15 @@ class Model:
         contexts: Sequence[Context],
         metric: Metric,
         state: Any,
-        anchor: Anchor,
-        end: Mixture,
+        anchor: Any,
+        end: Any,
     ) -> Cutoffs:
-        """Curves that have been read, here or by a stream; `end` in model space."""
-        anchor = Anchor(*map(np.asarray, anchor))
-        end = metric.in_user_units(Mixture(*map(np.asarray, end)))
-        return Cutoffs(self, metric, contexts, state, anchor, end)
+        """Curves that have been read, here or by a stream; see `lcpfn.memory.Now`."""
+        anchor, end = np.asarray(anchor), np.asarray(end)
+        free = np.full(end.shape[:1] + end.shape[2:3], np.inf)
+        weight, mean, std = np.moveaxis(end, 1, 0)
+        mixture = metric.in_user_units(Mixture(weight, mean, std, -free, free))
+        return Cutoffs(self, metric, contexts, state, Anchor(*anchor.T), mixture)
 
     def predict(
         self, state: np.ndarray, anchor: Anchor, horizon: np.ndarray, at: np.ndarray

@@ -11,12 +11,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import jax
 import numpy as np
 
 from lcpfn.context import Context, limits_of, make_batch, pool, pool_factor, step_unit
 from lcpfn.curves import check_horizon, check_observation
 from lcpfn.forecast import Forecast
-from lcpfn.jax_setup import check_process
+from lcpfn.jax_setup import check_process, float64
 from lcpfn.memory import (
     Token,
     append,
@@ -26,7 +27,6 @@ from lcpfn.memory import (
     make_room,
 )
 from lcpfn.metric import Metric
-from lcpfn.tokens import Blocks
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
@@ -79,7 +79,8 @@ class Rows:
     ) -> None:
         self.model, self.metric, self.horizon = model, metric, horizon
         self.rows = [Row() for _ in range(count)]
-        self._limits = limits_of(metric, [horizon] * count)
+        limits = limits_of(metric, [horizon] * count)
+        self._limits = float64(jax.device_put)(limits, model.device)
         self._room = min(room, model.config.context)
         self._past, self.now = empty_memory(
             model.config, count, self._room, model.device
@@ -122,26 +123,21 @@ class Rows:
         first = done * factor
         blocks = pool(row.steps[first:], row.values[first:], factor)
         return [
-            Token(Blocks(*block), row.steps[0], True, block[2] == factor)
+            Token(*block, row.steps[0], full=block[2] == factor)
             for block in zip(*blocks, strict=True)
         ]
 
     def _append(self, tokens: Mapping[int, Token]) -> None:
-        columns = np.zeros((6, len(self.rows)))
-        for number, (block, *rest) in tokens.items():
-            columns[:, number] = *block, *rest
-        step, value, count, start, live, full = columns
+        columns = np.zeros((len(self.rows), len(Token._fields)))
+        for number, token in tokens.items():
+            columns[number] = token
         self._make_room(1 + max(self._done[number] for number in tokens))
+        config, params = self.model.config, self.model.params
         self._past, self.now = append(
-            self.model.config,
-            self.model.params,
-            self._past,
-            self.now,
-            Token(Blocks(step, value, count), start, live > 0, full > 0),
-            self._limits,
+            config, params, self._past, self.now, columns, self._limits
         )
         for number, token in tokens.items():
-            self._done[number] += token.full
+            self._done[number] += bool(token.full)
 
     def _make_room(self, tokens: int) -> None:
         """Lets the cache grow until it holds so many tokens of a row."""
