@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lcpfn import network
-from lcpfn.context import Batch, at_last, read_batch
+from lcpfn.batch import Batch, at_last, read_batch
 from lcpfn.jax_setup import float64
 from lcpfn.queries import predict_end
 from lcpfn.tokens import Anchor, Array, Limits, Stats, observe

@@ -12,16 +12,16 @@ import jax
 import numpy as np
 
 from lcpfn import checkpoint, network
-from lcpfn.context import (
+from lcpfn.batch import (
     LENGTHS,
     Batch,
-    Context,
     at_last,
     bucket,
     factors_of,
     make_batch,
     read_batch,
 )
+from lcpfn.context import Context
 from lcpfn.curves import check_curves
 from lcpfn.cutoffs import MOST_ROWS, Cutoffs, slices
 from lcpfn.forecast import Forecast

@@ -24,14 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lcpfn import network
-from lcpfn.context import (
-    Batch,
-    Context,
-    factors_of,
-    make_batch,
-    pool_factor,
-    read_batch,
-)
+from lcpfn.batch import Batch, factors_of, make_batch, pool_factor, read_batch
+from lcpfn.context import Context
 from lcpfn.curves import Run
 from lcpfn.jax_setup import float64
 from lcpfn.metric import Bounds, Metric

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 
-from lcpfn.context import Context, limits_of, make_batch, pool, pool_factor, step_unit
+from lcpfn.batch import limits_of, make_batch, pool, pool_factor
+from lcpfn.context import Context, step_unit
 from lcpfn.curves import check_horizon, check_observation
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process, float64

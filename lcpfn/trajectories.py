@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lcpfn import network
-from lcpfn.context import Batch, Context, at_last, factors_of, make_batch, read_batch
+from lcpfn.batch import Batch, at_last, factors_of, make_batch, read_batch
+from lcpfn.context import Context
 from lcpfn.jax_setup import float64
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture

@@ -117,7 +117,7 @@ def test_final_is_the_last_step_alone(forecast):
     assert final.quantile([0.1, 0.5]).shape == (2,)
     with pytest.raises(ValueError, match="forecast of a single step"):
         _ = final.final
-    with pytest.raises(ValueError, match="paths need a forecast over steps"):
+    with pytest.raises(ValueError, match="a single step, which has no path"):
         final.paths(3)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lcpfn.context import pool_factor
+from lcpfn.batch import pool_factor
 from lcpfn.jax_setup import float64
 from lcpfn.tokens import (
     QUERY_FEATURES,

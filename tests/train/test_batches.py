@@ -9,7 +9,7 @@ import numpy as np
 import numpyro
 import pytest
 
-from lcpfn.context import at_last, make_batch, read_batch
+from lcpfn.batch import at_last, make_batch, read_batch
 from lcpfn.curves import check_curves
 from lcpfn.jax_setup import float64
 from lcpfn.metric import Metric
