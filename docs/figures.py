@@ -27,7 +27,7 @@ from lcpfn.eval.curves import of_model
 from lcpfn.eval.data import normal_cases
 from lcpfn.eval.studies.gallery import effect_rows, montage
 from lcpfn.eval.studies.worst import draw
-from lcpfn.io.text import read_runs
+from lcpfn.io import read_curves
 
 FOLDER = Path(__file__).parent / "figures"
 EPOCHS = 60
@@ -175,7 +175,7 @@ def main() -> None:
     plot.pyplot().switch_backend("agg")
     model = lcpfn.load()
     curves = [digits(rate) for rate in RATES]
-    (example,) = read_runs(str(EXAMPLE), **METRIC)
+    (example,) = read_curves(EXAMPLE, **METRIC).runs
     fan = plot.fan(model.extrapolate(example.values, EPOCHS, **METRIC))
     drawn: dict[str, Callable[[], Any]] = {
         "fan": lambda: fan.figure,

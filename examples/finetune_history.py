@@ -23,7 +23,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 import lcpfn
-from lcpfn.io.text import read_runs
+from lcpfn.io import read_curves
 from lcpfn.train.finetune import finetune
 
 EPOCHS, RUNS = 30, 20
@@ -52,7 +52,7 @@ def history():
 with tempfile.TemporaryDirectory() as folder:
     file = Path(folder) / "history.json"
     file.write_text(json.dumps(list(history())))
-    runs = read_runs(str(file), "max", (0, 1))
+    runs = read_curves(file, mode="max", bounds=(0, 1)).runs
     report = finetune(runs, Path(folder) / "tuned", steps=100, progress=False)
     tuned = lcpfn.load(report["checkpoint"])
 print(f"{report['runs']} runs, {report['held_out_runs']} of them held out")

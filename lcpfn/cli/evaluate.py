@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from lcpfn.cli.options import add_hints, read_suites, report
+from lcpfn.cli.options import add_curves, read_curves_of, report
 
 EXAMPLE = "curves history.csv --mode max --bounds 0 1 --html report.html"
 
@@ -117,7 +117,7 @@ def _add_recorded(parser: argparse.ArgumentParser, how_many: str) -> None:
         metavar="CURVES",
         help="recorded runs: a file or folder per suite, in any format of lcpfn.io",
     )
-    add_hints(parser)
+    add_curves(parser, needs_mode=False)
     parser.add_argument("--curves", type=int, help=how_many)
 
 
@@ -190,7 +190,7 @@ def _curves(args: argparse.Namespace) -> None:
     if args.html:  # a missing package is named now, not after minutes
         pyplot()
         from_markdown("")
-    suites = read_suites(args.suites, args.mode, args.bounds)
+    suites = [read_curves_of(args, path)[0] for path in args.suites]
     models = [lcpfn.load(name) for name in args.checkpoint or (None,)]
     results = evaluate_curves(models, suites, args.curves or 400, args.fits, args.mcmc)
     text = to_markdown(results)
@@ -205,7 +205,7 @@ def _stopping(args: argparse.Namespace) -> None:
     import lcpfn
     from lcpfn.eval.stopping import benchmark
 
-    suites = read_suites(args.suites, args.mode, args.bounds)
+    suites = [read_curves_of(args, path)[0] for path in args.suites]
     model = lcpfn.load(args.checkpoint)
     results = benchmark.evaluate_stopping(model, suites, most=args.curves or 150)
     report(results, benchmark.to_markdown(results), args.out)

@@ -3,19 +3,39 @@
 import argparse
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lcpfn.cli.options import add_rule
+from lcpfn.cli.options import add_rule, finite, read_curves_of, rule_of
+from lcpfn.io.cells import printable
+
+if TYPE_CHECKING:
+    from lcpfn.curves import Run
+    from lcpfn.stopping.early_stopping import Decision
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+SHOWN = 10
 EXAMPLE = "curve.csv --horizon 50 --mode max --bounds 0 1"
+
+
+class Outcome(NamedTuple):
+    """What there is to say of one run.
+
+    Attributes:
+        run: as it was read.
+        decision: None if the run has ended, or has gone on beyond the horizon.
+        ended: in a sentence, in that case.
+    """
+
+    run: "Run"
+    decision: "Decision | None"
+    ended: str = ""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `lcpfn forecast`."""
-    parser.add_argument("file", help="CSV or JSON; - for standard input")
+    parser.add_argument("file", help="see lcpfn.io; - for standard input")
     add_rule(parser, beat="value the run has to beat")
     parser.add_argument("--plot", metavar="FILE", help="write a picture of the fan")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -24,92 +44,128 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Forecasts the curves of a file."""
     import lcpfn
-    from lcpfn.io.text import read_runs
     from lcpfn.jax_setup import confine_jax, enable_compilation_cache
 
-    runs = read_runs(args.file, args.mode, args.bounds, args.metric)
+    curves, skipped = read_curves_of(args, args.file)
+    rule = rule_of(args)
     confine_jax()
     enable_compilation_cache()
     model = lcpfn.load(args.checkpoint)
-    reports = []
-    for run in runs:
-        stopper = lcpfn.EarlyStopping(
-            args.horizon,
-            args.mode,
-            args.bounds,
-            args.beat,
-            args.confidence,
-            model=model,
-        )
-        reports.append((run, stopper.replay(run.values, run.steps)))
+    outcomes = [_outcome(run, rule, model) for run in curves.runs]
     if args.plot:
-        _plot(args, reports)
+        _plot(args, [(o.run, o.decision) for o in outcomes if o.decision])
     if args.json:
-        objects = [_as_json(run, decision, model) for run, decision in reports]
+        objects = [_as_json(o, rule.horizon, model.name, skipped) for o in outcomes]
         print(json.dumps(objects[0] if len(objects) == 1 else objects))
-        return 0
-    for run, decision in reports:
-        _print_table(run, decision, model)
-    return 0
+    else:
+        for outcome in outcomes:
+            _print_table(outcome, model.name)
+    beyond = [o for o in outcomes if o.run.steps[-1] > rule.horizon]
+    return 1 if len(beyond) == len(outcomes) else 0
 
 
-def _as_json(run: Any, decision: Any, model: Any) -> dict:
-    fan = decision.forecast
+def _outcome(run: "Run", rule: Any, model: Any) -> Outcome:
+    """One run on its own, whatever becomes of the others."""
+    from lcpfn import EarlyStopping
+
+    last, value = float(run.steps[-1]), float(run.values[-1])
+    if last > rule.horizon:
+        return Outcome(
+            run,
+            None,
+            f"its last step {last:g} lies beyond the horizon {rule.horizon:g}; give a "
+            "later --horizon, or another step axis with --step",
+        )
+    if last == rule.horizon:
+        return Outcome(run, None, f"finished at {value:.5g}")
+    options = (rule.horizon, run.mode, run.bounds, rule.beat, rule.confidence)
+    stopper = EarlyStopping(*options, model=model)
+    return Outcome(run, stopper.replay(run.values, run.steps))
+
+
+def _as_json(
+    outcome: Outcome, horizon: float, checkpoint: str, skipped: list[str]
+) -> dict[str, Any]:
+    run, decision, ended = outcome
+    found: dict[str, Any] = {"name": run.name, "checkpoint": checkpoint}
+    if skipped:
+        found["skipped"] = skipped
+    if decision is None:
+        found |= _ended_json(run, ended, horizon)
+        return finite(found)
+    fan, final = decision.forecast, decision.forecast.final
     rows = fan.quantile(np.array(LEVELS))
-    final = fan.final
-    return {
-        "name": run.name,
-        "checkpoint": model.name,
+    found |= {
         "steps": fan.steps.tolist(),
-        "mean": _finite(fan.mean()),
-        "std": _finite(fan.std()),
-        "quantiles": {
-            f"{q:g}": _finite(row) for q, row in zip(LEVELS, rows, strict=True)
-        },
+        "mean": fan.mean().tolist(),
+        "std": fan.std().tolist(),
+        "quantiles": {f"{q:g}": r.tolist() for q, r in zip(LEVELS, rows, strict=True)},
         "final": {
             "step": float(final.steps),
-            "mean": _finite(final.mean()),
-            "std": _finite(final.std()),
-            "quantiles": {f"{q:g}": _finite(final.quantile(q)) for q in LEVELS},
+            "mean": float(final.mean()),
+            "std": float(final.std()),
+            "quantiles": {f"{q:g}": float(final.quantile(q)) for q in LEVELS},
         },
         "diverged": bool(fan.diverged),
         "decision": {
             "stop": decision.stop,
             "reason": decision.reason,
             "prob_better": decision.prob_better,
-            "bar": _finite(decision.threshold),
+            "threshold": decision.threshold,
         },
+    }
+    return finite(found)
+
+
+def _ended_json(run: "Run", ended: str, horizon: float) -> dict[str, Any]:
+    """The same of a run that has nothing ahead: its last value is final."""
+    value = float(run.values[-1])
+    is_known = run.steps[-1] == horizon
+    final = {
+        "step": float(run.steps[-1]),
+        "mean": value,
+        "std": 0.0,
+        "quantiles": {f"{q:g}": value for q in LEVELS},
+    }
+    return {
+        "steps": [],
+        "mean": [],
+        "std": [],
+        "quantiles": {f"{q:g}": [] for q in LEVELS},
+        "final": final if is_known else None,
+        "diverged": not np.isfinite(value),
+        "decision": {"stop": False, "reason": ended, "prob_better": None, "threshold": None},
     }
 
 
-def _finite(x: Any) -> Any:
-    """Numbers for JSON, which has neither NaN nor infinity."""
-    if np.ndim(x):
-        return [_finite(v) for v in x]
-    return float(x) if np.isfinite(x) else None
-
-
-def _print_table(run: Any, decision: Any, model: Any) -> None:
+def _print_table(outcome: Outcome, checkpoint: str) -> None:
+    run, decision, ended = outcome
+    count, last = len(run.values), run.values[-1]
+    print(f"{printable(run.name)}: {count} observations, last {last:.5g}")
+    if decision is None:
+        print(ended + "\n")
+        return
     fan = decision.forecast
-    shown = np.unique(np.linspace(0, len(fan.steps) - 1, 10).round().astype(int))
+    shown = np.linspace(0, len(fan.steps) - 1, SHOWN).round().astype(int)
     rows = fan.quantile(np.array(LEVELS))
-    mean = fan.mean()
-    print(f"{run.name}: {len(run.values)} records, last {run.values[-1]:.5g}")
-    print(f"forecast by {model.name}")
-    print("      step        mean " + "".join(f"{q:>11.0%} " for q in LEVELS))
-    for i in shown:
+    print(f"forecast by {checkpoint}")
+    print("      step" + "".join(f"{q:>11.0%} " for q in LEVELS))
+    for i in np.unique(shown):
         cells = "".join(f"{row[i]:>12.5g}" for row in rows)
-        print(f"{fan.steps[i]:>10g}{mean[i]:>12.5g}{cells}")
+        print(f"{fan.steps[i]:>10g}{cells}")
     print(("stop: " if decision.stop else "go on: ") + decision.reason + "\n")
 
 
-def _plot(args: argparse.Namespace, reports: list) -> None:
+def _plot(args: argparse.Namespace, decided: "list[tuple[Run, Decision]]") -> None:
     from lcpfn.plot import fan, pyplot
 
     plt = pyplot()
+    if not decided:
+        print("no run has anything ahead to draw", file=sys.stderr)
+        return
     plt.switch_backend("agg")
-    columns = min(len(reports), 3)
-    lines = -(-len(reports) // columns)
+    columns = min(len(decided), 3)
+    lines = -(-len(decided) // columns)
     figure, axes = plt.subplots(
         lines,
         columns,
@@ -117,13 +173,13 @@ def _plot(args: argparse.Namespace, reports: list) -> None:
         squeeze=False,
         layout="constrained",
     )
-    for ax in axes.flat[len(reports) :]:
+    for ax in axes.flat[len(decided) :]:
         ax.remove()
-    for ax, (run, decision) in zip(axes.flat, reports, strict=False):
+    for ax, (run, decision) in zip(axes.flat, decided, strict=False):
         fan(
             decision.forecast,
-            run.values,
-            run.steps,
+            run.values.tolist(),
+            run.steps.tolist(),
             ax=ax,
             beat=args.beat,
             title=run.name,

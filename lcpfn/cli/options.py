@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,22 +19,35 @@ def bound(text: str) -> float | None:
     return None if text.lower() in ("none", "-", "inf", "-inf") else float(text)
 
 
-def add_metric(parser: argparse.ArgumentParser) -> None:
-    """What must be known of a metric in a file that does not say."""
-    parser.add_argument("--mode", required=True, choices=("max", "min"))
+def add_curves(parser: argparse.ArgumentParser, needs_mode: bool = True) -> None:
+    """How curves are read from files; the same options for every command.
+
+    Args:
+        parser: of a command.
+        needs_mode: whether direction and range are asked for, and not only where the
+            files do not say.
+    """
+    hint = "" if needs_mode else ", if the files do not say"
+    parser.add_argument(
+        "--mode",
+        required=needs_mode,
+        choices=("max", "min"),
+        help="which way is better" + hint,
+    )
     parser.add_argument(
         "--bounds",
         nargs=2,
         type=bound,
         metavar=("LOW", "HIGH"),
-        help="range of the metric; none where there is no bound",
+        help=f"range of the metric{hint}; none where there is no bound",
     )
-    parser.add_argument(
-        "--metric",
-        "--column",
-        metavar="NAME",
-        help="name of the values in the file, where not evident",
-    )
+    for option, what in (
+        ("--metric", "the values, where not evident"),
+        ("--step", "the steps, such as epoch where there is a step too"),
+    ):
+        names = (option, "--column") if option == "--metric" else (option,)
+        parser.add_argument(*names, metavar="NAME", help="name of " + what)
+    parser.add_argument("--format", metavar="NAME", help="of the files; see lcpfn.io")
 
 
 def add_rule(parser: argparse.ArgumentParser, beat: str) -> None:
@@ -46,7 +60,7 @@ def add_rule(parser: argparse.ArgumentParser, beat: str) -> None:
     parser.add_argument(
         "--horizon", type=float, required=True, help="last step of a full run"
     )
-    add_metric(parser)
+    add_curves(parser)
     parser.add_argument("--beat", type=float, help=beat)
     parser.add_argument("--confidence", type=float, default=Rule.confidence)
     parser.add_argument("--checkpoint", help="bundled name or path")
@@ -58,22 +72,43 @@ def rule_of(args: argparse.Namespace) -> Rule:
     return Rule(args.horizon, args.mode, bounds, args.beat, args.confidence)
 
 
-def add_hints(parser: argparse.ArgumentParser) -> None:
-    """What may have to be said of recorded curves, by the format of their files."""
-    hint = "if the files do not say"
-    parser.add_argument("--mode", choices=("max", "min"), help=hint)
-    parser.add_argument(
-        "--bounds", nargs=2, type=bound, metavar=("LOW", "HIGH"), help=hint
-    )
+def read_curves_of(args: argparse.Namespace, path: str) -> "tuple[CurveSet, list[str]]":
+    """Recorded curves by the options of `add_curves`, and what was left out.
+
+    What was left out is also told on standard error.
+    """
+    from lcpfn.io import read_curves
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        curves = read_curves(
+            path,
+            mode=args.mode,
+            bounds=args.bounds,
+            format=args.format,
+            metric=args.metric,
+            step=args.step,
+        )
+    skipped = [str(warning.message) for warning in caught]
+    for sentence in skipped:
+        print(f"lcpfn: {sentence}", file=sys.stderr)
+    return curves, skipped
 
 
 def read_suites(
-    paths: Sequence[str], mode: str | None, bounds: Any
+    paths: Sequence[str], mode: str | None, bounds: Any, **how: Any
 ) -> "list[CurveSet]":
-    """Recorded curves, one set per file or directory."""
+    """Recorded curves, one set per file or directory.
+
+    Args:
+        paths: of the files.
+        mode: if the files do not say.
+        bounds: if the files do not say.
+        **how: further options of `read_curves`.
+    """
     from lcpfn.io import read_curves
 
-    return [read_curves(path, mode=mode, bounds=bounds) for path in paths]
+    return [read_curves(path, mode=mode, bounds=bounds, **how) for path in paths]
 
 
 def report(results: dict, table: str, out: Path | None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from lcpfn.cli.options import add_hints, read_suites
+from lcpfn.cli.options import add_curves, read_curves_of
 
 EXAMPLE = "tiny --out runs/tiny --set steps=100"
 
@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start", metavar="CHECKPOINT", help="weights to begin with: name or path"
     )
-    add_hints(parser)
+    add_curves(parser, needs_mode=False)
     parser.add_argument(
         "--tensorboard", action="store_true", help="log to OUT/tensorboard"
     )
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         config = replace(config, prior=args.prior)
     config = _overrides(config, args.set)
     out = args.out or Path("runs") / args.preset
-    suites = read_suites(args.recorded, args.mode, args.bounds)
+    suites = [read_curves_of(args, path)[0] for path in args.recorded]
     origins = [describe(suite.name, suite.runs) for suite in suites]
     start = None
     if args.start:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from lcpfn.cli.options import add_hints, report
+from lcpfn.cli.options import add_curves, read_curves_of, report
 from lcpfn.stopping.rule import METHODS, Rule
 
 EXAMPLE = "history.csv --mode max --bounds 0 1 --rate 0.05"
@@ -15,7 +15,7 @@ EXAMPLE = "history.csv --mode max --bounds 0 1 --rate 0.05"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `lcpfn replay`."""
     parser.add_argument("curves", help="recorded runs, see lcpfn.io")
-    add_hints(parser)
+    add_curves(parser, needs_mode=False)
     parser.add_argument(
         "--horizon", type=float, help="last step of a full run; default: of each run"
     )
@@ -54,10 +54,9 @@ def run(args: argparse.Namespace) -> int:
     """Replays finished runs: epochs saved, good runs stopped, regret."""
     import lcpfn
     from lcpfn.eval.stopping import replay, risk
-    from lcpfn.io import read_curves
     from lcpfn.metric import Metric
 
-    curves = read_curves(args.curves, mode=args.mode, bounds=args.bounds)
+    curves, _ = read_curves_of(args, args.curves)
     rule = Rule(
         horizon=args.horizon or max(float(run.steps[-1]) for run in curves.runs),
         mode=curves.runs[0].mode,

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     from lcpfn.watch.web.page import still_page
 
     source, board = open_board(args)
-    trouble = look(source, board)
+    trouble = look(source, board, final=True)
     for name, what in trouble.items():
         print(f"{name}: {what}", file=sys.stderr)
     name = "standard input" if args.logs == "-" else args.logs

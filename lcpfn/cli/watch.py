@@ -86,7 +86,7 @@ def _print(args: argparse.Namespace) -> None:
     if not console.is_terminal:
         console = Console(width=200)
     while True:
-        trouble = look(source, board)
+        trouble = look(source, board, args.once)
         rows = board.rows(source.ended)
         if args.json:
             print(json.dumps(text.as_json(rows, trouble)), flush=True)

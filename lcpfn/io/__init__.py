@@ -5,11 +5,13 @@
 
 | format | what |
 |---|---|
-| csv, jsonl, parquet | tables, long or one row per run (`tables`) |
-| json | lists of values or {"name", "steps", "values"} (`lcpfn.io.text`) |
+| csv, jsonl | tables with any delimiter, JSON lines; also gzipped (`rows`, `collect`) |
+| json | lists of values, `trainer_state.json`, Keras' history (`documents`) |
+| logs | a directory of these and of event files (`follow`) |
+| parquet | tables (`tables`) |
+| wandb | exported histories and charts of Weights & Biases, which are tables |
 | npz | arrays of curves (`arrays`) |
 | tensorboard | event files, a directory per run (`events`) |
-| wandb | exported histories and charts of Weights & Biases (`wandb_export`) |
 | mlflow | local file store of MLflow (`mlflow_store`) |
 | lcbench | `data_2k.json` (`lcbench`) |
 | nats | NATS-Bench, NAS-Bench-201: `*.pickle.pbz2` (`nats`) |
@@ -17,15 +19,18 @@
 | pd1 | JSON lines, also inside `pd1.tar.gz` (`pd1`) |
 
 Files are read front to back, never unpacked to disk and never trusted: nothing in them
-is run, and one that is empty, cut off or hostile is a ValueError that names it.
+is run, and one that is empty, cut off or hostile is a ValueError that names it. In a
+table a damaged line costs that line alone, and is named in a warning.
 """
 
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from lcpfn.curves import CurveSet, Run
 from lcpfn.io.arrays import read_npz
+from lcpfn.io.cells import printable
 from lcpfn.io.detect import format_of
 from lcpfn.io.events import read_tensorboard
 from lcpfn.io.lcbench import read_lcbench
@@ -33,12 +38,15 @@ from lcpfn.io.mlflow_store import read_mlflow
 from lcpfn.io.nats import read_nats
 from lcpfn.io.pd1 import read_pd1
 from lcpfn.io.request import Request
-from lcpfn.io.tables import read_csv, read_jsonl, read_parquet, read_small
+from lcpfn.io.tables import read_logs, read_parquet, read_table, read_text
 from lcpfn.io.taskset import read_taskset
-from lcpfn.io.wandb_export import read_wandb
 from lcpfn.metric import Bounds, Metric
 
-__all__ = ["FORMATS", "read_curves"]
+__all__ = ["FORMATS", "SkippedWarning", "read_curves"]
+
+
+class SkippedWarning(UserWarning):
+    """Something in a file could not be read; the rest was."""
 
 
 class Format(NamedTuple):
@@ -47,25 +55,28 @@ class Format(NamedTuple):
     Attributes:
         read: all its runs.
         directed: whether it may say which way a metric is better.
+        table: whether it has columns, one of which is the step axis.
     """
 
     read: Callable[[Request], Iterable[Run]]
     directed: bool = False
+    table: bool = False
 
 
 FORMATS = {
-    "csv": Format(read_csv),
-    "json": Format(read_small),
-    "jsonl": Format(read_jsonl),
+    "csv": Format(read_text, table=True),
+    "json": Format(read_text, table=True),
+    "jsonl": Format(read_text, table=True),
     "lcbench": Format(read_lcbench, directed=True),
+    "logs": Format(read_logs, table=True),
     "mlflow": Format(read_mlflow),
     "nats": Format(read_nats, directed=True),
     "npz": Format(read_npz, directed=True),
-    "parquet": Format(read_parquet),
+    "parquet": Format(read_parquet, table=True),
     "pd1": Format(read_pd1, directed=True),
     "taskset": Format(read_taskset, directed=True),
     "tensorboard": Format(read_tensorboard),
-    "wandb": Format(read_wandb),
+    "wandb": Format(read_table, table=True),
 }
 
 
@@ -76,12 +87,13 @@ def read_curves(
     bounds: Bounds | None = None,
     format: str | None = None,
     metric: str | None = None,
+    step: str | None = None,
     progress: bool = True,
 ) -> CurveSet:
     """Reads every curve in a file or directory.
 
     Args:
-        path: of one of the formats above.
+        path: of one of the formats above; "-" for standard input.
         mode: "max" or "min". Needed where the format does not say; where it does, it
             must agree.
         bounds: range of the metric, in the units of the file; by default what the
@@ -89,39 +101,55 @@ def read_curves(
         format: one of `FORMATS`; by default found by name and content.
         metric: which one to read. By default all whose direction the format knows, or
             the only one.
+        step: column of the step axis, in tables. By default the first of the usual
+            names that increases (`lcpfn.io.columns.STEP_NAMES`).
         progress: whether to show a bar on standard error, if that is a terminal.
 
     Returns:
         The runs, in the order of the file or of sorted file names, as a set with the
-        name of the file.
+        name of the file. Observations are in the order of their steps. Empty, NA and
+        null cells are none; a written nan or inf is one.
 
     Raises:
         ValueError: naming the file and what is wrong with it or with the arguments.
         OSError: if it cannot be read.
         ModuleNotFoundError: if an optional package is missing, saying which.
+
+    Warns:
+        SkippedWarning: naming the lines or files that could not be read.
     """
     path, bounds = Path(path), None if bounds is None else (bounds[0], bounds[1])
     if mode is not None:
         Metric(mode, bounds)
     if format not in (None, *FORMATS):
         raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")
-    request = Request(path, mode, bounds, metric, progress)
+    request = Request(path, mode, bounds, metric, step, progress)
+    name = printable(str(path))
     try:
-        found = format or format_of(path)
-        if found is None:
-            raise ValueError(
-                "is of no known format; give format= one of " + ", ".join(FORMATS)
-            )
-        if mode is None and not FORMATS[found].directed:
-            raise ValueError(
-                f"{found} does not say which way the metric is better; give "
-                'mode="max" or mode="min"'
-            )
-        runs = tuple(FORMATS[found].read(request))
-        if not runs:
-            raise ValueError("holds no curves")
+        runs = _runs(format or format_of(path), request)
     except ValueError as error:
-        # `lcpfn.io.text` names the file itself.
         message = str(error).removeprefix(f"{path}: ").removeprefix(f"{path} ")
-        raise ValueError(f"{path}: {message}") from None
+        raise ValueError(f"{name}: {printable(message)}") from None
+    for what in request.skipped:
+        warnings.warn(f"{name}: {printable(what)}", SkippedWarning, stacklevel=2)
     return CurveSet(request.stem, runs)
+
+
+def _runs(found: str | None, request: Request) -> tuple[Run, ...]:
+    if found is None:
+        raise ValueError(
+            "is of no known format; give format= (--format) one of "
+            + ", ".join(FORMATS)
+        )
+    format = FORMATS[found]
+    if request.mode is None and not format.directed:
+        raise ValueError(
+            f"{found} does not say which way the metric is better; give "
+            'mode="max" or mode="min"'
+        )
+    if request.step is not None and not format.table:
+        raise ValueError(f"{found} has one step axis; leave out step= (--step)")
+    runs = tuple(format.read(request))
+    if not runs:
+        raise ValueError("holds no curves")
+    return runs

@@ -9,20 +9,23 @@ those of tensorboardX.
 """
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lcpfn.curves import Run
+from lcpfn.io.growing import GrowingFile
 from lcpfn.io.packed import bar
 from lcpfn.io.request import Request
-from lcpfn.io.scalar_log import Log
+from lcpfn.io.scalar_log import Curve, Log
 
 PATTERN = "*tfevents*"
 # `types.proto`: DT_FLOAT and DT_DOUBLE.
 TENSORS = {1: ("float_val", "<f4"), 2: ("double_val", "<f8")}
+FRAME = 16
+MOST_EVENT = 1 << 26
 
 
 class Library(NamedTuple):
@@ -51,50 +54,108 @@ def _library() -> Library:
     return Library(Event.FromString, masked_crc32c, DecodeError)
 
 
-def event_files(path: Path) -> list[Path]:
-    """The file itself, or all event files below a directory, by run and time."""
-    if path.is_file():
-        return [path]
-    return sorted(p for p in path.rglob(PATTERN) if p.is_file())
+class EventFile:
+    """The scalars of one event file, which may grow.
 
+    Args:
+        path: the file.
+        metric: the tag to keep; None for all.
+        seen: told how many bytes were read.
 
-def events(
-    path: Path, library: Library, seen: Callable[[int], Any] = lambda _: None
-) -> Iterator[Any]:
-    """Events with a summary in one file.
-
-    Raises:
-        ValueError: naming the file, if it is damaged or cut off.
+    Attributes:
+        tags: all of them so far.
+        scalars: tag, step and value of every scalar that is kept.
+        failure: why reading ended before the end of the file.
     """
-    size, at = path.stat().st_size, 0
-    if not size:
-        raise ValueError(f"{path.name} is empty")
-    with path.open("rb") as file:
-        while at < size:
-            frame = file.read(12)
-            if len(frame) < 12:
-                raise ValueError(f"{path.name} is cut off at byte {at}")
-            length, check = struct.unpack("<QI", frame)
-            if check != library.checksum(frame[:8]):
-                raise ValueError(f"{path.name} is no event file, or damaged at {at}")
-            # Compared before anything of that length is read.
-            if length > size - at - 16:
-                raise ValueError(f"{path.name} is cut off at byte {at}")
-            payload = file.read(length)
-            (check,) = struct.unpack("<I", file.read(4))
-            try:
-                event = library.parse(payload)
-            except library.error:
-                raise ValueError(f"{path.name} is damaged at byte {at}") from None
-            # Checksums in Python are slow, and only these events are used.
-            if event.HasField("summary"):
-                if any(map(_is_number, event.summary.value)) and (
-                    check != library.checksum(payload)
-                ):
-                    raise ValueError(f"{path.name} is damaged at byte {at}")
-                yield event
-            seen(length + 16)
-            at += length + 16
+
+    def __init__(
+        self,
+        path: Path,
+        metric: str | None,
+        seen: Callable[[int], Any] = lambda _: None,
+    ) -> None:
+        self.path, self._metric, self._seen = path, metric, seen
+        self._library = _library()
+        self._file = GrowingFile(path)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.tags: set[str] = set()
+        self.scalars: list[tuple[str, int, float]] = []
+        self.failure, self._at, self._rest = "", 0, b""
+
+    def update(self) -> bool:
+        """Reads on; whether there is anything new.
+
+        Raises:
+            OSError: if it cannot be read.
+        """
+        if not self._file.changed():
+            return False
+        if self._file.is_anew():
+            self._begin()
+        for block in self._file.blocks(self._seen):
+            if not self.failure:
+                try:
+                    self._parse(self._rest + block)
+                except ValueError as error:
+                    self.failure = f"{self.path.name} {error}"
+        return True
+
+    def check_end(self) -> None:
+        """Refuses a file that is damaged, or ends within an event.
+
+        Raises:
+            ValueError: naming the file and the place.
+        """
+        if self.failure:
+            raise ValueError(self.failure)
+        if self._rest or not self._at:
+            what = f"is cut off at byte {self._at}" if self._rest else "is empty"
+            raise ValueError(f"{self.path.name} {what}")
+
+    def _parse(self, content: bytes) -> None:
+        """Takes all events that are complete."""
+        at, checksum = 0, self._library.checksum
+        while len(content) - at >= 12:
+            length, check = struct.unpack_from("<QI", content, at)
+            if check != checksum(content[at : at + 8]):
+                raise ValueError(f"is no event file, or damaged at {self._at}")
+            if length > MOST_EVENT:
+                raise ValueError(
+                    f"is cut off at byte {self._at}: an event of {length} bytes"
+                )
+            if length > len(content) - at - FRAME:
+                break
+            payload = content[at + 12 : at + 12 + length]
+            (check,) = struct.unpack_from("<I", content, at + 12 + length)
+            self._take(payload, check)
+            at += length + FRAME
+            self._at += length + FRAME
+        self._rest = content[at:]
+
+    def _take(self, payload: bytes, check: int) -> None:
+        try:
+            event = self._library.parse(payload)
+        except self._library.error:
+            raise ValueError(f"is damaged at byte {self._at}") from None
+        numbers = [v for v in event.summary.value if _is_number(v)]
+        # Checksums in Python are slow, and only these events are used.
+        if numbers and check != self._library.checksum(payload):
+            raise ValueError(f"is damaged at byte {self._at}")
+        self.tags.update(v.tag for v in numbers)
+        self.scalars += [
+            (v.tag, event.step, _number(v))
+            for v in numbers
+            if self._metric in (None, v.tag)
+        ]
+
+    def add_to(self, log: Log, run: str) -> None:
+        """Puts all scalars into a log."""
+        for tag in self.tags:
+            log.wants(tag)
+        for tag, step, value in self.scalars:
+            log.add(tag, run, step, value)
 
 
 def _is_number(value: Any) -> bool:
@@ -123,29 +184,66 @@ def _number(value: Any) -> float:
     return float(found[0])
 
 
-def scalars(path: Path) -> Iterator[tuple[str, int, float]]:
-    """Tag, step and value of every complete scalar in one file that may be growing."""
-    library = _library()
-    found = events(path, library)
-    while True:
-        try:
-            event = next(found)
-        except (StopIteration, ValueError):  # the end, or half an event
-            return
-        for value in filter(_is_number, event.summary.value):
-            yield value.tag, event.step, _number(value)
+def event_files(path: Path) -> list[Path]:
+    """The file itself, or all event files below a directory, by run and time."""
+    if path.is_file():
+        return [path]
+    return sorted(p for p in path.rglob(PATTERN) if p.is_file())
+
+
+class EventLog:
+    """The event files of one directory, which are one run, resumed.
+
+    Args:
+        path: the directory, or one file.
+        metric: the tag; None for the only one.
+    """
+
+    def __init__(self, path: Path, metric: str | None) -> None:
+        self._path, self._metric = path, metric
+        self._files: dict[Path, EventFile] = {}
+
+    def update(self, final: bool = False) -> bool:
+        """Reads on; whether there is anything new. `final` changes nothing.
+
+        Raises:
+            OSError: if a file cannot be read.
+            ModuleNotFoundError: if tensorboardX is missing.
+        """
+        paths = [self._path]
+        if self._path.is_dir():
+            paths = sorted(p for p in self._path.glob(PATTERN) if p.is_file())
+        self._files = {
+            p: self._files.get(p) or EventFile(p, self._metric) for p in paths
+        }
+        return any([file.update() for file in self._files.values()])
+
+    def curves(self) -> list[Curve]:
+        """The curve of the chosen tag.
+
+        Raises:
+            ValueError: if there is none, or several tags and no choice.
+        """
+        log = Log(self._metric)
+        for file in self._files.values():
+            file.add_to(log, "")
+        return log.curves()
+
+    def trouble(self) -> str:
+        """Which files are damaged."""
+        return "; ".join(f.failure for f in self._files.values() if f.failure)
 
 
 def read_tensorboard(request: Request) -> list[Run]:
     """One run per directory; several files of one directory are one run, resumed."""
-    library, log = _library(), Log(request.metric)
+    log = Log(request.metric)
     for path in event_files(request.path):
         root = request.path if request.path.is_dir() else path.parent
         run = path.parent.relative_to(root).as_posix()
         run = root.resolve().name if run == "." else run
         with bar(path, request.progress) as shown:
-            for event in events(path, library, shown.update):
-                for value in filter(_is_number, event.summary.value):
-                    if log.wants(value.tag):
-                        log.add(value.tag, run, event.step, _number(value))
+            file = EventFile(path, request.metric, shown.update)
+            file.update()
+        file.check_end()
+        file.add_to(log, run)
     return log.runs(request)

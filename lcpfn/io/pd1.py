@@ -26,7 +26,7 @@ from lcpfn.io.packed import (
     unpacked,
 )
 from lcpfn.io.request import Request, known_or_asked, numbers, one_of
-from lcpfn.io.scalar_log import resumed
+from lcpfn.io.scalar_log import in_order
 from lcpfn.metric import Metric
 
 MEMBERS = (".jsonl", ".jsonl.gz")
@@ -64,7 +64,7 @@ def read_pd1(request: Request) -> Iterator[Run]:
                 )
             yield request.run(
                 name,
-                *resumed(steps.tolist(), values.tolist()),
+                *in_order(steps, values),
                 known,
                 task=_task(row),
                 metric=metric,

@@ -5,7 +5,7 @@ caller. They are never guessed from the values of an unknown metric.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,20 +28,30 @@ class Request:
         bounds: range of the metric; goes before what the format knows.
         metric: which one to read; None for the only one, or all whose direction the
             format knows.
+        step: column of the step axis, in tables; None to choose it.
         progress: whether to show a bar on standard error, if it is a terminal.
+        skipped: takes what was left out, in sentences.
     """
 
     path: Path
     mode: str | None = None
     bounds: Bounds | None = None
     metric: str | None = None
+    step: str | None = None
     progress: bool = True
+    skipped: list[str] = field(default_factory=list)
 
     @property
     def stem(self) -> str:
         """Name of the file or directory without its endings."""
         name = self.path.resolve().name
         return name.split(".")[0] or name
+
+    @property
+    def percent(self) -> float:
+        """What 1 % is: .01 if the bounds say that the metric is a fraction, else 1."""
+        high = None if self.bounds is None else self.bounds[1]
+        return 0.01 if high is not None and high <= 1 else 1.0
 
     def run(
         self,
@@ -57,8 +67,8 @@ class Request:
         """A checked run; `known` is what the format says of the metric.
 
         Raises:
-            ValueError: naming the run, if its records are no curve, lie outside the
-                bounds, or nobody said which way is better.
+            ValueError: naming the run, if its observations are no curve, lie outside
+                the bounds, or nobody said which way is better.
         """
         if known is None and self.mode is None:
             raise ValueError(
@@ -115,7 +125,7 @@ def one_of(available: Iterable[str], wanted: str | None, what: str = "metric") -
         raise ValueError(f"there is no {what} in it")
     listed = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
     if wanted is None:
-        raise ValueError(f"which {what}? Give metric= one of {listed}")
+        raise ValueError(f"which {what}? Give metric= (--metric) one of {listed}")
     raise ValueError(f"no {what} {wanted!r}; there are {listed}")
 
 

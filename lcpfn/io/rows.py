@@ -1,65 +1,289 @@
-"""Rows of a text or Parquet file, one mapping from column to cell each."""
+"""Rows of a text file, line by line: tables with any delimiter, and JSON lines.
+
+What the first lines are decides how all are read. A header may come again, wider or in
+another order, and JSON objects may be of several kinds. A line that is damaged costs
+that line and is named; what was skipped is kept in `Skipped`.
+"""
 
 import csv
+import json
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from typing import Any
 
-from lcpfn.io.json_stream import parse
-from lcpfn.io.packed import bar, damage, file_lines
-from lcpfn.io.request import Request
+from lcpfn.io.cells import MISSING, is_number, printable, shown
 
 Row = Mapping[str, Any]
+# Kept back until the delimiter is evident, or a quoted cell ends.
+MOST_HELD = 5
+MOST_QUOTED = 20
+NAMED = 3
+WHITESPACE = " "
 
 
-def csv_rows(request: Request) -> Iterator[Row]:
-    """Rows of a CSV file with a header, separated by commas, semicolons or tabs."""
-    text = file_lines(request.path, request.progress)
-    first = next(text, "")
-    if not first.strip():
-        raise ValueError("is empty")
-    separator = max(",;\t", key=first.count)
-    table = csv.reader(chain([first], text), delimiter=separator, strict=True)
+class Skipped:
+    """Lines that are no observations: the first few with the reason, and how many."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._named: list[str] = []
+
+    def add(self, where: str, why: object) -> None:
+        """One more."""
+        self.count += 1
+        if len(self._named) < NAMED:
+            self._named.append(f"{where}: {printable(str(why))}")
+
+    def __str__(self) -> str:
+        if not self.count:
+            return ""
+        more = f"; and {self.count - NAMED} more" if self.count > NAMED else ""
+        lines = "line" if self.count == 1 else "lines"
+        return f"skipped {self.count} {lines}: {'; '.join(self._named)}{more}"
+
+
+class RowParser:
+    """Turns lines into rows.
+
+    Args:
+        skipped: takes what is no row.
+
+    Attributes:
+        decimal_comma: whether a comma within a number may be a decimal point.
+        headers: every header so far, with its line.
+    """
+
+    def __init__(self, skipped: Skipped) -> None:
+        self.skipped, self.decimal_comma = skipped, False
+        self.headers: list[tuple[int, list[str]]] = []
+        self._number = 0
+        self._json = False
+        self._delimiter = ""
+        self._header: list[str] = []
+        self._comment = ""
+        self._held: list[tuple[int, str]] = []
+        self._quoted: list[tuple[int, str]] = []
+
+    def feed(self, line: str) -> Iterator[tuple[int, Row]]:
+        """Takes the next line; yields the rows that are complete, with their lines.
+
+        Raises:
+            ValueError: if the header does not say what the columns are.
+        """
+        self._number += 1
+        yield from self._line(self._number, line)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether lines are held back."""
+        return bool(self._held or self._quoted)
+
+    def finish(self) -> Iterator[tuple[int, Row]]:
+        """The end of the file: yields what was held back.
+
+        Raises:
+            ValueError: as `feed`.
+        """
+        while self._quoted:
+            yield from self._give_up("a quoted cell does not end")
+        if self._held:
+            yield from self._decide(None)
+
+    def _line(self, number: int, line: str) -> Iterator[tuple[int, Row]]:
+        text = line.strip()
+        if not text:
+            return
+        if text[0] == "{" and not self._quoted:
+            row = self._object(number, text)
+            if row is not None:
+                self._json, self._held = True, []
+                yield number, row
+                return
+        if self._json:
+            if text[0] != "{":
+                self.skipped.add(f"line {number}", f"{shown(text)} is no JSON object")
+            return
+        if text[0] == "#" and not self._quoted:
+            self._comment = text.lstrip("# ")
+            return
+        if self._quoted or text.count('"') % 2:
+            yield from self._continue_quoted(number, line.strip("\r\n"))
+        elif self._header:
+            yield from self._cells(number, text)
+        else:
+            self._held.append((number, text))
+            yield from self._decide(text)
+
+    def _object(self, number: int, text: str) -> Row | None:
+        """The JSON object in a line, or None; names it if objects are expected."""
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            if self._json or not (self._header or self._held):
+                self._json = True
+                why = getattr(error, "msg", "nested too deeply")
+                self.skipped.add(f"line {number}", f"no JSON: {why}")
+            return None
+        return found if isinstance(found, dict) else None
+
+    def _continue_quoted(self, number: int, text: str) -> Iterator[tuple[int, Row]]:
+        """A cell in quotes may hold the end of a line."""
+        self._quoted.append((number, text))
+        whole = "\n".join(part for _, part in self._quoted)
+        if len(self._quoted) > MOST_QUOTED:
+            yield from self._give_up("a quoted cell does not end")
+        elif whole.count('"') % 2 == 0:
+            first = self._quoted[0][0]
+            if self._header and self._fits(whole):
+                self._quoted = []
+                yield from self._cells(first, whole)
+            elif self._header:
+                yield from self._give_up("its quotes do not match")
+            else:
+                self._quoted = []
+                self._held.append((first, whole))
+                yield from self._decide(whole)
+
+    def _give_up(self, why: str) -> Iterator[tuple[int, Row]]:
+        """The line that opened a quoted cell is damaged; those after it may not be."""
+        (number, _), *rest = self._quoted
+        self._quoted = []
+        self.skipped.add(f"line {number}", why)
+        for line in rest:
+            yield from self._line(*line)
+
+    def _fits(self, text: str) -> bool:
+        try:
+            return len(split(text, self._delimiter)) == len(self._header)
+        except csv.Error:
+            return False
+
+    def _decide(self, last: str | None) -> Iterator[tuple[int, Row]]:
+        """Finds delimiter and header from the lines held; None: there are no more."""
+        lines = [text for _, text in self._held]
+        found = delimiter_of(lines[0], None if len(lines) == 1 else lines[-1])
+        if found is None and last is not None and len(lines) < MOST_HELD:
+            return
+        self._delimiter = found if found is not None else _most_cells(lines[0])
+        self.decimal_comma = self._delimiter not in (",", "")
+        first = split_or_whole(lines[0], self._delimiter)
+        held, self._held = self._held, []
+        self.headers.append((held[0][0], first))
+        if all(c.lower() in MISSING or is_number(c) for c in first):
+            self._header = self._headerless(len(first))
+        else:
+            self._header = _named(first)
+            held = held[1:]
+        for number, text in held:
+            yield from self._cells(number, text)
+
+    def _headerless(self, count: int) -> list[str]:
+        """Names of columns: from a comment above them, or the usual ones."""
+        if self._comment:
+            names = split_or_whole(self._comment, self._delimiter)
+            if len(names) == count and not any(map(is_number, names)):
+                return _named(names)
+        if count > 2:
+            raise ValueError(
+                f"{count} columns without a header; name them, e.g. step,value"
+            )
+        return ["step", "value"][-count:]
+
+    def _cells(self, number: int, text: str) -> Iterator[tuple[int, Row]]:
+        """One line below the header."""
+        try:
+            cells = split(text, self._delimiter)
+        except csv.Error as error:
+            self.skipped.add(f"line {number}", error)
+            return
+        if len(cells) == len(self._header) + 1 and not cells[-1]:
+            cells.pop()
+        if cells == self._header:
+            return
+        if self._is_header(cells):
+            self._header = _named(cells)
+            self.headers.append((number, cells))
+        elif len(cells) != len(self._header):
+            self.skipped.add(
+                f"line {number}",
+                f"it has {len(cells)} cells, the header {len(self._header)}",
+            )
+        elif any(cells):
+            yield number, dict(zip(self._header, cells, strict=True))
+
+    def _is_header(self, cells: list[str]) -> bool:
+        """Whether this is another header: names only, some of them known."""
+        return (
+            len(cells) > 1
+            and not set(self._header).isdisjoint(cells)
+            and len(set(cells)) == len(cells)
+            and not any(c.lower() in MISSING or is_number(c) for c in cells)
+        )
+
+
+def split(line: str, delimiter: str) -> list[str]:
+    """Cells of a line, without the white space around them.
+
+    Raises:
+        csv.Error: if quotes are misplaced.
+    """
+    if delimiter == WHITESPACE and '"' not in line:
+        return line.split()
+    if not delimiter:
+        cells = [line.strip().strip('"')]
+    elif '"' not in line:
+        cells = line.split(delimiter)
+    else:
+        table = csv.reader(
+            [line], delimiter=delimiter, skipinitialspace=True, strict=True
+        )
+        cells = next(table)
+    return [cell.strip() for cell in cells]
+
+
+def split_or_whole(line: str, delimiter: str) -> list[str]:
+    """The same, or the whole line where quotes are misplaced."""
     try:
-        header = [name.strip() for name in next(table)]
-        if repeated := {name for name in header if header.count(name) > 1}:
-            raise ValueError(f"several columns have the name {min(repeated)!r}")
-        for cells in table:
-            if cells and len(cells) != len(header):
-                raise ValueError(
-                    f"line {table.line_num} has {len(cells)} cells, the header "
-                    f"{len(header)}; is the file cut off?"
-                )
-            if any(cells):
-                yield dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        raise ValueError(f"line {table.line_num}: {error}") from None
+        return split(line, delimiter)
+    except csv.Error:
+        return [line]
 
 
-def jsonl_rows(request: Request) -> Iterator[Row]:
-    """Objects of a file with one JSON document per line."""
-    text = file_lines(request.path, request.progress)
-    for number, line in enumerate(text, 1):
-        if not line.strip():
-            continue
-        row = parse(line, f"line {number}")
-        if not isinstance(row, dict):
-            raise ValueError(f"line {number} must be an object, got {line:.40}")
-        yield row
+def delimiter_of(first: str, second: str | None) -> str | None:
+    """What separates the cells of two lines; "" if there is one column.
+
+    Args:
+        first: the header, or a line of numbers.
+        second: a later line, or None if there is none yet.
+
+    Returns:
+        None if it is not evident yet.
+    """
+    counts = {d: len(split_or_whole(first, d)) for d in (",", ";", "\t", "|")}
+    ranked = [*sorted(counts, key=lambda d: -counts[d]), WHITESPACE]
+    if second is None:
+        for d in ranked:
+            cells = split_or_whole(first, d)
+            if len(cells) > 1 and all(map(is_number, cells)):
+                return d
+        return None
+    for d in ranked:
+        count = len(split_or_whole(first, d))
+        if count > 1 and len(split_or_whole(second, d)) == count:
+            return d
+    return "" if is_number(second) or second.lower() in MISSING else None
 
 
-def parquet_rows(request: Request) -> Iterator[Row]:
-    """Rows of a Parquet file; needs pyarrow."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "Parquet needs pyarrow: pip install 'lcpfn-jax[readers]'"
-        ) from None
-    path = request.path
-    with path.open("rb") as file, bar(path, request.progress) as shown:
-        with damage(path.name, pa.ArrowException):
-            for batch in pq.ParquetFile(file).iter_batches():
-                shown.update(file.tell() - shown.n)
-                yield from batch.to_pylist()
+def _most_cells(line: str) -> str:
+    """The delimiter that occurs most, "" if none does."""
+    best = max((",", ";", "\t", "|"), key=lambda d: len(split_or_whole(line, d)))
+    return best if len(split_or_whole(line, best)) > 1 else ""
+
+
+def _named(header: list[str]) -> list[str]:
+    """A header, if no two columns have one name."""
+    seen: set[str] = set()
+    for name in header:
+        if name and name in seen:
+            raise ValueError(f"several columns have the name {shown(name)}")
+        seen.add(name)
+    return header

@@ -1,14 +1,24 @@
-"""Where records come from beside growing logs: a study's storage, recorded runs."""
+"""Where watched runs come from: growing logs, a study's storage, any other file."""
 
+import json
 import sqlite3
-from collections.abc import Iterable
+import warnings
 from pathlib import Path
 from typing import Any, Protocol
 
-from lcpfn.curves import Run
-from lcpfn.io.tail import Report
+import numpy as np
+
+from lcpfn.io import read_curves
+from lcpfn.io.cells import printable
+from lcpfn.io.detect import format_of
+from lcpfn.io.follow import Logs, Observation, news
+from lcpfn.io.request import Request
+from lcpfn.io.scalar_log import Curve
+from lcpfn.io.tables import STDIN
 
 SQLITE = b"SQLite format 3\0"
+# Read on from where they ended; all other formats are read as a whole.
+GROWING = ("csv", "json", "jsonl", "logs", "tensorboard", "wandb")
 
 
 class Source(Protocol):
@@ -16,32 +26,98 @@ class Source(Protocol):
 
     Attributes:
         trouble: what could not be read, by file or run.
-        ended: how runs ended of which no more records will come.
+        ended: how runs ended of which no more observations will come.
     """
 
     trouble: dict[str, str]
     ended: dict[str, str]
 
-    def poll(self) -> list[Report]:
-        """Everything new. What was read before may come again."""
+    def poll(self, final: bool = False) -> list[Observation]:
+        """Everything new. `final`: nothing will be written any more."""
 
 
-class Recorded:
-    """Runs that are known as a whole: all is new at the first poll."""
+def open_source(place: str, request: Request, format: str | None = None) -> Source:
+    """The source of what a user points to.
 
-    def __init__(self, runs: Iterable[Run]) -> None:
+    Args:
+        place: a path, or the address of an Optuna storage.
+        request: the same path, and what is known of the files.
+        format: of the files; by default found by name and content.
+
+    Raises:
+        ValueError: if there is nothing of that name, or it is of no known format.
+        ModuleNotFoundError: if an optional package is missing, saying which.
+    """
+    path = request.path
+    if is_storage(place):
+        if request.step:
+            raise ValueError(f"--step is for tables and logs, which {place} is not")
+        return Studies(place, str(request.mode))
+    if place == STDIN:
+        return Whole(request, format)
+    if not path.exists():
+        raise ValueError(f"there is no {printable(place)}")
+    # An empty directory or file is a log that has not begun.
+    empty = not (any(path.iterdir()) if path.is_dir() else path.stat().st_size)
+    found = format or ("logs" if empty else format_of(path))
+    if found is None and path.is_dir():
+        found = "logs"
+    if found in GROWING and path.suffix != ".parquet":
+        return Logs(path, request.metric, request.step, request.percent)
+    return Whole(request, found)
+
+
+class Whole:
+    """A file or directory that is read as a whole, again when it has changed."""
+
+    def __init__(self, request: Request, format: str | None) -> None:
         self.trouble: dict[str, str] = {}
         self.ended: dict[str, str] = {}
-        self._waiting = [
-            Report(run.name, float(step), float(value))
-            for run in runs
-            for step, value in zip(run.steps, run.values, strict=True)
-        ]
+        self._request, self._format = request, format
+        self._state: object = None
+        self._given: dict[str, Curve] = {}
 
-    def poll(self) -> list[Report]:
-        """All records, once."""
-        new, self._waiting = self._waiting, []
-        return new
+    def poll(self, final: bool = False) -> list[Observation]:
+        """What is new in any of the runs.
+
+        Raises:
+            ValueError: if there is nothing to read.
+        """
+        path = self._request.path
+        state = None if str(path) == STDIN else _state_of(path)
+        if self._state is not None and self._state == (state,):
+            return []
+        self._state, found = (state,), []
+        request = self._request
+        with warnings.catch_warnings(record=True) as skipped:
+            warnings.simplefilter("always")
+            curves = read_curves(
+                path,
+                mode=request.mode,
+                bounds=request.bounds,
+                format=self._format,
+                metric=request.metric,
+                step=request.step,
+                progress=False,
+            )
+        self.trouble = {}
+        if skipped:
+            what = "; ".join(str(warning.message) for warning in skipped)
+            self.trouble[printable(str(path))] = what
+        for run in curves.runs:
+            curve = Curve(run.name, run.task, run.metric, run.steps, run.values)
+            name = printable(run.name)
+            found += news(name, self._given.get(name), curve)
+            self._given[name] = curve
+        return found
+
+
+def _state_of(path: Path) -> tuple[int, int, int]:
+    """How many files, bytes and when: changes whenever anything is written."""
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    stats = [file.stat() for file in files]
+    newest = max((stat.st_mtime_ns for stat in stats), default=0)
+    return len(stats), sum(stat.st_size for stat in stats), newest
 
 
 def is_storage(place: str) -> bool:
@@ -52,16 +128,28 @@ def is_storage(place: str) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(len(SQLITE)) == SQLITE
+        return file.read(len(SQLITE)) == SQLITE or _is_journal(path)
+
+
+def _is_journal(path: Path) -> bool:
+    """Whether a file begins as a journal of Optuna does."""
+    with path.open("rb") as file:
+        line = file.readline(1 << 16)
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"op_code", "worker_id"} <= set(found)
 
 
 class Studies:
     """Intermediate values of the trials of an Optuna storage; only ever reads it.
 
-    A file of SQLite is opened read-only, so a study that is running is not disturbed.
+    A file of SQLite is opened read-only, and a journal is not locked, so a study that
+    is running is not disturbed.
 
     Args:
-        place: URL such as `sqlite:///study.db`, or a file of SQLite.
+        place: URL such as `sqlite:///study.db`, or a file of SQLite or a journal.
         mode: "max" or "min".
 
     Raises:
@@ -72,7 +160,8 @@ class Studies:
     def __init__(self, place: str, mode: str) -> None:
         try:
             from optuna.exceptions import OptunaError
-            from optuna.storages import RDBStorage
+            from optuna.storages import JournalStorage, RDBStorage
+            from optuna.storages.journal import JournalFileBackend
             from sqlalchemy.exc import SQLAlchemyError
         except ModuleNotFoundError:
             raise ModuleNotFoundError(
@@ -82,51 +171,60 @@ class Studies:
         self.place, self.mode = place, mode
         self.trouble: dict[str, str] = {}
         self.ended: dict[str, str] = {}
-        self._seen: dict[str, int] = {}
+        self._given: dict[str, Curve] = {}
+        self.storage: Any
         try:
+            if "://" not in place and _is_journal(Path(place)):
+                self.storage = JournalStorage(JournalFileBackend(place))
+                return
             self.storage = RDBStorage(
                 **_engine(place),
                 skip_compatibility_check=True,
                 skip_table_creation=True,
             )
-        except (*self.errors, ImportError) as error:
+        except (*self.errors, ImportError, KeyError, TypeError) as error:
             raise ValueError(f"{place}: {_why(error)}") from None
 
-    def poll(self) -> list[Report]:
-        """Records of all trials that have new ones."""
+    def poll(self, final: bool = False) -> list[Observation]:
+        """What is new in any of the trials."""
         import optuna
 
-        reports: list[Report] = []
+        found: list[Observation] = []
         self.trouble.clear()
         try:
             names = optuna.get_all_study_names(self.storage)
             for name in names:
                 study = optuna.load_study(study_name=name, storage=self.storage)
-                if len(study.directions) > 1:
-                    self.trouble[name] = "has several objectives, so no one curve"
-                    continue
-                if study.direction.name != self.mode.upper() + "IMIZE":
-                    self.trouble[name] = (
-                        f"is to be {study.direction.name.lower()}d, not --mode "
-                        f"{self.mode}"
-                    )
+                if why := self._unfit(study):
+                    self.trouble[printable(name)] = why
                     continue
                 for trial in study.get_trials(deepcopy=False):
                     run = f"trial {trial.number}"
                     run = run if len(names) == 1 else f"{name}/{run}"
-                    reports += self._new(run, trial)
+                    found += self._new(printable(run), trial)
         except self.errors as error:
-            self.trouble[self.place] = _why(error)
-        return reports
+            self.trouble[self.place] = printable(_why(error))
+        return found
 
-    def _new(self, run: str, trial: Any) -> list[Report]:
+    def _unfit(self, study: Any) -> str:
+        """Why the trials of a study are not read, or nothing."""
+        if len(study.directions) > 1:
+            return "has several objectives, so no one curve"
+        if study.direction.name != self.mode.upper() + "IMIZE":
+            return f"is to be {study.direction.name.lower()}d, not --mode {self.mode}"
+        return ""
+
+    def _new(self, run: str, trial: Any) -> list[Observation]:
         values = trial.intermediate_values
         if trial.state.is_finished() and values:
             self.ended[run] = trial.state.name.lower()
-        if self._seen.get(run) == len(values):
+        before = self._given.get(run)
+        if len(values) == (0 if before is None else len(before.steps)):
             return []
-        self._seen[run] = len(values)
-        return [Report(run, float(step), values[step]) for step in sorted(values)]
+        steps = np.array(sorted(values), np.float64)
+        curve = Curve(run, "", "", steps, np.array([values[s] for s in sorted(values)]))
+        self._given[run] = curve
+        return news(run, before, curve)
 
 
 def _why(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lcpfn.io.tail import Report
+from lcpfn.io.follow import Observation
 from lcpfn.jax_setup import shared_model
 from lcpfn.stopping.observations import (
     DecisionInterval,
@@ -102,14 +102,17 @@ class Board:
         self.outlooks: dict[str, Outlook] = {}
         self.trouble: dict[str, str] = {}
 
-    def take(self, reports: Iterable[Report]) -> None:
+    def take(self, reports: Iterable[Observation]) -> None:
         """Puts new observations in their place and forecasts the runs with any."""
         news = {report.run for report in reports if self._add(report)}
         if news:
             self._look_ahead(sorted(news))
 
-    def _add(self, report: Report) -> bool:
-        run, step, value = report
+    def _add(self, report: Observation) -> bool:
+        run, step, value, anew = report
+        if anew:
+            self.observations.pop(run, None)
+            self.outlooks.pop(run, None)
         self._model = shared_model(self._model)
         metric = self._model.metric(self.rule.mode, self.rule.bounds)
         try:

@@ -8,7 +8,7 @@ import pytest
 
 from lcpfn.__main__ import main
 from lcpfn.io.sources import Studies, is_storage
-from lcpfn.io.tail import Logs
+from lcpfn.io.follow import Logs
 
 OPTIONS = ["--horizon", "20", "--mode", "max", "--once"]
 

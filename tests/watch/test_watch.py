@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lcpfn.__main__ import main
-from lcpfn.io.tail import Logs, Report
+from lcpfn.io.follow import Logs, Observation
 from lcpfn.stopping.rule import Rule
 from lcpfn.study import BestSoFar, Population
 from lcpfn.watch.board import Board
@@ -108,7 +108,7 @@ def test_logs_of_keras_and_lightning(tmp_path):
 
 
 def reports(run, values, first=1):
-    return [Report(run, float(i), v) for i, v in enumerate(values, first)]
+    return [Observation(run, float(i), v) for i, v in enumerate(values, first)]
 
 
 def curve(top, count=12, pace=3.0):
@@ -151,7 +151,7 @@ def test_it_says_what_the_adapters_do():
     curves["run 9"] |= {16: math.nan}
     board, search = Board(RULE), Population(**asdict(RULE))
     for run, values in curves.items():
-        board.take(Report(run, float(s), v) for s, v in values.items())
+        board.take(Observation(run, float(s), v) for s, v in values.items())
     bests = {run: BestSoFar(values, "max") for run, values in curves.items()}
     finished = [bests[f"run {i}"].final for i in range(8)]
     rows = {row.run: row for row in board.rows() if row.verdict != "finished"}
@@ -257,8 +257,6 @@ def test_hundreds_of_runs_at_once(tmp_path, capsys):
 
 def test_event_files_as_they_are_written(tmp_path):
     writer = pytest.importorskip("tensorboardX", reason="needs tensorboardX")
-    from lcpfn.watch.boards import _events
-
     log = writer.SummaryWriter(str(tmp_path / "written"))
     for step, value in enumerate(curve(0.9, 5), 1):
         log.add_scalar("acc", value, step)
@@ -268,7 +266,7 @@ def test_event_files_as_they_are_written(tmp_path):
     growing = tmp_path / "logs" / "run1" / "events.out.tfevents.1"
     growing.parent.mkdir(parents=True)
     growing.write_bytes(whole[: len(whole) // 2])
-    logs = Logs(tmp_path / "logs", "acc", {"*tfevents*": _events})
+    logs = Logs(tmp_path / "logs", "acc")
     half = seen(logs)
     assert 1 <= len(half) < 5
     assert {run for run, _, _ in half} == {"run1"}

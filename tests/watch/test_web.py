@@ -11,7 +11,7 @@ import pytest
 
 from lcpfn.__main__ import main
 from lcpfn.cli.watch import port
-from lcpfn.io.tail import Report
+from lcpfn.io.follow import Observation
 from lcpfn.stopping.rule import Rule
 from lcpfn.watch.board import LEVELS, POINTS, Board
 from lcpfn.watch.web.data import MOST, snapshot, thinned
@@ -24,14 +24,14 @@ OPTIONS = ["--horizon", "20", "--mode", "max", "--bounds", "0", "1"]
 
 def records(run, top, count=12, pace=3.0):
     steps = np.arange(1.0, count + 1)
-    return [Report(run, s, top * s / (s + pace)) for s in steps.tolist()]
+    return [Observation(run, s, top * s / (s + pace)) for s in steps.tolist()]
 
 
 @pytest.fixture(scope="module")
 def board():
     board = Board(Rule(horizon=80, mode="max", bounds=(0, 1)))
     board.take(records("good", 0.9) + records(HOSTILE, 0.3, 70))
-    board.take([*records("lost", 0.5, 5), Report("lost", 6, np.nan)])
+    board.take([*records("lost", 0.5, 5), Observation("lost", 6, np.nan)])
     board.take(records("done", 0.8, 80))
     return board
 
@@ -84,7 +84,7 @@ def test_runs_are_forecast_anew_where_there_is_news():
     board = Board(Rule(horizon=20, mode="max", bounds=(0, 1)))
     board.take(records("a", 0.9, 5) + records("b", 0.5, 5))
     before = dict(board.outlooks)
-    board.take([Report("a", 6.0, 0.1), Report("b", 5.0, 0.5 * 5 / 8)])
+    board.take([Observation("a", 6.0, 0.1), Observation("b", 5.0, 0.5 * 5 / 8)])
     after = board.outlooks
     assert after["b"] is before["b"]
     assert after["a"].steps[0] == 7

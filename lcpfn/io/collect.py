@@ -1,0 +1,301 @@
+"""From rows to curves: every table, whatever file it came from, in one place.
+
+Rows are taken one by one, so a log may grow. Which column is the metric must be said or
+evident; which is the step axis is decided by the observations that there are
+(`columns.choose_axis`). Three layouts are known:
+
+    run, step, value          one row per observation; run, step, task, metric optional
+    run, 1, 2, 5, ...         one row per run, columns named by their step
+    name, steps, values       one row per run with lists of values
+
+and charts exported from Weights & Biases, whose columns are `RUN - METRIC`. Rows
+without the metric are passed over, as rows of training metrics between those of
+validation are.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lcpfn.io.cells import is_number, number_in, step_in
+from lcpfn.io.columns import (
+    BETWEEN,
+    SPREAD,
+    Layout,
+    choose_axis,
+    choose_value,
+    is_chart,
+    layout_of,
+)
+from lcpfn.io.request import one_of
+from lcpfn.io.rows import Row, Skipped
+from lcpfn.io.scalar_log import Curve, in_order
+
+# Names and kinds of rows that are kept.
+MOST_NAMES = 10_000
+
+
+class Key(NamedTuple):
+    """What an observation belongs to; the id names a run only if it repeats."""
+
+    run: str
+    task: str
+    metric: str
+    id: str
+
+
+class Collector:
+    """Takes rows, gives curves.
+
+    Args:
+        metric: column, or value of the column `metric`; None for the only one. Where
+            rows are of several splits, SPLIT/COLUMN.
+        step: column of the step axis; None to choose it.
+        percent: what 1 % is in the units of the metric.
+
+    Attributes:
+        skipped: rows that make no observation.
+        without_step: how many observations were left out since they have no step.
+    """
+
+    def __init__(
+        self, metric: str | None, step: str | None = None, percent: float = 1.0
+    ) -> None:
+        self.metric, self.step, self.percent = metric, step, percent
+        self.skipped, self.without_step = Skipped(), 0
+        self._columns: dict[str, None] = {}
+        self._candidates: dict[str, None] = {}
+        self._pending: dict[tuple[str, ...], list[str]] = {}
+        self._chosen = metric
+        self._clear()
+
+    def _clear(self) -> None:
+        """Forgets all observations."""
+        self._values: list[float] = []
+        self._where: list[str] = []
+        self._keys: list[Key] = []
+        self._positions: list[float] = []
+        self._steps: dict[str, list[float]] = {}
+        self._passed: dict[tuple[str, ...], int] = {}
+
+    def add(self, row: Row, where: str, decimal_comma: bool = False) -> None:
+        """Takes one row.
+
+        Args:
+            row: cells by column.
+            where: the line, for messages.
+            decimal_comma: as for `number_in`.
+        """
+        columns = tuple(row)
+        if is_chart(columns):
+            for part in _chart_rows(row):
+                self.add(part, where, decimal_comma)
+            return
+        layout = layout_of(columns, self.metric, self.step)
+        self._note(columns, layout, row)
+        label = _label(layout, row)
+        run, task = _text(row, layout.run), _text(row, layout.task)
+        if layout.numbered:
+            key = Key(run or where.replace("line", "row"), task, label, "")
+            for name in layout.numbered:
+                self._take(key, row[name], where, decimal_comma, float(name))
+            return
+        column = self._value_column(layout, row, label)
+        if column is None or column not in row:
+            return
+        if layout.label is None and label:
+            label = f"{label}/{column}"
+        key = Key(run, task, label or column, _text(row, layout.id))
+        if isinstance(row[column], list):
+            self._take_list(key, row, column, layout, where)
+        elif self._take(key, row[column], where, decimal_comma):
+            self._take_steps(layout.steps, row, decimal_comma)
+
+    def _note(self, columns: tuple[str, ...], layout: Layout, row: Row) -> None:
+        """Remembers names, and which columns may be the metric."""
+        pending = self._pending.get(columns)
+        if pending is None:
+            if len(self._pending) > MOST_NAMES:
+                self._pending.clear()
+            pending = self._pending[columns] = list(layout.values)
+            if len(self._columns) < MOST_NAMES:
+                self._columns.update(dict.fromkeys(columns))
+        if self.metric is not None or not pending:
+            return
+        numeric = [c for c in pending if _is_value(row[c])]
+        if not numeric:
+            return
+        pending[:] = [c for c in pending if c not in set(numeric)]
+        self._candidates.update(dict.fromkeys(numeric))
+        chosen = choose_value(self._candidates)
+        # What is chosen late has its first value in this row, so nothing is missed.
+        if chosen != self._chosen:
+            self._chosen = chosen
+            self._clear()
+
+    def _value_column(self, layout: Layout, row: Row, label: str) -> str | None:
+        """The column of the values in one row; None if it is a row of another kind."""
+        if self.metric is None or self.metric in row:
+            return self._chosen
+        if layout.label and label == self.metric:
+            return choose_value(c for c in layout.values if _is_value(row[c]))
+        split, _, column = self.metric.partition("/")
+        return column if label and split == label else None
+
+    def _take(
+        self,
+        key: Key,
+        cell: Any,
+        where: str,
+        decimal_comma: bool = False,
+        step: float | None = None,
+    ) -> bool:
+        """Takes one cell; whether it is an observation."""
+        self._passed[key[:3]] = position = self._passed.get(key[:3], 0) + 1
+        try:
+            value = number_in(cell, self.percent, decimal_comma)
+        except ValueError as error:
+            self.skipped.add(where, error)
+            return False
+        if value is None:
+            return False
+        self._values.append(value)
+        self._where.append(where)
+        self._keys.append(key)
+        self._positions.append(position if step is None else step)
+        return True
+
+    def _take_steps(self, names: Sequence[str], row: Row, decimal_comma: bool) -> None:
+        """Keeps every possible step of the newest observation."""
+        for name in names:
+            if name in row:
+                steps = self._steps.setdefault(name, [])
+                steps += [math.nan] * (len(self._values) - 1 - len(steps))
+                steps.append(step_in(row[name], decimal_comma))
+
+    def _take_list(
+        self, key: Key, row: Row, column: str, layout: Layout, where: str
+    ) -> None:
+        values = row[column]
+        at = next((row[s] for s in layout.steps if isinstance(row.get(s), list)), None)
+        if at is not None and len(at) != len(values):
+            self.skipped.add(where, f"{len(at)} steps, {len(values)} values")
+            return
+        for i, value in enumerate(values):
+            self._take(key, value, where, step=None if at is None else step_in(at[i]))
+
+    def curves(self) -> list[Curve]:
+        """Curves of all runs, in the order of their first observations.
+
+        Raises:
+            ValueError: if there is no observation, or it is not evident of what.
+        """
+        if not self._values:
+            raise ValueError(self._complaint())
+        metrics = dict.fromkeys(key.metric for key in self._keys)
+        metric = one_of(metrics, self.metric if len(metrics) > 1 else None)
+        rows = [i for i, key in enumerate(self._keys) if key.metric == metric]
+        groups = _grouped([(self._keys[i][:2], i) for i in rows])
+        name, steps = self._axis(list(groups.values()))
+        if self._ids_repeat(rows, groups, steps):
+            groups = _grouped([((self._keys[i].id, ""), i) for i in rows])
+            name, steps = self._axis(list(groups.values()))
+        self.without_step = int(np.isnan(steps[rows]).sum())
+        values, curves = np.array(self._values), []
+        for (run, task), own in groups.items():
+            known = [i for i in own if not math.isnan(steps[i])]
+            if known:
+                ordered = in_order(steps[known], values[known])
+                curves.append(Curve(run, task, self._name(metric), *ordered))
+        if not curves:
+            raise ValueError(f"{self._where[rows[0]]} has no {name}")
+        return curves
+
+    def _name(self, metric: str) -> str:
+        """The metric as the user calls it."""
+        return self.metric or metric
+
+    def _axis(self, groups: Sequence[Sequence[int]]) -> tuple[str | None, np.ndarray]:
+        """Name of the step axis, and the step of every observation `(n,)`."""
+        count, positions = len(self._values), np.array(self._positions)
+        columns = {
+            name: np.array(steps + [math.nan] * (count - len(steps)))
+            for name, steps in self._steps.items()
+        }
+        if self.step is not None:
+            one_of(self._columns, self.step, "column")
+            return self.step, columns.get(self.step, np.full(count, math.nan))
+        ranked = layout_of(tuple(columns), self.metric, None).steps
+        usual = {n: columns[n] for n in ranked if np.isnan(columns[n]).mean() <= 0.5}
+        if not columns:
+            return None, positions
+        if not usual:
+            return ranked[0], np.full(count, math.nan)
+        whole = ~np.isnan(sum(usual.values()))
+        runs = [own[whole[own]] for own in map(np.array, groups)]
+        name = choose_axis(usual, [own for own in runs if len(own)])
+        return (None, positions) if name is None else (name, usual[name])
+
+    def _ids_repeat(
+        self,
+        rows: Sequence[int],
+        groups: Mapping[tuple[str, ...], list[int]],
+        steps: np.ndarray,
+    ) -> bool:
+        """Whether the column `id` names runs: its values repeat, or the steps do."""
+        ids = {self._keys[i].id for i in rows}
+        if len(ids) < 2 or len(groups) > 1:
+            return False
+        return len(ids) < len(rows) or len(np.unique(steps[rows])) < len(rows)
+
+    def _complaint(self) -> str:
+        """Why there is no curve."""
+        names = layout_of(tuple(self._columns), None, self.step).values
+        why = f"holds no observations of {self.metric}" if self.metric else ""
+        try:
+            if self.metric is not None:
+                one_of(names, self.metric)
+            elif len(self._candidates) > 1:
+                one_of(self._candidates, None, "column of values")
+        except ValueError as error:
+            why = str(error)
+        why = why or ("holds no observations" if names else "holds no table")
+        return f"{why}; {self.skipped}" if self.skipped.count else why
+
+
+def _is_value(cell: Any) -> bool:
+    """A number, or a list of values."""
+    return isinstance(cell, list) or is_number(cell)
+
+
+def _label(layout: Layout, row: Row) -> str:
+    """The metric or split that a row says it is of; empty if it does not."""
+    cell = row.get(layout.label or layout.split or "")
+    return cell if isinstance(cell, str) and not is_number(cell) else ""
+
+
+def _text(row: Row, column: str | None) -> str:
+    cell = row.get(column) if column else None
+    return "" if cell is None else str(cell)
+
+
+def _grouped(
+    pairs: Sequence[tuple[tuple[str, ...], int]],
+) -> dict[tuple[str, ...], list[int]]:
+    """Positions by key, in the order of the first of each."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for key, position in pairs:
+        groups.setdefault(key, []).append(position)
+    return groups
+
+
+def _chart_rows(row: Row) -> Iterator[Row]:
+    """A row of a chart, whose first column is the axis, as one row per run."""
+    axis, *columns = row
+    for column in columns:
+        run, between, metric = column.rpartition(BETWEEN)
+        # `_step` and the like are axes that are exported beside the metric.
+        if between and not metric.endswith(SPREAD) and not metric.startswith("_"):
+            yield {"_step": row[axis], "run": run, metric: row[column]}

@@ -1,0 +1,169 @@
+"""Which column of a table is the step, the run and the metric; one rule for all files.
+
+By name where names are usual, and by content where several are: the step axis is the
+first of `STEP_NAMES` that increases in every run.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from lcpfn.io.cells import is_number
+
+STEP_NAMES = (
+    *("_step", "global_step", "step", "total_timesteps", "num_timesteps"),
+    *("timesteps_total", "timesteps", "training_iteration", "iteration", "iter"),
+    *("epoch", "episode", "round", "generation", "num_updates", "update"),
+    *("steps", "iterations", "epochs", "episodes"),
+)
+# Only where there is none of these: they are as often times or features.
+WEAK_STEP_NAMES = ("t", "x", "time")
+RUN_NAMES = ("run", "run_id", "run_name", "_run", "trial", "trial_id", "name")
+# Names a run if it repeats, and a row if it does not.
+ID = "id"
+TASK_NAMES = ("task", "task_id", "dataset", "workload")
+LABEL = "metric"
+SPLIT_NAMES = ("split", "phase", "subset", "stage", "mode")
+VALUE_NAMES = ("value", "values", "y", "metric", "score", "loss", "accuracy")
+# Numbers that are logged beside a metric and are none.
+BESIDE = {
+    *("lr", "learning_rate", "wall time", "wall_time", "timestamp", "runtime"),
+    *("elapsed", "seconds", "seed"),
+}
+MONITOR = {"r", "l", "t"}
+# Share of observations before which a step axis may go back.
+RARE = 0.1
+BETWEEN, SPREAD = " - ", ("__MIN", "__MAX")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Columns by the part they play; None where a table has none.
+
+    Attributes:
+        run, id, task, label, split: names of columns.
+        steps: possible step axes, best first.
+        numbered: columns named by a step, in a table with one row per run.
+        values: columns that may be the metric.
+    """
+
+    run: str | None
+    id: str | None
+    task: str | None
+    label: str | None
+    split: str | None
+    steps: tuple[str, ...]
+    numbered: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+@lru_cache(maxsize=256)
+def layout_of(columns: tuple[str, ...], metric: str | None, step: str | None) -> Layout:
+    """Which part each column plays, by its name.
+
+    Args:
+        columns: of one row.
+        metric: column that the user chose, which plays no other part.
+        step: column that the user chose as the step axis.
+    """
+    names = {c.lower(): c for c in reversed(columns) if c and c != metric}
+
+    def first(known: Iterable[str]) -> str | None:
+        return next((names[n] for n in known if n in names and names[n] != step), None)
+
+    run, task, label = first(RUN_NAMES), first(TASK_NAMES), first([LABEL])
+    split = first(SPLIT_NAMES)
+    steps = (step,) if step else _step_columns(names)
+    numbered = () if step else tuple(c for c in columns if is_number(c))
+    if len(numbered) < 2:
+        numbered = ()
+    taken = {run, names.get(ID), task, label, split, *steps, *numbered}
+    values = tuple(
+        c
+        for c in columns
+        if c and c not in taken and c[0] != "_" and c.lower() not in BESIDE
+    )
+    if MONITOR <= set(columns):
+        values = ("r",)
+    return Layout(run, names.get(ID), task, label, split, steps, numbered, values)
+
+
+def _step_columns(names: dict[str, str]) -> tuple[str, ...]:
+    """Columns with a usual name of steps, alone or behind a slash."""
+    if MONITOR <= set(names):
+        # Monitor files of Stable-Baselines3: reward, length and time of an episode.
+        return ()
+    last = {lower.rpartition("/")[2]: column for lower, column in names.items()} | names
+    return tuple(last[n] for n in STEP_NAMES + WEAK_STEP_NAMES if n in last)
+
+
+@lru_cache(maxsize=256)
+def is_chart(columns: tuple[str, ...]) -> bool:
+    """Whether these are the columns of a chart exported from Weights & Biases."""
+    return any(c.endswith(SPREAD[0]) and BETWEEN in c for c in columns[1:])
+
+
+def choose_value(candidates: Iterable[str]) -> str | None:
+    """The column of the values, if it is evident which one.
+
+    It is the only candidate, or the only one with a usual name, unless that is also
+    part of another's name, as `loss` is of `val_loss`.
+    """
+    names = list(candidates)
+    if len(names) == 1:
+        return names[0]
+    usual = [name for name in names if name.lower() in VALUE_NAMES]
+    if len(usual) != 1:
+        return None
+    part = usual[0].lower()
+    return None if any(part in n.lower() for n in names if n != usual[0]) else usual[0]
+
+
+def choose_axis(
+    steps: Mapping[str, np.ndarray], runs: Sequence[np.ndarray]
+) -> str | None:
+    """The step axis: the first column that increases in every run.
+
+    If none does, since a run went back to a checkpoint or was logged out of order: the
+    first that rarely goes back or hardly repeats, and neither stays the same for several
+    observations nor is a position within another, as the iteration within an epoch is.
+
+    Args:
+        steps: by name, best first, without gaps `(n,)`.
+        runs: positions of the observations of each run.
+
+    Returns:
+        Its name; None if no column will do, and observations are to be counted.
+    """
+    gaps = {
+        name: np.concatenate([np.diff(column[rows]) for rows in runs])
+        for name, column in steps.items()
+    }
+    repeats = {
+        name: sum(len(rows) - len(np.unique(column[rows])) for rows in runs)
+        for name, column in steps.items()
+    }
+    for weak in (False, True):
+        tier = [name for name in steps if _is_weak(name) == weak]
+        for name in tier:
+            if (gaps[name] > 0).all():
+                return name
+        for name in tier:
+            back = gaps[name] <= 0
+            within = any(
+                (gaps[other][back] > 0).all() and (gaps[other] >= 0).all()
+                for other in tier
+                if other != name
+            )
+            rare = back.mean() <= RARE or repeats[name] <= len(steps[name]) / 2
+            stays = int((gaps[name] == 0).sum())
+            coarse = stays > max(1, RARE * len(back))
+            if rare and not within and not coarse:
+                return name
+    return None
+
+
+def _is_weak(name: str) -> bool:
+    return name.lower().rpartition("/")[2] in WEAK_STEP_NAMES
