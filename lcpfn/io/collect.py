@@ -68,7 +68,7 @@ class Collector:
         self._columns: dict[str, None] = {}
         self._candidates: dict[str, None] = {}
         self._pending: dict[tuple[str, ...], list[str]] = {}
-        self._chosen = metric
+        self._chosen, self._example = metric, ""
         self._clear()
 
     def _clear(self) -> None:
@@ -94,7 +94,7 @@ class Collector:
                 self.add(part, where, decimal_comma)
             return
         layout = layout_of(columns, self.metric, self.step)
-        self._note(columns, layout, row)
+        self._note(layout, row, where)
         label = _label(layout, row)
         run, task = _text(row, layout.run), _text(row, layout.task)
         if layout.numbered:
@@ -113,8 +113,9 @@ class Collector:
         elif self._take(key, row[column], where, decimal_comma):
             self._take_steps(layout.steps, row, decimal_comma)
 
-    def _note(self, columns: tuple[str, ...], layout: Layout, row: Row) -> None:
+    def _note(self, layout: Layout, row: Row, where: str) -> None:
         """Remembers names, and which columns may be the metric."""
+        columns = tuple(row)
         pending = self._pending.get(columns)
         if pending is None:
             if len(self._pending) > MOST_NAMES:
@@ -126,6 +127,9 @@ class Collector:
             return
         numeric = [c for c in pending if _is_value(row[c])]
         if not numeric:
+            self._example = self._example or _no_number(row, pending, where)
+            if not self._candidates and not self._example:
+                self._chosen = choose_value(layout.values)  # empty cells count as steps
             return
         pending[:] = [c for c in pending if c not in set(numeric)]
         self._candidates.update(dict.fromkeys(numeric))
@@ -261,13 +265,24 @@ class Collector:
                 one_of(self._candidates, None, "column of values")
         except ValueError as error:
             why = str(error)
-        why = why or ("holds no observations" if names else "holds no table")
-        return f"{why}; {self.skipped}" if self.skipped.count else why
+        if self._example and not why:
+            return f"holds no numbers: {self._example}"
+        return why or ("holds no observations" if names else "holds no rows")
 
 
 def _is_value(cell: Any) -> bool:
     """A number, or a list of values."""
     return isinstance(cell, list) or is_number(cell)
+
+
+def _no_number(row: Row, columns: Sequence[str], where: str) -> str:
+    """The first cell that ought to be a number, and what is wrong with it."""
+    for column in columns:
+        try:
+            number_in(row[column])
+        except ValueError as error:
+            return f"{where}: {error}"
+    return ""
 
 
 def _label(layout: Layout, row: Row) -> str:

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from lcpfn.io.cells import is_number
+from lcpfn.io.cells import is_number, number_in
 
 STEP_NAMES = (
     *("_step", "global_step", "step", "total_timesteps", "num_timesteps"),
@@ -76,9 +76,7 @@ def layout_of(columns: tuple[str, ...], metric: str | None, step: str | None) ->
     run, task, label = first(RUN_NAMES), first(TASK_NAMES), first([LABEL])
     split = first(SPLIT_NAMES)
     steps = (step,) if step else _step_columns(names)
-    numbered = () if step else tuple(c for c in columns if is_number(c))
-    if len(numbered) < 2:
-        numbered = ()
+    numbered = () if step else steps_in_header(columns)
     taken = {run, names.get(ID), task, label, split, *steps, *numbered}
     values = tuple(
         c
@@ -88,6 +86,14 @@ def layout_of(columns: tuple[str, ...], metric: str | None, step: str | None) ->
     if MONITOR <= set(columns):
         values = ("r",)
     return Layout(run, names.get(ID), task, label, split, steps, numbered, values)
+
+
+def steps_in_header(columns: Sequence[str]) -> tuple[str, ...]:
+    """Columns named by whole increasing numbers, the steps of a table of whole runs."""
+    found = tuple(c for c in columns if is_number(c))
+    steps = [number_in(c) or 0.0 for c in found]
+    whole = all(step.is_integer() for step in steps)
+    return found if len(found) > 1 and whole and sorted(set(steps)) == steps else ()
 
 
 def _step_columns(names: dict[str, str]) -> tuple[str, ...]:
@@ -127,8 +133,8 @@ def choose_axis(
     """The step axis: the first column that increases in every run.
 
     If none does, since a run went back to a checkpoint or was logged out of order: the
-    first that rarely goes back or hardly repeats, and neither stays the same for several
-    observations nor is a position within another, as the iteration within an epoch is.
+    first that rarely goes back or hardly repeats. It must not stay the same for several
+    observations, nor be a position within another, as the iteration of an epoch is.
 
     Args:
         steps: by name, best first, without gaps `(n,)`.

@@ -72,8 +72,10 @@ def _text(path: Path) -> str | None:
         start = unpacked(file, path.name).read(BLOCK)
     decoder = LineDecoder()
     lines = [x for x in [*decoder.feed(start), decoder.rest] if x.strip()]
-    if not lines:
+    if not start.strip():
         raise ValueError("is empty")
+    if not lines:  # one line without an end
+        return "csv"
     if LCBENCH.match(start):
         return "lcbench"
     if TASKSET.match(start):

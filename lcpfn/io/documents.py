@@ -22,11 +22,24 @@ from lcpfn.io.rows import Row
 MOST_DOCUMENT = 1 << 28
 
 
-def is_document(start: bytes) -> bool:
-    """Whether a file that begins so is one JSON document, and not lines of objects."""
+def is_document(start: bytes, is_all: bool = True) -> bool | None:
+    """Whether a file that begins so is one JSON document, and not lines of objects.
+
+    Args:
+        start: its first bytes.
+        is_all: whether there are no more, or more than enough.
+
+    Returns:
+        None if that is not evident yet.
+    """
     decoder = LineDecoder()
-    lines = [line for line in [*decoder.feed(start), decoder.rest] if line.strip()]
-    first = lines[0].strip() if lines else ""
+    lines = decoder.feed(start)
+    if is_all:
+        lines.append(decoder.rest)
+    lines = [line.strip() for line in lines if line.strip()]
+    if not lines:
+        return False if is_all else None
+    first = lines[0]
     if not first.startswith(("{", "[")):
         return False
     try:
@@ -35,9 +48,11 @@ def is_document(start: bytes) -> bool:
         return first[0] == "["
     except json.JSONDecodeError as error:
         # An object or array that goes on below ends its first line in the middle.
-        goes_on = error.pos >= len(first)
-        objects = any(line.lstrip().startswith("{") for line in lines[1:2])
-        return goes_on and len(lines) > 1 and (first[0] == "[" or not objects)
+        if error.pos < len(first):
+            return False
+        if first[0] == "[" or len(lines) > 1:
+            return first[0] == "[" or not lines[1].startswith("{")
+        return False if is_all else None
     except ValueError:
         return False
     return first[0] == "["

@@ -227,6 +227,9 @@ class EventLog:
         log = Log(self._metric)
         for file in self._files.values():
             file.add_to(log, "")
+        trouble = self.trouble()
+        if trouble and not log.observed:
+            raise ValueError(trouble)
         return log.curves()
 
     def trouble(self) -> str:

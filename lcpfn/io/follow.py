@@ -20,7 +20,7 @@ from lcpfn.io.cells import printable, shown
 from lcpfn.io.collect import Collector
 from lcpfn.io.documents import is_document, read_document, rows_in
 from lcpfn.io.events import PATTERN, EventLog
-from lcpfn.io.growing import GrowingFile, LineDecoder
+from lcpfn.io.growing import BLOCK, GrowingFile, LineDecoder
 from lcpfn.io.rows import Row, RowParser
 from lcpfn.io.scalar_log import Curve
 
@@ -71,6 +71,7 @@ class TextLog:
         self._collector, self._decoder = self._new_collector(), LineDecoder()
         self._parser = RowParser(self._collector.skipped)
         self._is_document: bool | None = None
+        self._start = b""
         self._ended, self._failure = False, ""
 
     def update(self, final: bool = False) -> bool:
@@ -91,7 +92,8 @@ class TextLog:
                 self._file.changed()
                 self._begin()
             self._guarded(self._read_on)
-        unfinished = self._decoder.rest.strip() or self._parser.is_waiting
+        undecided = self._is_document is None and self._start
+        unfinished = undecided or self._decoder.rest.strip() or self._parser.is_waiting
         quiet = final or time.time() - self._file.modified > QUIET
         if not (unfinished and quiet) or self._ended:
             return changed
@@ -108,19 +110,32 @@ class TextLog:
     def _read_on(self) -> None:
         for block in self._file.blocks(self._seen):
             if self._is_document is None:
-                self._is_document = is_document(block)
-            if not self._is_document:
-                for line in self._decoder.feed(block):
-                    self._take(self._parser.feed(line))
+                self._start += block
+                self._decide(len(self._start) >= BLOCK)
+            elif not self._is_document:
+                self._decode(block)
+
+    def _decide(self, is_all: bool) -> None:
+        """Whether this is a document, as soon as that is evident."""
+        self._is_document = is_document(self._start, is_all)
+        if self._is_document is False:
+            self._decode(self._start)
         if self._is_document:
             self._ended = True
             for where, row in read_document(self._file.path):
                 self._collector.add(row, where)
 
+    def _decode(self, block: bytes) -> None:
+        for line in self._decoder.feed(block):
+            self._take(self._parser.feed(line))
+
     def _finish(self) -> None:
-        self._ended = True
-        self._take(self._parser.feed(self._decoder.rest))
-        self._take(self._parser.finish())
+        if self._is_document is None:
+            self._decide(is_all=True)
+        if not self._is_document:
+            self._ended = True
+            self._take(self._parser.feed(self._decoder.rest))
+            self._take(self._parser.finish())
 
     def _take(self, rows: Iterator[tuple[int, Row]]) -> None:
         for number, row in rows:
@@ -135,11 +150,15 @@ class TextLog:
         """
         if self._failure:
             raise ValueError(self._failure)
-        return self._collector.curves()
+        try:
+            return self._collector.curves()
+        except ValueError as error:
+            trouble = self.trouble()
+            raise ValueError(f"{error}; {trouble}" if trouble else error) from None
 
     def trouble(self) -> str:
         """What was left out."""
-        parts = [self._failure, str(self._collector.skipped)]
+        parts = [str(self._collector.skipped)]
         metric, headers = self._collector.metric, self._parser.headers
         if headers and metric in headers[0][1]:
             parts += [

@@ -125,13 +125,13 @@ class LineDecoder:
         text = str(self._decoder.decode(block)).replace("\0", "")
         first, *others = text.split("\n")
         if not others and len(self._rest) + len(first) > MOST_LINE:
+            self.overlong += not self._skipping
             self._rest, self._skipping = "", True
             return []
         lines = [self._rest + first, *others]
         self._rest = lines.pop()
         if lines and self._skipping:
             self._skipping = False
-            self.overlong += 1
             del lines[0]
         if self._skipping:
             self._rest = ""

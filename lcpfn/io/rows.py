@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lcpfn.io.cells import MISSING, is_number, printable, shown
+from lcpfn.io.columns import steps_in_header
 
 Row = Mapping[str, Any]
 # Kept back until the delimiter is evident, or a quoted cell ends.
@@ -95,6 +96,8 @@ class RowParser:
         if text[0] == "{" and not self._quoted:
             row = self._object(number, text)
             if row is not None:
+                for other, _ in self._held:
+                    self.skipped.add(f"line {other}", "it is no JSON object")
                 self._json, self._held = True, []
                 yield number, row
                 return
@@ -170,6 +173,11 @@ class RowParser:
         self.headers.append((held[0][0], first))
         if all(c.lower() in MISSING or is_number(c) for c in first):
             self._header = self._headerless(len(first))
+        elif any(map(is_number, first)) and not steps_in_header(first):
+            raise ValueError(
+                f"there are numbers in the header, line {held[0][0]}; name the "
+                "columns, e.g. run,step,value"
+            )
         else:
             self._header = _named(first)
             held = held[1:]
@@ -270,7 +278,8 @@ def delimiter_of(first: str, second: str | None) -> str | None:
         count = len(split_or_whole(first, d))
         if count > 1 and len(split_or_whole(second, d)) == count:
             return d
-    return "" if is_number(second) or second.lower() in MISSING else None
+    is_single = is_number(second) or second.lower() in MISSING
+    return "" if is_single and not _most_cells(first) else None
 
 
 def _most_cells(line: str) -> str:

@@ -1,5 +1,6 @@
 """The command line and the files it reads, in this process and through its door."""
 
+import io
 import json
 import shutil
 import socket
@@ -12,7 +13,6 @@ import pytest
 
 from lcpfn import checkpoint
 from lcpfn.__main__ import COMMANDS, main
-from lcpfn.io.text import read_runs
 
 EXAMPLE = Path(__file__).parents[2] / "lcpfn" / "examples" / "digits_mlp.csv"
 FORECAST = ["--horizon", "60", "--mode", "max", "--bounds", "0", "1"]
@@ -36,58 +36,83 @@ def write(tmp_path, text, name="curve.csv"):
     return path
 
 
-@pytest.mark.parametrize(
-    ("text", "steps", "values"),
-    [
-        ("0.5\n0.6\n0.7\n", [1, 2, 3], [0.5, 0.6, 0.7]),
-        ("epoch,accuracy\n1,0.5\n3,0.6\n", [1, 3], [0.5, 0.6]),
-        ("step;value\n10;0.5\n20;nan\n", [10, 20], [0.5, np.nan]),
-        ("10\t0.5\n20\t0.6\n", [10, 20], [0.5, 0.6]),
-        ("value\n1e30\n\n-inf\n", [1, 2], [1e30, -np.inf]),
-        ("[0.5, 0.6]", [1, 2], [0.5, 0.6]),
-        ('{"values": [0.5, null], "steps": [5, 6]}', [5, 6], [0.5, np.nan]),
-    ],
+FINISHED = "run,epoch,acc\n" + "".join(
+    f"{run},{i},{v}\n"
+    for run, values in (("a", [0.5, 0.6, 0.65]), ("b", [0.4, 0.45, 0.47, 0.48]))
+    for i, v in enumerate(values, 1)
 )
-def test_reads_the_usual_layouts(tmp_path, text, steps, values):
-    (run,) = read_runs(write(tmp_path, text), "max")
-    np.testing.assert_array_equal(run.steps, steps)
-    np.testing.assert_array_equal(run.values, values)
 
 
-def test_reads_several_runs(tmp_path):
-    text = "run,step,loss\na,1,3\na,2,2\nb,1,5\n"
-    first, second = read_runs(write(tmp_path, text), "min")
-    assert (first.name, second.name) == ("a", "b")
-    np.testing.assert_array_equal(first.values, [3, 2])
-    assert len(read_runs(write(tmp_path, "[[1, 2], [3]]"), "min")) == 2
+def test_forecast_goes_on_where_a_run_is_finished(saved, capsys, tmp_path):
+    path = str(write(tmp_path, FINISHED))
+    options = ["--horizon", "4", "--mode", "max", "--checkpoint", saved]
+    assert main(["forecast", path, *options, "--json"]) == 0
+    going, ended = json.loads(capsys.readouterr().out)
+    assert going["steps"] == [4]
+    assert (ended["steps"], ended["mean"]) == ([], [])
+    assert ended["final"]["mean"] == ended["final"]["quantiles"]["0.05"] == 0.48
+    assert ended["decision"] == {
+        "stop": False,
+        "reason": "finished at 0.48",
+        "prob_better": None,
+        "bar": None,
+    }
+    assert main(["forecast", path, *options]) == 0
+    assert "finished at 0.48" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "is empty"),
-        ("step,value\n", "no records below the header"),
-        ("step,value\n1,0.5\n2\n", "line 3 has 1 cells, the header 2"),
-        ("step,value\n1,high\n", "line 2, value: 'high' is not a number"),
-        ("step,value\n2,0.5\n1,0.6\n", "strictly increasing"),
-        ("step,train,valid\n1,0.5,0.6\n", "choose one of train, valid"),
-        ("1,2,3\n4,5,6\n", "3 columns without a header"),
-        ('{"y": [1]}', 'an object with "values"'),
-        ("[[1, 2], 3]", "curve 2 must be a list of values"),
-    ],
+def test_forecast_says_what_lies_beyond_the_horizon(saved, capsys, tmp_path):
+    path = str(write(tmp_path, FINISHED))
+    options = ["--mode", "max", "--checkpoint", saved, "--json", "--horizon"]
+    assert main(["forecast", path, *options, "3"]) == 0
+    done, beyond = json.loads(capsys.readouterr().out)
+    assert done["final"]["mean"] == 0.65
+    assert beyond["final"] is None
+    assert "beyond the horizon 3" in beyond["decision"]["reason"]
+    assert main(["forecast", path, *options, "2"]) == 1
+
+
+def test_forecast_names_the_lines_that_it_left_out(saved, capsys, tmp_path):
+    path = write(tmp_path, "epoch,acc\n1,0.5\n2,oops\n3,0.6\n")
+    options = ["--horizon", "9", "--mode", "max", "--checkpoint", saved, "--json"]
+    assert main(["forecast", str(path), *options]) == 0
+    captured = capsys.readouterr()
+    sentence = f"{path}: skipped 1 line: line 3: 'oops' is not a number"
+    assert json.loads(captured.out)["skipped"] == [sentence]
+    assert sentence in captured.err
+
+
+def test_forecast_reads_standard_input(saved, capsys, monkeypatch):
+    text = io.TextIOWrapper(io.BytesIO(b"epoch;loss\n1;0,5\n2;0,25\n"))
+    monkeypatch.setattr("sys.stdin", text)
+    options = ["--horizon", "9", "--mode", "min", "--checkpoint", saved, "--json"]
+    assert main(["forecast", "-", *options]) == 0
+    assert json.loads(capsys.readouterr().out)["steps"][0] == 3
+
+
+SEVERAL = "run,epoch,step,train_loss,val_loss\n" + "".join(
+    f"{run},{i},{10 * i},{2 / i + shift},{2.5 / i + shift}\n"
+    for run, shift in (("a", 0.0), ("b", 0.1), ("c", 0.2))
+    for i in range(1, 9)
 )
-def test_refuses_what_it_cannot_read(tmp_path, text, message):
-    path = write(tmp_path, text)
-    with pytest.raises(ValueError, match="(?i)" + message) as caught:
-        read_runs(path, "max")
-    assert str(path) in str(caught.value)
 
 
-def test_column_chooses_the_values(tmp_path):
-    path = write(tmp_path, "step,train,valid\n1,0.5,0.6\n")
-    assert read_runs(path, "max", column="valid")[0].values == [0.6]
-    with pytest.raises(ValueError, match="no column 'test'"):
-        read_runs(path, "max", column="test")
+def test_every_command_chooses_metric_and_steps(saved, capsys, tmp_path):
+    path = str(write(tmp_path, SEVERAL))
+    chosen = ["--mode", "min", "--metric", "val_loss", "--step", "epoch"]
+    options = [*chosen, "--checkpoint", saved]
+    assert main(["forecast", path, "--mode", "min", "--horizon", "90"]) == 1
+    assert "train_loss, val_loss" in capsys.readouterr().err
+    assert main(["forecast", path, *options, "--horizon", "9", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["steps"] == [9]
+    assert main(["replay", path, *options, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["tasks"][0]["runs"] == 3
+    watched = ["--horizon", "20", "--once", "--json"]
+    assert main(["watch", path, *options, *watched]) == 0
+    rows = json.loads(capsys.readouterr().out)["runs"]
+    assert {row["last"] for row in rows} == {8}
+    out = ["--out", str(tmp_path / "report.html")]
+    assert main(["report", path, *options, "--horizon", "20", *out]) == 0
 
 
 def test_forecast_prints_one_json_object(saved, capsys):

@@ -1,14 +1,15 @@
 """What is watched beside plain logs: what frameworks write, and studies of Optuna."""
 
 import json
+import math
 import os
 import sys
 
 import pytest
 
 from lcpfn.__main__ import main
-from lcpfn.io.sources import Studies, is_storage
 from lcpfn.io.follow import Logs
+from lcpfn.io.sources import Studies, is_storage
 
 OPTIONS = ["--horizon", "20", "--mode", "max", "--once"]
 
@@ -39,12 +40,14 @@ def test_a_study_is_read_as_it_grows(optuna, tmp_path):
     assert is_storage(str(path))
     studies = Studies(str(path), "max")
     assert [tuple(r) for r in studies.poll()] == [
-        ("trial 0", 1, 0.1),
-        ("trial 0", 2, 0.2),
+        ("trial 0", 1, 0.1, False),
+        ("trial 0", 2, 0.2, False),
     ]
     assert studies.poll() == []
     trial.report(float("nan"), 3)
-    assert len(studies.poll()) == 3
+    ((run, step, value, anew),) = studies.poll()
+    assert (run, step, anew) == ("trial 0", 3, False)
+    assert math.isnan(value)
     assert not studies.ended
     study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     study.ask()
@@ -89,7 +92,7 @@ def test_a_storage_that_is_none(optuna, tmp_path, capsys):
     assert "database" in capsys.readouterr().err
     assert not is_storage(str(tmp_path))
     assert main(["watch", str(broken), *OPTIONS, "--step", "epoch"]) == 1
-    assert "--step is for logs" in capsys.readouterr().err
+    assert "--step is for tables and logs" in capsys.readouterr().err
 
 
 def test_optuna_is_asked_for_by_name(tmp_path, capsys, monkeypatch):

@@ -60,7 +60,7 @@ def test_a_log_with_another_header_is_read_anew(tmp_path):
     path.write_text("epoch,step,train\n0,1,0.9\n0,2,0.8\n")
     logs = Logs(tmp_path, "val", step="epoch")
     assert seen(logs) == []
-    assert "no 'val'" in logs.trouble["metrics"]
+    assert "no metric 'val'; there are" in logs.trouble["metrics"]
     path.write_text("epoch,step,train,val\n0,1,0.9,\n0,2,0.8,\n0,2,,0.7\n1,4,,0.")
     assert seen(logs) == [("metrics", 0, 0.7)]
     assert not logs.trouble
@@ -73,16 +73,16 @@ def test_rubbish_is_named_and_the_rest_counts(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b'{"value": 0.5}\n\xff\xfe{{{\n{"value": 0.6}\n')
     csv_log(tmp_path / "b.csv", [0.5])
     (tmp_path / "b.csv").open("a").write("1,2,3,4\n")
-    csv_log(tmp_path / "c.csv", [0.3], name="loss,accuracy")
+    csv_log(tmp_path / "c.csv", ["0.3,0.4"], name="loss,accuracy")
     logs = Logs(tmp_path)
     found = seen(logs)
     assert [r[0] for r in found] == ["a", "a", "b"]
-    assert math.isnan(found[0][1])
-    assert "1 lines are no records" in logs.trouble["a"]
-    assert "1 lines are no records" in logs.trouble["b"]
-    assert logs.trouble["c"]
-    assert seen(logs) == []
-    assert not logs.trouble
+    assert [step for run, step, _ in found if run == "a"] == [1, 2]
+    for _ in range(2):  # for as long as the lines stand there
+        assert "skipped 1 line: line 2: " in logs.trouble["a"]
+        assert "skipped 1 line: line 3: it has 4 cells" in logs.trouble["b"]
+        assert "which column of values" in logs.trouble["c"]
+        assert seen(logs) == []
 
 
 def test_logs_of_keras_and_lightning(tmp_path):
@@ -272,9 +272,10 @@ def test_event_files_as_they_are_written(tmp_path):
     assert {run for run, _, _ in half} == {"run1"}
     assert seen(logs) == []
     growing.write_bytes(whole)
-    assert [step for _, step, _ in seen(logs)] == [1, 2, 3, 4, 5]
-    growing.write_bytes(b"rubbish")
+    assert [step for _, step, _ in half + seen(logs)] == [1, 2, 3, 4, 5]
+    growing.write_bytes(b"x" * 99)
     assert seen(logs) == []
+    assert "is no event file" in logs.trouble["run1"]
 
 
 @pytest.mark.slow
