@@ -33,12 +33,12 @@ def is_document(start: bytes, is_all: bool = True) -> bool | None:
         None if that is not evident yet.
     """
     decoder = LineDecoder()
-    lines = decoder.feed(start)
-    if is_all:
-        lines.append(decoder.rest)
-    lines = [line.strip() for line in lines if line.strip()]
+    complete = decoder.feed(start)
+    if not is_all and not any(line.strip() for line in complete):
+        return None
+    lines = [line.strip() for line in (*complete, decoder.rest) if line.strip()]
     if not lines:
-        return False if is_all else None
+        return False
     first = lines[0]
     if not first.startswith(("{", "[")):
         return False
@@ -48,7 +48,7 @@ def is_document(start: bytes, is_all: bool = True) -> bool | None:
         return first[0] == "["
     except json.JSONDecodeError as error:
         # An object or array that goes on below ends its first line in the middle.
-        if error.pos < len(first):
+        if error.pos < len(first) - 1:
             return False
         if first[0] == "[" or len(lines) > 1:
             return first[0] == "[" or not lines[1].startswith("{")

@@ -109,12 +109,12 @@ class RowParser:
             self._comment = text.lstrip("# ")
             return
         if self._quoted or text.count('"') % 2:
-            yield from self._continue_quoted(number, line.strip("\r\n"))
+            yield from self._continue_quoted(number, line)
         elif self._header:
-            yield from self._cells(number, text)
+            yield from self._cells(number, line)
         else:
-            self._held.append((number, text))
-            yield from self._decide(text)
+            self._held.append((number, line))
+            yield from self._decide(line)
 
     def _object(self, number: int, text: str) -> Row | None:
         """The JSON object in a line, or None; names it if objects are expected."""
