@@ -45,7 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return args.run(args)
     except (ValueError, OSError, ModuleNotFoundError, RuntimeError) as error:
-        print(f"lcpfn: {error}", file=sys.stderr)
+        from lcpfn.io.cells import printable
+
+        lines = map(printable, str(error).splitlines())
+        print("lcpfn:", "\n".join(lines), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

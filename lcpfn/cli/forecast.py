@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lcpfn.cli.options import add_rule, finite, read_curves_of, rule_of
-from lcpfn.io.cells import printable
 
 if TYPE_CHECKING:
     from lcpfn.curves import Run
@@ -139,6 +138,8 @@ def _ended_json(run: "Run", ended: str, horizon: float) -> dict[str, Any]:
 
 
 def _print_table(outcome: Outcome, checkpoint: str) -> None:
+    from lcpfn.io.cells import printable
+
     run, decision, ended = outcome
     count, last = len(run.values), run.values[-1]
     print(f"{printable(run.name)}: {count} observations, last {last:.5g}")

@@ -27,7 +27,7 @@ from lcpfn.io.packed import damage
 from lcpfn.io.request import Request, epochs, one_of
 from lcpfn.metric import Bounds, Metric
 
-MOST_ARRAYS = 1 << 33
+MOST_ARRAYS = 1 << 31
 TEXTS = ("task", "metric", "mode", "config", "run_id")
 # What NumPy and zipfile raise for a damaged, encrypted or boastful archive.
 BROKEN = (
@@ -97,6 +97,8 @@ def read_npz(request: Request) -> Iterator[Run]:
             "needs an array `curves` of numbers, one row per run; there are "
             f"{', '.join(arrays) or 'no arrays'}"
         )
+    if not curves.size:
+        raise ValueError(f"`curves` must not be empty, got shape {curves.shape}")
     count, most = curves.shape
     columns = {name: texts(arrays[name], name) for name in TEXTS if name in arrays}
     x = arrays.get("x")

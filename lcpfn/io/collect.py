@@ -14,6 +14,7 @@ validation are.
 """
 
 import math
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -38,12 +39,11 @@ MOST_NAMES = 10_000
 
 
 class Key(NamedTuple):
-    """What an observation belongs to; the id names a run only if it repeats."""
+    """What an observation belongs to."""
 
     run: str
     task: str
     metric: str
-    id: str
 
 
 class Collector:
@@ -73,12 +73,12 @@ class Collector:
 
     def _clear(self) -> None:
         """Forgets all observations."""
-        self._values: list[float] = []
-        self._where: list[str] = []
-        self._keys: list[Key] = []
-        self._positions: list[float] = []
-        self._steps: dict[str, list[float]] = {}
-        self._passed: dict[tuple[str, ...], int] = {}
+        self._first = ""
+        self._values, self._positions = array("d"), array("d")
+        self._steps: dict[str, array[float]] = {}
+        self._rows: dict[Key, array[int]] = {}
+        self._ids: dict[int, str] = {}
+        self._passed: dict[Key, int] = {}
 
     def add(self, row: Row, where: str, decimal_comma: bool = False) -> None:
         """Takes one row.
@@ -98,7 +98,7 @@ class Collector:
         label = _label(layout, row)
         run, task = _text(row, layout.run), _text(row, layout.task)
         if layout.numbered:
-            key = Key(run or where.replace("line", "row"), task, label, "")
+            key = Key(run or where.replace("line", "row"), task, label)
             for name in layout.numbered:
                 self._take(key, row[name], where, decimal_comma, float(name))
             return
@@ -107,11 +107,11 @@ class Collector:
             return
         if layout.label is None and label:
             label = f"{label}/{column}"
-        key = Key(run, task, label or column, _text(row, layout.id))
+        key = Key(run, task, label or column)
         if isinstance(row[column], list):
             self._take_list(key, row, column, layout, where)
         elif self._take(key, row[column], where, decimal_comma):
-            self._take_steps(layout.steps, row, decimal_comma)
+            self._take_steps(layout, row, decimal_comma)
 
     def _note(self, layout: Layout, row: Row, where: str) -> None:
         """Remembers names, and which columns may be the metric."""
@@ -157,7 +157,7 @@ class Collector:
         step: float | None = None,
     ) -> bool:
         """Takes one cell; whether it is an observation."""
-        self._passed[key[:3]] = position = self._passed.get(key[:3], 0) + 1
+        self._passed[key] = position = self._passed.get(key, 0) + 1
         try:
             value = number_in(cell, self.percent, decimal_comma)
         except ValueError as error:
@@ -165,18 +165,21 @@ class Collector:
             return False
         if value is None:
             return False
+        self._first = self._first or where
+        self._rows.setdefault(key, array("q")).append(len(self._values))
         self._values.append(value)
-        self._where.append(where)
-        self._keys.append(key)
         self._positions.append(position if step is None else step)
         return True
 
-    def _take_steps(self, names: Sequence[str], row: Row, decimal_comma: bool) -> None:
-        """Keeps every possible step of the newest observation."""
-        for name in names:
+    def _take_steps(self, layout: Layout, row: Row, decimal_comma: bool) -> None:
+        """Keeps every possible step of the newest observation, and its id."""
+        newest = len(self._values) - 1
+        if layout.id:
+            self._ids[newest] = _text(row, layout.id)
+        for name in layout.steps:
             if name in row:
-                steps = self._steps.setdefault(name, [])
-                steps += [math.nan] * (len(self._values) - 1 - len(steps))
+                steps = self._steps.setdefault(name, array("d"))
+                steps.extend([math.nan] * (newest - len(steps)))
                 steps.append(step_in(row[name], decimal_comma))
 
     def _take_list(
@@ -198,61 +201,61 @@ class Collector:
         """
         if not self._values:
             raise ValueError(self._complaint())
-        metrics = dict.fromkeys(key.metric for key in self._keys)
+        metrics = dict.fromkeys(key.metric for key in self._rows)
         metric = one_of(metrics, self.metric if len(metrics) > 1 else None)
-        rows = [i for i, key in enumerate(self._keys) if key.metric == metric]
-        groups = _grouped([(self._keys[i][:2], i) for i in rows])
-        name, steps = self._axis(list(groups.values()))
-        if self._ids_repeat(rows, groups, steps):
-            groups = _grouped([((self._keys[i].id, ""), i) for i in rows])
-            name, steps = self._axis(list(groups.values()))
-        self.without_step = int(np.isnan(steps[rows]).sum())
+        groups = {
+            (key.run, key.task): np.array(rows)
+            for key, rows in self._rows.items()
+            if key.metric == metric
+        }
+        name, steps = self._axis([*groups.values()])
+        if by_id := self._by_id(groups, steps):
+            groups = by_id
+            name, steps = self._axis([*groups.values()])
         values, curves = np.array(self._values), []
-        for (run, task), own in groups.items():
-            known = [i for i in own if not math.isnan(steps[i])]
-            if known:
-                ordered = in_order(steps[known], values[known])
-                curves.append(Curve(run, task, self._name(metric), *ordered))
+        self.without_step = 0
+        for (run, task), rows in groups.items():
+            known = rows[~np.isnan(steps[rows])]
+            self.without_step += len(rows) - len(known)
+            if len(known):
+                both = in_order(steps[known], values[known])
+                curves.append(Curve(run, task, self.metric or metric, *both))
         if not curves:
-            raise ValueError(f"{self._where[rows[0]]} has no {name}")
+            raise ValueError(f"{self._first} has no {name}")
         return curves
 
-    def _name(self, metric: str) -> str:
-        """The metric as the user calls it."""
-        return self.metric or metric
-
-    def _axis(self, groups: Sequence[Sequence[int]]) -> tuple[str | None, np.ndarray]:
+    def _axis(self, groups: Sequence[np.ndarray]) -> tuple[str | None, np.ndarray]:
         """Name of the step axis, and the step of every observation `(n,)`."""
-        count, positions = len(self._values), np.array(self._positions)
-        columns = {
-            name: np.array(steps + [math.nan] * (count - len(steps)))
-            for name, steps in self._steps.items()
-        }
+        count = len(self._values)
+        columns = {name: np.full(count, math.nan) for name in self._steps}
+        for name, steps in self._steps.items():
+            columns[name][: len(steps)] = steps
         if self.step is not None:
             one_of(self._columns, self.step, "column")
             return self.step, columns.get(self.step, np.full(count, math.nan))
-        ranked = layout_of(tuple(columns), self.metric, None).steps
-        usual = {n: columns[n] for n in ranked if np.isnan(columns[n]).mean() <= 0.5}
+        positions = np.array(self._positions)
         if not columns:
             return None, positions
+        ranked = layout_of(tuple(columns), self.metric, None).steps
+        usual = {n: columns[n] for n in ranked if np.isnan(columns[n]).mean() <= 0.5}
         if not usual:
             return ranked[0], np.full(count, math.nan)
         whole = ~np.isnan(sum(usual.values()))
-        runs = [own[whole[own]] for own in map(np.array, groups)]
-        name = choose_axis(usual, [own for own in runs if len(own)])
-        return (None, positions) if name is None else (name, usual[name])
+        runs = [rows[whole[rows]] for rows in groups]
+        chosen = choose_axis(usual, [rows for rows in runs if len(rows)])
+        return chosen, positions if chosen is None else usual[chosen]
 
-    def _ids_repeat(
-        self,
-        rows: Sequence[int],
-        groups: Mapping[tuple[str, ...], list[int]],
-        steps: np.ndarray,
-    ) -> bool:
-        """Whether the column `id` names runs: its values repeat, or the steps do."""
-        ids = {self._keys[i].id for i in rows}
-        if len(ids) < 2 or len(groups) > 1:
-            return False
-        return len(ids) < len(rows) or len(np.unique(steps[rows])) < len(rows)
+    def _by_id(
+        self, groups: Mapping[tuple[str, str], np.ndarray], steps: np.ndarray
+    ) -> dict[tuple[str, str], np.ndarray]:
+        """Observations by the column `id`, if its values repeat, or the steps do."""
+        rows = np.concatenate([*groups.values()])
+        ids = np.array([self._ids.get(i, "") for i in rows] if self._ids else [])
+        names = dict.fromkeys(ids.tolist())
+        distinct = min(len(names), len(np.unique(steps[rows])))
+        if len(names) < 2 or len(groups) > 1 or distinct == len(rows):
+            return {}
+        return {(name, ""): rows[ids == name] for name in names}
 
     def _complaint(self) -> str:
         """Why there is no curve."""
@@ -294,16 +297,6 @@ def _label(layout: Layout, row: Row) -> str:
 def _text(row: Row, column: str | None) -> str:
     cell = row.get(column) if column else None
     return "" if cell is None else str(cell)
-
-
-def _grouped(
-    pairs: Sequence[tuple[tuple[str, ...], int]],
-) -> dict[tuple[str, ...], list[int]]:
-    """Positions by key, in the order of the first of each."""
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for key, position in pairs:
-        groups.setdefault(key, []).append(position)
-    return groups
 
 
 def _chart_rows(row: Row) -> Iterator[Row]:

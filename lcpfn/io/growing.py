@@ -106,7 +106,7 @@ class LineDecoder:
     def __init__(self) -> None:
         self.overlong = 0
         self._decoder: io.IncrementalNewlineDecoder | None = None
-        self._rest, self._skipping = "", False
+        self._rest, self._skipping, self._is_marked = "", False, False
 
     @property
     def rest(self) -> str:
@@ -121,8 +121,10 @@ class LineDecoder:
             )
             decoder = codecs.getincrementaldecoder(name)("replace")
             self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
-            block = block[len(mark) :]
-        text = str(self._decoder.decode(block)).replace("\0", "")
+            block, self._is_marked = block[len(mark) :], bool(mark)
+        if not self._is_marked:
+            block = block.replace(b"\0", b"")
+        text = str(self._decoder.decode(block))
         first, *others = text.split("\n")
         if not others and len(self._rest) + len(first) > MOST_LINE:
             self.overlong += not self._skipping

@@ -20,6 +20,8 @@ DTYPE = ("numpy", "dtype")
 # The second is its name since NumPy 2.
 SCALARS = (("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"))
 ADMITTED = {ORDERED, DTYPE, *SCALARS}
+# Far above real files, which have 50,000. Each may cost a hundred bytes of memory.
+MOST_OPCODES = 1 << 21
 PLAIN_DTYPE = re.compile(r"[fiu][1248]|b1")
 
 
@@ -154,7 +156,9 @@ def plain_data(pickled: bytes) -> Any:
     """
     machine = _Machine()
     try:
-        for opcode, argument, _ in pickletools.genops(pickled):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(pickled)):
+            if count > MOST_OPCODES:
+                raise ValueError(f"it has more than {MOST_OPCODES} instructions")
             if opcode.name not in STEPS:
                 raise ValueError(f"refused: its instruction {opcode.name} is not data")
             STEPS[opcode.name](machine, argument)

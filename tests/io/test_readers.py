@@ -617,6 +617,8 @@ def test_bounds_follow_from_name_and_values(metric, values, bounds):
     [
         ({"y": np.zeros(3)}, "needs an array `curves`.* y"),
         ({"curves": np.zeros(3)}, "needs an array `curves`"),
+        ({"curves": np.zeros((0, 10**12))}, "`curves` must not be empty"),
+        ({"curves": np.zeros((10**9, 0))}, "`curves` must not be empty"),
         ({"curves": np.zeros((2, 3)), "task": ["a"]}, r"`task` must have shape \(2,\)"),
         ({"curves": np.zeros((2, 3)), "x": np.zeros((3, 2))}, "`x` must have shape"),
         ({"curves": np.zeros((1, 3)), "length": np.array([9])}, "`length` must hold"),
@@ -855,6 +857,7 @@ def nats_result(result):
         (b"\x80\x02}K\x01" + b"\x85" * 300_000 + b"K\x01s.", "a key that is neither"),
         (b"\x80\x02K\x01" + b"\x85" * 300_000 + b")R.", "not a pickle of plain data"),
         (b"\x80\x02K\x05.", "must be a dictionary, got int"),
+        (b"\x80\x02" + b"N" * (1 << 22) + b".", "more than 2097152 instructions"),
         ({"12": {"all_results": {"x": {}}}}, "no data set and seed"),
         ({"12": {"all_results": 3}}, "all_results must be a dictionary"),
         (nats_result(3), "000001/12/a/1 must be a dictionary"),
