@@ -39,15 +39,12 @@ def add_curves(parser: argparse.ArgumentParser, needs_mode: bool = True) -> None
         nargs=2,
         type=bound,
         metavar=("LOW", "HIGH"),
-        help=f"range of the metric{hint}; none where there is no bound",
+        help="range of the metric; none: no bound",
     )
-    for option, what in (
-        ("--metric", "the values, where not evident"),
-        ("--step", "the steps, such as epoch where there is a step too"),
-    ):
-        names = (option, "--column") if option == "--metric" else (option,)
-        parser.add_argument(*names, metavar="NAME", help="name of " + what)
-    parser.add_argument("--format", metavar="NAME", help="of the files; see lcpfn.io")
+    parser.add_argument("--metric", metavar="NAME", help="column of the values")
+    parser.add_argument("--column", dest="metric", help=argparse.SUPPRESS)
+    parser.add_argument("--step", metavar="NAME", help="column of the steps")
+    parser.add_argument("--format", metavar="NAME", help="of the files, see lcpfn.io")
 
 
 def add_rule(parser: argparse.ArgumentParser, beat: str) -> None:

@@ -25,6 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--confidence",
         type=float,
+        metavar="P",
         default=Rule.confidence,
         help=f"stop at probability 1 - confidence; default: {Rule.confidence:g}",
     )
@@ -37,14 +38,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--patience", type=int, default=Rule.patience, help="decisions that must agree"
     )
     parser.add_argument(
-        "--min-steps", type=int, default=Rule.min_steps, help="never stop before"
+        "--min-steps",
+        type=int,
+        metavar="STEPS",
+        default=Rule.min_steps,
+        help="never stop before",
     )
     parser.add_argument(
-        "--max-surprise", type=float, help="never stop above this surprise"
+        "--max-surprise",
+        type=float,
+        metavar="X",
+        help="never stop above this surprise",
     )
-    parser.add_argument("--min-delta", type=float, help="gains count above it")
+    parser.add_argument(
+        "--min-delta", type=float, metavar="X", help="gains count above it"
+    )
     parser.add_argument("--method", choices=METHODS, default=Rule.method)
-    parser.add_argument("--checkpoint", help="bundled name or path")
+    parser.add_argument("--checkpoint", metavar="NAME", help="bundled, or a path")
     parser.add_argument("--out", type=Path, help="results file (JSON)")
     parser.add_argument("--plot", metavar="FILE", help="write a picture")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -14,8 +14,8 @@ from lcpfn.io.growing import BLOCK, LineDecoder
 from lcpfn.io.mlflow_store import run_folders
 from lcpfn.io.nats import ENDING
 from lcpfn.io.packed import damage, unpacked
-from lcpfn.io.request import Request
-from lcpfn.io.tables import STDIN, parquet_rows
+from lcpfn.io.request import STDIN, Request
+from lcpfn.io.tables import parquet_rows
 
 LCBENCH = re.compile(rb'\s*(\{\s*"[^"]*"\s*:\s*){2}\{\s*"(config|log|results)"')
 TASKSET = re.compile(rb'\s*\[\s*\{\s*"(hp|train|valid|test)"\s*:\s*\{')

@@ -16,6 +16,8 @@ from lcpfn.curves import Run, check_steps
 from lcpfn.metric import Bounds, Metric
 
 NAMED = 12
+# Stands for standard input.
+STDIN = "-"
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Request:
     @property
     def stem(self) -> str:
         """Name of the file or directory without its endings."""
-        name = self.path.resolve().name
+        name = "stdin" if str(self.path) == STDIN else self.path.resolve().name
         return name.split(".")[0] or name
 
     @property

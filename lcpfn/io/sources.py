@@ -12,9 +12,8 @@ from lcpfn.io import read_curves
 from lcpfn.io.cells import printable
 from lcpfn.io.detect import format_of
 from lcpfn.io.follow import Logs, Observation, news
-from lcpfn.io.request import Request
+from lcpfn.io.request import STDIN, Request
 from lcpfn.io.scalar_log import Curve
-from lcpfn.io.tables import STDIN
 
 SQLITE = b"SQLite format 3\0"
 # Read on from where they ended; all other formats are read as a whole.

@@ -10,11 +10,9 @@ from lcpfn.curves import Run
 from lcpfn.io.collect import Collector
 from lcpfn.io.follow import Logs, TextLog
 from lcpfn.io.packed import bar, damage
-from lcpfn.io.request import Request
+from lcpfn.io.request import STDIN, Request
 from lcpfn.io.rows import Row
 from lcpfn.io.scalar_log import Curve
-
-STDIN = "-"
 
 
 def read_text(request: Request) -> Iterator[Run]:

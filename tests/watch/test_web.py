@@ -199,7 +199,7 @@ def test_a_port_that_is_taken(server, tmp_path, capsys):
 
 
 def write(path, rows):
-    path.write_text("epoch,accuracy\n" + "".join(f"{s},{v}\n" for _, s, v in rows))
+    path.write_text("epoch,accuracy\n" + "".join(f"{s},{v}\n" for _, s, v, _ in rows))
 
 
 def test_report_writes_one_file(tmp_path, capsys):
@@ -224,7 +224,7 @@ def test_report_writes_one_file(tmp_path, capsys):
 
 def test_report_and_watch_of_standard_input(monkeypatch, capsys):
     text = "run,epoch,accuracy\n" + "".join(
-        f"{run},{step},{value}\n" for run, step, value in records("a", 0.9)
+        f"{run},{step},{value}\n" for run, step, value, _ in records("a", 0.9)
     )
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
     assert main(["report", "-", *OPTIONS, "--out", "-"]) == 0
