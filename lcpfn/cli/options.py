@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from lcpfn.stopping.rule import Rule
 
 if TYPE_CHECKING:
     from lcpfn.curves import CurveSet
+    from lcpfn.metric import Bounds
 
 
 def bound(text: str) -> float | None:
@@ -63,10 +63,14 @@ def add_rule(parser: argparse.ArgumentParser, beat: str) -> None:
     parser.add_argument("--checkpoint", help="bundled name or path")
 
 
+def bounds_of(args: argparse.Namespace) -> "Bounds | None":
+    """The pair that `--bounds` gives."""
+    return None if args.bounds is None else (args.bounds[0], args.bounds[1])
+
+
 def rule_of(args: argparse.Namespace) -> Rule:
     """The rule that these options describe."""
-    bounds = None if args.bounds is None else (args.bounds[0], args.bounds[1])
-    return Rule(args.horizon, args.mode, bounds, args.beat, args.confidence)
+    return Rule(args.horizon, args.mode, bounds_of(args), args.beat, args.confidence)
 
 
 def read_curves_of(args: argparse.Namespace, path: str) -> "tuple[CurveSet, list[str]]":
@@ -74,22 +78,14 @@ def read_curves_of(args: argparse.Namespace, path: str) -> "tuple[CurveSet, list
 
     What was left out is also told on standard error.
     """
-    from lcpfn.io import read_curves
+    from lcpfn.io import read
+    from lcpfn.io.request import Request
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        curves = read_curves(
-            path,
-            mode=args.mode,
-            bounds=args.bounds,
-            format=args.format,
-            metric=args.metric,
-            step=args.step,
-        )
-    skipped = [str(warning.message) for warning in caught]
-    for sentence in skipped:
+    request = Request(Path(path), args.mode, bounds_of(args), args.metric, args.step)
+    curves = read(request, args.format)
+    for sentence in request.skipped:
         print(f"lcpfn: {sentence}", file=sys.stderr)
-    return curves, skipped
+    return curves, request.skipped
 
 
 def read_suites(

@@ -42,7 +42,7 @@ from lcpfn.io.tables import read_logs, read_parquet, read_table, read_text
 from lcpfn.io.taskset import read_taskset
 from lcpfn.metric import Bounds, Metric
 
-__all__ = ["FORMATS", "SkippedWarning", "read_curves"]
+__all__ = ["FORMATS", "SkippedWarning", "read", "read_curves"]
 
 
 class SkippedWarning(UserWarning):
@@ -118,20 +118,31 @@ def read_curves(
     Warns:
         SkippedWarning: naming the lines or files that could not be read.
     """
-    path, bounds = Path(path), None if bounds is None else (bounds[0], bounds[1])
-    if mode is not None:
-        Metric(mode, bounds)
+    bounds = None if bounds is None else (bounds[0], bounds[1])
+    request = Request(Path(path), mode, bounds, metric, step, progress)
+    curves = read(request, format)
+    for what in request.skipped:
+        warnings.warn(what, SkippedWarning, stacklevel=2)
+    return curves
+
+
+def read(request: Request, format: str | None = None) -> CurveSet:
+    """The same for programs: what was left out is in `request.skipped`, no warnings.
+
+    Raises:
+        ValueError, OSError, ModuleNotFoundError: as `read_curves`.
+    """
+    if request.mode is not None:
+        Metric(request.mode, request.bounds)
     if format not in (None, *FORMATS):
         raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")
-    request = Request(path, mode, bounds, metric, step, progress)
-    name = printable(str(path))
+    path = str(request.path)
     try:
-        runs = _runs(format or format_of(path), request)
+        runs = _runs(format or format_of(request.path), request)
     except ValueError as error:
         message = str(error).removeprefix(f"{path}: ").removeprefix(f"{path} ")
-        raise ValueError(f"{name}: {printable(message)}") from None
-    for what in request.skipped:
-        warnings.warn(f"{name}: {printable(what)}", SkippedWarning, stacklevel=2)
+        raise ValueError(printable(f"{path}: {message}")) from None
+    request.skipped[:] = [printable(f"{path}: {what}") for what in request.skipped]
     return CurveSet(request.stem, runs)
 
 

@@ -2,13 +2,13 @@
 
 import json
 import sqlite3
-import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from lcpfn.io import read_curves
+from lcpfn.io import read
 from lcpfn.io.cells import printable
 from lcpfn.io.detect import format_of
 from lcpfn.io.follow import Logs, Observation, news
@@ -87,22 +87,9 @@ class Whole:
         if self._state is not None and self._state == (state,):
             return []
         self._state, found = (state,), []
-        request = self._request
-        with warnings.catch_warnings(record=True) as skipped:
-            warnings.simplefilter("always")
-            curves = read_curves(
-                path,
-                mode=request.mode,
-                bounds=request.bounds,
-                format=self._format,
-                metric=request.metric,
-                step=request.step,
-                progress=False,
-            )
-        self.trouble = {}
-        if skipped:
-            what = "; ".join(str(warning.message) for warning in skipped)
-            self.trouble[printable(str(path))] = what
+        request = replace(self._request, skipped=[])
+        curves = read(request, self._format)
+        self.trouble = {"files": "; ".join(request.skipped)} if request.skipped else {}
         for run in curves.runs:
             curve = Curve(run.name, run.task, run.metric, run.steps, run.values)
             name = printable(run.name)
