@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         if args.web is not None:
             _serve(args)
         elif args.json or args.once:
-            _print(args)
+            return 0 if _print(args) else 1
         else:
             _live(args)
     except KeyboardInterrupt:
@@ -76,7 +76,8 @@ def _serve(args: argparse.Namespace) -> None:
             time.sleep(args.every)
 
 
-def _print(args: argparse.Namespace) -> None:
+def _print(args: argparse.Namespace) -> bool:
+    """Prints one look or one after the other; whether there was any run."""
     from rich.console import Console
 
     from lcpfn.watch import text
@@ -93,7 +94,7 @@ def _print(args: argparse.Namespace) -> None:
         else:
             console.print(text.table(rows, args.horizon, trouble, args.most))
         if args.once:
-            return
+            return bool(rows)
         time.sleep(args.every)
 
 

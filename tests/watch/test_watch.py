@@ -278,6 +278,15 @@ def test_event_files_as_they_are_written(tmp_path):
     assert "is no event file" in logs.trouble["run1"]
 
 
+def test_nothing_read_is_told_by_the_exit_code(tmp_path, capsys):
+    options = ["--horizon", "20", "--mode", "max", "--once", "--json"]
+    assert main(["watch", str(tmp_path), *options]) == 1
+    (tmp_path / "a.csv").write_text("epoch,loss\n1,0.5\n")
+    assert main(["watch", str(tmp_path), *options, "--metric", "acc"]) == 1
+    out = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert out["trouble"] == {"a": "no metric 'acc'; there are loss"}
+
+
 @pytest.mark.slow
 def test_live_until_interrupted(tmp_path):
     csv_log(tmp_path / "a.csv", curve(0.9, 4))
