@@ -133,7 +133,12 @@ def _ended_json(run: "Run", ended: str, horizon: float) -> dict[str, Any]:
         "quantiles": {f"{q:g}": [] for q in LEVELS},
         "final": final if is_known else None,
         "diverged": not np.isfinite(value),
-        "decision": {"stop": False, "reason": ended, "prob_better": None, "threshold": None},
+        "decision": {
+            "stop": False,
+            "reason": ended,
+            "prob_better": None,
+            "threshold": None,
+        },
     }
 
 

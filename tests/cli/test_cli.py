@@ -55,7 +55,7 @@ def test_forecast_goes_on_where_a_run_is_finished(saved, capsys, tmp_path):
         "stop": False,
         "reason": "finished at 0.48",
         "prob_better": None,
-        "bar": None,
+        "threshold": None,
     }
     assert main(["forecast", path, *options]) == 0
     assert "finished at 0.48" in capsys.readouterr().out
