@@ -19,7 +19,8 @@ def read_text(request: Request) -> Iterator[Run]:
     """A table, JSON lines or a JSON document."""
     if str(request.path) == STDIN:
         with tempfile.NamedTemporaryFile() as copy:
-            copy.write(sys.stdin.buffer.read())
+            binary = getattr(sys.stdin, "buffer", None)  # text alone in some hosts
+            copy.write(binary.read() if binary else sys.stdin.read().encode())
             copy.flush()
             yield from _read_file(Path(copy.name), request)
     else:
