@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lcpfn.cli.options import add_rule, finite, read_curves_of, rule_of
+from lcpfn.cli.options import add_rule, read_curves_of, rule_of
+from lcpfn.json_files import finite
 
 if TYPE_CHECKING:
     from lcpfn.curves import Run
