@@ -15,16 +15,15 @@ validation are.
 
 import math
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lcpfn.io.cells import is_number, number_in, step_in
 from lcpfn.io.columns import (
-    BETWEEN,
-    SPREAD,
     Layout,
+    chart_rows,
     choose_axis,
     choose_value,
     is_chart,
@@ -90,7 +89,7 @@ class Collector:
         """
         columns = tuple(row)
         if is_chart(columns):
-            for part in _chart_rows(row):
+            for part in chart_rows(row):
                 self.add(part, where, decimal_comma)
             return
         layout = layout_of(columns, self.metric, self.step)
@@ -297,13 +296,3 @@ def _label(layout: Layout, row: Row) -> str:
 def _text(row: Row, column: str | None) -> str:
     cell = row.get(column) if column else None
     return "" if cell is None else str(cell)
-
-
-def _chart_rows(row: Row) -> Iterator[Row]:
-    """A row of a chart, whose first column is the axis, as one row per run."""
-    axis, *columns = row
-    for column in columns:
-        run, between, metric = column.rpartition(BETWEEN)
-        # `_step` and the like are axes that are exported beside the metric.
-        if between and not metric.endswith(SPREAD) and not metric.startswith("_"):
-            yield {"_step": row[axis], "run": run, metric: row[column]}

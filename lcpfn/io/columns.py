@@ -4,9 +4,10 @@ By name where names are usual, and by content where several are: the step axis i
 first of `STEP_NAMES` that increases in every run.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -109,6 +110,16 @@ def _step_columns(names: dict[str, str]) -> tuple[str, ...]:
 def is_chart(columns: tuple[str, ...]) -> bool:
     """Whether these are the columns of a chart exported from Weights & Biases."""
     return any(c.endswith(SPREAD[0]) and BETWEEN in c for c in columns[1:])
+
+
+def chart_rows(row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A row of a chart, whose first column is the axis, as one row per run."""
+    axis, *columns = row
+    for column in columns:
+        run, between, metric = column.rpartition(BETWEEN)
+        # `_step` and the like are axes that are exported beside the metric.
+        if between and not metric.endswith(SPREAD) and not metric.startswith("_"):
+            yield {"_step": row[axis], "run": run, metric: row[column]}
 
 
 def choose_value(candidates: Iterable[str]) -> str | None:

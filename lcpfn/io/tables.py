@@ -8,11 +8,12 @@ from typing import Any
 
 from lcpfn.curves import Run
 from lcpfn.io.collect import Collector
-from lcpfn.io.follow import Logs, TextLog
+from lcpfn.io.follow import Logs
 from lcpfn.io.packed import bar, damage
 from lcpfn.io.request import STDIN, Request
 from lcpfn.io.rows import Row
 from lcpfn.io.scalar_log import Curve
+from lcpfn.io.text_log import TextLog
 
 
 def read_text(request: Request) -> Iterator[Run]:
