@@ -123,7 +123,7 @@ class LineDecoder:
             self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
             block, self._is_marked = block[len(mark) :], bool(mark)
         if not self._is_marked:
-            block = block.replace(b"\0", b"")
+            block = block.translate(None, b"\0")
         text = str(self._decoder.decode(block))
         first, *others = text.split("\n")
         if not others and len(self._rest) + len(first) > MOST_LINE:
