@@ -26,7 +26,7 @@ import numpyro.distributions as dist
 from numpyro.infer import MCMC, NUTS
 
 import lcpfn
-from lcpfn.network import ModelConfig
+from lcpfn.config import ModelConfig
 from lcpfn.priors import Prior, check_prior, draw, observe
 from lcpfn.train.fit import fit
 from lcpfn.train.presets import PRESETS

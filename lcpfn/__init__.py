@@ -74,9 +74,9 @@ def load(
 
     if device is None:
         confine_jax()
-    from lcpfn.model import load as load_model
+    from lcpfn.model import Model
 
-    return load_model(name, device)
+    return Model.load(name, device)
 
 
 def __getattr__(name: str) -> Any:

@@ -20,7 +20,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from lcpfn.network import ModelConfig, Params, init
+from lcpfn.config import ModelConfig
+from lcpfn.network import Params, init
 
 FORMAT = 1
 # What `load()` without a name takes: the first of these that is bundled.

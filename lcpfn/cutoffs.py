@@ -50,6 +50,28 @@ class Cutoffs:
     anchor: Anchor
     end: Mixture
 
+    @functools.cached_property
+    def horizons(self) -> np.ndarray:
+        """Last step to predict of each curve `(B,)`."""
+        return np.array([context.horizon for context in self.contexts])
+
+    @functools.cached_property
+    def diverged(self) -> np.ndarray:
+        """Whether each curve ended in NaN or infinity `(B,)`."""
+        return np.array([context.diverged for context in self.contexts])
+
+    @functools.cached_property
+    def finished(self) -> np.ndarray:
+        """Whether no step of a curve remains `(B,)`."""
+        return np.array([context.finished for context in self.contexts])
+
+    @functools.cached_property
+    def known(self) -> np.ndarray:
+        """Values that are certain, NaN where none is `(B,)`; the user's units."""
+        last = np.array([context.last_value for context in self.contexts])
+        known = np.where(self.finished, last, np.nan)
+        return self.metric.sign * np.where(self.diverged, self.metric.high, known)
+
     @property
     def final(self) -> Mixture:
         """The value at the horizon `(B,)`."""
@@ -77,7 +99,7 @@ class Cutoffs:
         if not self.steps.shape[1]:
             return Mixture(*(x[:, :0] for x in self.end))
         check_process()
-        horizon = np.array([context.horizon for context in self.contexts])
+        horizon = self.horizons
         targets = np.where(np.isnan(self.steps), horizon[:, None], self.steps)
         parts = [
             self.model.predict(

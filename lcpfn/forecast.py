@@ -53,13 +53,7 @@ class Forecast:
     @staticmethod
     def of(cutoffs: "Cutoffs", row: int | None = None) -> "Forecast":
         """The forecast of curves that were read: of one of them, or of all."""
-        worst = cutoffs.metric.sign * cutoffs.metric.high
-        sign, contexts = cutoffs.metric.sign, cutoffs.contexts
-        diverged = np.array([context.diverged for context in contexts])
-        known = np.array(
-            [sign * c.last_value if c.finished else np.nan for c in contexts]
-        )
-        known = np.where(diverged, worst, known)
+        diverged, known = cutoffs.diverged, cutoffs.known
         if row is not None:
             diverged, known = diverged[row], known[row]
         return Forecast(cutoffs.metric, diverged, known, cutoffs=cutoffs, row=row)
@@ -140,11 +134,11 @@ class Forecast:
         """Whether it is of a curve's later steps, and has `final`; else of one step."""
         return self._cutoffs is not None
 
-    @functools.cached_property
+    @property
     def finished(self) -> Any:
         """Whether no step remains: a bool for one curve, `(batch,)` for several."""
-        found = np.array([context.finished for context in self._all.contexts])
-        return found if self._row is None else bool(found[self._row])
+        finished = self._all.finished
+        return finished if self._row is None else bool(finished[self._row])
 
     @functools.cached_property
     def final(self) -> "Forecast":
@@ -175,7 +169,7 @@ class Forecast:
         return self._at_end(best)
 
     def _at_end(self, mixture: Mixture) -> "Forecast":
-        horizons = np.array([context.horizon for context in self._all.contexts])
+        horizons = self._all.horizons
         if self._row is not None:
             mixture = Mixture(*(part[self._row] for part in mixture))
             horizons = horizons[self._row]
@@ -192,11 +186,6 @@ class Forecast:
         """
         found = self._all.surprise
         return found if self._row is None else float(found[self._row])
-
-    @property
-    def worst(self) -> float:
-        """The worst possible value: the bound on the bad side, or infinity."""
-        return self.metric.sign * self.metric.high
 
     @functools.cached_property
     def _certain(self) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 
 from lcpfn import network
 from lcpfn.batch import Batch, at_last, read_batch
+from lcpfn.config import ModelConfig
 from lcpfn.jax_setup import float64
 from lcpfn.queries import predict_end
 from lcpfn.tokens import Anchor, Array, Limits, Stats, observe
@@ -68,7 +69,7 @@ class Token(NamedTuple):
 
 
 def known_now(
-    config: network.ModelConfig,
+    config: ModelConfig,
     params: Any,
     state: jax.Array,
     anchor: Anchor,
@@ -91,7 +92,7 @@ def _where(mask: jax.Array, new: Any, old: Any) -> Any:
 @float64
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
 def append(
-    config: network.ModelConfig,
+    config: ModelConfig,
     params: Any,
     past: Past,
     now: Now,
@@ -116,7 +117,7 @@ def append(
 @float64
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
 def fill_row(
-    config: network.ModelConfig,
+    config: ModelConfig,
     params: Any,
     past: Past,
     now: Now,
@@ -144,7 +145,7 @@ def fill_row(
 
 @float64
 def empty_memory(
-    config: network.ModelConfig, rows: int, room: int, device: Any
+    config: ModelConfig, rows: int, room: int, device: Any
 ) -> tuple[Past, Now]:
     """Of curves without a token, with room for some."""
     cache = network.empty_cache(config, rows, room)

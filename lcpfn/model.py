@@ -21,6 +21,7 @@ from lcpfn.batch import (
     make_batch,
     read_batch,
 )
+from lcpfn.config import ModelConfig
 from lcpfn.context import Context
 from lcpfn.curves import check_curves
 from lcpfn.cutoffs import MOST_ROWS, Cutoffs, slices
@@ -59,7 +60,7 @@ def _chunked(run: Callable[..., Any], *rows: Any) -> Any:
 
 @float64
 @functools.partial(jax.jit, static_argnums=0)
-def _read(config: network.ModelConfig, params: Any, batch: Batch) -> Now:
+def _read(config: ModelConfig, params: Any, batch: Batch) -> Now:
     """What is known at the cutoffs."""
 
     def run(batch: Batch) -> Now:
@@ -75,7 +76,7 @@ def _read(config: network.ModelConfig, params: Any, batch: Batch) -> Now:
 @float64
 @functools.partial(jax.jit, static_argnums=0)
 def _predict(
-    config: network.ModelConfig,
+    config: ModelConfig,
     params: Any,
     state: jax.Array,
     anchor: Anchor,
@@ -103,7 +104,7 @@ class Model:
     def __init__(
         self,
         params: network.Params,
-        config: network.ModelConfig,
+        config: ModelConfig,
         card: dict,
         path: Path | None = None,
         device: jax.Device | None = None,
@@ -111,6 +112,16 @@ class Model:
         self.config, self.card, self.path = config, card, path
         self.device = device or jax.local_devices(backend="cpu")[0]
         self.params = jax.device_put(params, self.device)
+
+    @classmethod
+    def load(
+        cls, name: str | Path | None = None, device: jax.Device | None = None
+    ) -> "Model":
+        """Reads a checkpoint; see `lcpfn.load`."""
+        check_process()
+        path = checkpoint.find(name)
+        params, config, card = checkpoint.restore(path)
+        return cls(params, config, card, path, device)
 
     def __repr__(self) -> str:
         size = network.parameter_count(self.params)
@@ -241,11 +252,3 @@ class Model:
             at[which][:, wide],
         )
         return jax.tree.map(lambda x: np.asarray(x)[: len(state), :count], found)
-
-
-def load(name: str | Path | None = None, device: jax.Device | None = None) -> Model:
-    """Reads a checkpoint; see `lcpfn.load`."""
-    check_process()
-    path = checkpoint.find(name)
-    params, config, card = checkpoint.restore(path)
-    return Model(params, config, card, path, device)

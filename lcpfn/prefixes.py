@@ -25,6 +25,7 @@ import numpy as np
 
 from lcpfn import network
 from lcpfn.batch import Batch, factors_of, make_batch, pool_factor, read_batch
+from lcpfn.config import ModelConfig
 from lcpfn.context import Context
 from lcpfn.curves import Run
 from lcpfn.jax_setup import float64
@@ -68,7 +69,7 @@ class PrefixForecasts(NamedTuple):
 @float64
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _predict(
-    config: network.ModelConfig, ahead: int, params: Any, batch: Batch
+    config: ModelConfig, ahead: int, params: Any, batch: Batch
 ) -> tuple[jax.Array, Mixture]:
     """From every token: its step, and distributions in model space `(B, N, Q)`.
 
@@ -224,7 +225,7 @@ def _one_pass(
     return result
 
 
-def _nothing(config: network.ModelConfig) -> PrefixForecasts:
+def _nothing(config: ModelConfig) -> PrefixForecasts:
     """Forecasts from no cutoff at all."""
 
     def empty(*shape: int) -> Mixture:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from lcpfn import network
+from lcpfn.config import ModelConfig
 from lcpfn.mixture import Mixture
 from lcpfn.tokens import Anchor, query_features
 
@@ -31,7 +32,7 @@ def unanchored(params: network.MixtureParams, anchor: Anchor) -> Mixture:
 
 
 def predict_values(
-    config: network.ModelConfig,
+    config: ModelConfig,
     params: Any,
     state: jax.Array,
     anchor: Anchor,
@@ -62,7 +63,7 @@ def predict_values(
 
 
 def predict_end(
-    config: network.ModelConfig,
+    config: ModelConfig,
     params: Any,
     state: jax.Array,
     anchor: Anchor,

@@ -199,13 +199,10 @@ def read(
         stats, anchor, features = observe(stats, limits, *block, start)
         return stats, (stats, anchor, features)
 
-    columns = Blocks(*(field.T for field in blocks))
+    columns = jax.tree.map(jnp.transpose, blocks)
     after, anchor, features = jax.lax.scan(one, stats, columns)[1]
-    return (
-        Stats(*(field.T for field in after)),
-        Anchor(*(field.T for field in anchor)),
-        jnp.swapaxes(features, 0, 1),
-    )
+    after, anchor = jax.tree.map(jnp.transpose, (after, anchor))
+    return after, anchor, jnp.swapaxes(features, 0, 1)
 
 
 def _mean_gap(stats: Stats, limits: Limits) -> Array:

@@ -15,6 +15,7 @@ import numpy as np
 
 from lcpfn import network
 from lcpfn.batch import Batch, at_last, factors_of, make_batch, read_batch
+from lcpfn.config import ModelConfig
 from lcpfn.context import Context
 from lcpfn.jax_setup import float64
 from lcpfn.metric import Metric
@@ -42,7 +43,7 @@ def in_anchor_units(stats: Stats, anchor: Anchor) -> tuple[Stats, Anchor]:
 @float64
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _roll(
-    config: network.ModelConfig,
+    config: ModelConfig,
     hard: bool,
     rows: int,
     params: Any,

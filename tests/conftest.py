@@ -17,8 +17,9 @@ import pytest
 
 import lcpfn
 from lcpfn import checkpoint
+from lcpfn.config import ModelConfig
 from lcpfn.model import Model
-from lcpfn.network import ModelConfig, init
+from lcpfn.network import init
 
 ROOT = Path(__file__).parents[1]
 COMPILATION = {

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from lcpfn.checkpoint import FORMAT, CheckpointError, find, restore, save
-from lcpfn.network import ModelConfig, init
+from lcpfn.config import ModelConfig
+from lcpfn.network import init
 
 SMALL = ModelConfig(width=8, layers=1, heads=2, hidden=8, head_hidden=8, components=2)
 CARD = {"name": "small", "metric": {"hard_bounds": True}, "figures": [1.5, None]}

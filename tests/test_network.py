@@ -7,14 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lcpfn.network import (
-    ModelConfig,
-    empty_cache,
-    encode,
-    init,
-    parameter_count,
-    predict,
-)
+from lcpfn.config import ModelConfig
+from lcpfn.network import empty_cache, encode, init, parameter_count, predict
 from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES
 
 pytestmark = pytest.mark.usefixtures("strict_jax")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from lcpfn.network import ModelConfig
+from lcpfn.config import ModelConfig
 
 
 def _check_shares(config: object, names: Iterable[str]) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from lcpfn import checkpoint as store
+from lcpfn.checkpoint import find, restore
+from lcpfn.config import ModelConfig
 from lcpfn.curves import Run
-from lcpfn.network import ModelConfig
 from lcpfn.train.batches import Curves, make_tasks
 from lcpfn.train.config import Augment, TrainConfig
 from lcpfn.train.data import LEAST_RECORDS, describe, finite_length, recorded_curves
@@ -65,7 +65,7 @@ def finetune(
             f"finetuning needs at least {HELD_OUT} finished runs with "
             f"{LEAST_RECORDS} finite values or more, got {len(usable)} of {len(runs)}"
         )
-    params, model, card = store.restore(store.find(checkpoint))
+    params, model, card = restore(find(checkpoint))
     held = recorded_curves(usable[::HELD_OUT])
     seen = [run for i, run in enumerate(usable) if i % HELD_OUT]
     before = card["training"]
@@ -86,7 +86,7 @@ def finetune(
         origin=f"{card['checksum'][:23]} on {describe('history', runs)}",
     )
     release = fit(config, out, recorded=[seen], start=params, progress=progress)
-    adapted, *_ = store.restore(release)
+    adapted, *_ = restore(release)
     return {
         "checkpoint": str(release),
         "runs": len(runs),

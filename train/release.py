@@ -16,7 +16,8 @@ import jax
 import numpy as np
 
 from lcpfn import checkpoint
-from lcpfn.network import ModelConfig, Params, init
+from lcpfn.config import ModelConfig
+from lcpfn.network import Params, init
 
 
 def save_apart(

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import optax
 
 from lcpfn import network
+from lcpfn.config import ModelConfig
 from lcpfn.mixture import LOG_2PI
 from lcpfn.train.batches import Tasks, make_tasks
 from lcpfn.train.config import TrainConfig
@@ -81,7 +82,7 @@ def log_density(mixture: network.MixtureParams, z: jax.Array) -> jax.Array:
     return jax.nn.logsumexp(parts, axis=-1)
 
 
-def log_probs(config: network.ModelConfig, params: Any, tasks: Tasks) -> jax.Array:
+def log_probs(config: ModelConfig, params: Any, tasks: Tasks) -> jax.Array:
     """Log-density of every target, in the units of the curves `(B, N, Q)`."""
     state, _ = network.encode(config, params, tasks.features)
     mixture = network.predict(config, params, state, tasks.query)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lcpfn
-from lcpfn.stopping import decision as decision_module
+import lcpfn.stopping.decision
 from lcpfn.stopping.decision import KINDS, Evidence, decide, decide_all
 from lcpfn.stopping.early_stopping import EarlyStopping
 from lcpfn.stopping.rule import Rule
@@ -418,7 +418,7 @@ def test_one_decision_is_the_same_as_many(rule, found):
 
 
 def test_every_decision_has_a_documented_kind():
-    told = decision_module.__doc__
+    told = lcpfn.stopping.decision.__doc__
     assert all(f"\n{kind} " in told for kind in KINDS)
     assert decide_with([0.0], values=(0.5, 0.6), min_steps=3)[0].kind == "too early"
     assert decide_with([0.01], 0, patience=3)[0].kind == "patience"

@@ -13,7 +13,7 @@ import pytest
 from jax.sharding import Mesh
 
 from lcpfn import checkpoint, network
-from lcpfn.network import ModelConfig
+from lcpfn.config import ModelConfig
 from lcpfn.train.fit import NonFiniteLoss, batch_sharding, fit
 from lcpfn.train.presets import TINY
 from lcpfn.train.run_log import Journal, read_log

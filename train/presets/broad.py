@@ -8,7 +8,7 @@ Score:      with an earlier form of the prior, on recorded runs: error 0.71 of t
             the last value, CRPS 0.59; `lcpfn.train.presets.default` goes on from here
 """
 
-from lcpfn.network import ModelConfig
+from lcpfn.config import ModelConfig
 from lcpfn.train.config import Augment, TrainConfig
 
 BROAD = TrainConfig(

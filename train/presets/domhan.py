@@ -8,7 +8,7 @@ Score:      mean log-density 1.774 / 2.147 / 2.423 / 2.545 at 10 / 20 / 40 / 80 
             (`eval/results/domhan.json`; LC-PFN's best: 1.758 / 2.133 / 2.403 / 2.519)
 """
 
-from lcpfn.network import ModelConfig
+from lcpfn.config import ModelConfig
 from lcpfn.train.config import Augment, TrainConfig
 
 DOMHAN = TrainConfig(

@@ -7,7 +7,7 @@ Parameters: 27,688
 Score:      none; its loss falls, that is all
 """
 
-from lcpfn.network import ModelConfig
+from lcpfn.config import ModelConfig
 from lcpfn.train.config import TrainConfig
 
 TINY = TrainConfig(

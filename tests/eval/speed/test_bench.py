@@ -2,20 +2,22 @@ import jax
 import numpy as np
 import pytest
 
-from lcpfn.eval.speed import reference_network as rival
-from lcpfn.eval.speed import reference_prior
+from lcpfn.config import ModelConfig
+from lcpfn.eval.speed import reference_network, reference_prior
 from lcpfn.eval.speed.bench import bench, to_markdown
 from lcpfn.eval.speed.fresh import fresh_process
 from lcpfn.eval.speed.measure import Row, compared
 from lcpfn.model import Model
-from lcpfn.network import ModelConfig, init
+from lcpfn.network import init
 
-SMALL = rival.ReferenceConfig(layers=2, width=32, hidden=64, heads=2, bins=20)
+SMALL = reference_network.ReferenceConfig(
+    layers=2, width=32, hidden=64, heads=2, bins=20
+)
 
 
 @pytest.fixture(scope="module")
 def network():
-    return rival.init(SMALL, jax.random.key(0))
+    return reference_network.init(SMALL, jax.random.key(0))
 
 
 def question(cutoff=10, tokens=30):
@@ -26,34 +28,36 @@ def question(cutoff=10, tokens=30):
 
 def test_the_reference_network_has_the_size_of_the_paper():
     shapes = jax.eval_shape(
-        lambda: rival.init(rival.ReferenceConfig(), jax.random.key(0))
+        lambda: reference_network.init(
+            reference_network.ReferenceConfig(), jax.random.key(0)
+        )
     )
     assert 25e6 < sum(leaf.size for leaf in jax.tree.leaves(shapes)) < 28e6
 
 
 def test_queries_do_not_see_each_other(network):
     steps, values, observed = question()
-    before = rival.apply(SMALL, network, steps, values, observed)
+    before = reference_network.apply(SMALL, network, steps, values, observed)
     moved = steps.copy()
     moved[0, 20:] += 5
-    after = rival.apply(SMALL, network, moved, values, observed)
+    after = reference_network.apply(SMALL, network, moved, values, observed)
     np.testing.assert_allclose(after[:, :20], before[:, :20], atol=1e-5)
     assert np.abs(after[:, 20:] - before[:, 20:]).max() > 1e-3
 
 
 def test_queries_do_not_see_the_values_to_be_predicted(network):
     steps, values, observed = question()
-    before = rival.apply(SMALL, network, steps, values, observed)
+    before = reference_network.apply(SMALL, network, steps, values, observed)
     changed = np.where(observed, values, np.float32(0.9))
-    after = rival.apply(SMALL, network, steps, changed, observed)
+    after = reference_network.apply(SMALL, network, steps, changed, observed)
     np.testing.assert_array_equal(after, before)
 
 
 def test_order_of_the_context_does_not_matter(network):
     steps, values, observed = question()
     order = np.append(np.arange(10)[::-1], np.arange(10, 30))
-    before = rival.apply(SMALL, network, steps, values, observed, first=10)
-    after = rival.apply(
+    before = reference_network.apply(SMALL, network, steps, values, observed, first=10)
+    after = reference_network.apply(
         SMALL, network, steps[:, order], values[:, order], observed, first=10
     )
     np.testing.assert_allclose(after, before, atol=1e-5)
@@ -61,18 +65,18 @@ def test_order_of_the_context_does_not_matter(network):
 
 def test_padding_of_the_context_changes_nothing(network):
     steps, values, observed = question()
-    short = rival.apply(SMALL, network, steps, values, observed)
+    short = reference_network.apply(SMALL, network, steps, values, observed)
     padded = (np.pad(x, ((0, 0), (0, 7))) for x in (steps, values, observed))
-    long = rival.apply(SMALL, network, *padded)
+    long = reference_network.apply(SMALL, network, *padded)
     np.testing.assert_allclose(long[:, :30], short, atol=1e-5)
 
 
 def test_one_step_down_the_gradient_lowers_the_loss(network):
     y = reference_prior.draw(np.random.default_rng(0), 8, 30).y.astype(np.float32)
     steps = np.broadcast_to(np.arange(1, 31, dtype=np.float32), y.shape)
-    loss, slope = rival.gradients(SMALL, network, steps, y, cutoff=10)
+    loss, slope = reference_network.gradients(SMALL, network, steps, y, cutoff=10)
     better = jax.tree.map(lambda p, g: p - 0.01 * g, network, slope)
-    assert rival.gradients(SMALL, better, steps, y, cutoff=10)[0] < loss
+    assert reference_network.gradients(SMALL, better, steps, y, cutoff=10)[0] < loss
 
 
 def test_the_reference_prior_obeys_its_rules():
