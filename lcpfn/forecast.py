@@ -97,9 +97,7 @@ class Forecast:
         return html_of(self)
 
     def __len__(self) -> int:
-        if not np.ndim(self.diverged):
-            return len(self.steps)
-        return len(self.diverged)
+        return len(self.diverged if np.ndim(self.diverged) else self.steps)
 
     def __getitem__(self, index: int) -> "Forecast":
         """Forecast of one curve of a batch."""
