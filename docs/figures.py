@@ -22,7 +22,6 @@ from lcpfn import plot
 from lcpfn.cli.options import read_suites
 from lcpfn.context import read_tokens
 from lcpfn.curves import check_curves
-from lcpfn.eval import scores
 from lcpfn.eval.curves import of_model
 from lcpfn.eval.data import normal_cases
 from lcpfn.eval.studies.gallery import effect_rows, montage
@@ -162,7 +161,7 @@ def calibration(model: lcpfn.Model, suites: Sequence[Any]) -> Any:
     for suite in suites:
         cases = normal_cases(suite, 200)
         truth = np.array([case.truth for case in cases])
-        found[suite.name] = scores.pit(of_model(model)(cases), truth)
+        found[suite.name] = of_model(model)(cases).cdf(truth)
     return plot.reliability(found).figure
 
 

@@ -14,7 +14,7 @@ from lcpfn.eval import report, report_tables
 from lcpfn.eval.exact import importance, mcmc_score, prior_score
 from lcpfn.eval.speed import bench
 from lcpfn.eval.stopping import benchmark
-from lcpfn.eval.studies import history, left_out
+from lcpfn.eval.studies import history, left_out, worst
 from lcpfn.eval.tables import columns_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,24 +53,13 @@ def searches(results: dict) -> str:
     return columns_table(("TPE on",), rows, columns)
 
 
-def surprises(results: dict) -> str:
-    """Whether surprise tells bad forecasts apart, from `lcpfn.eval.studies.worst`."""
-    rows = [((name,), row) for name, row in results["suites"].items()]
-    columns = {
-        "CRPS, surprised": "{crps_surprised:.2f}",
-        "CRPS, the rest": "{crps_calm:.2f}",
-        "rank correlation": "{rank_correlation:.2f}",
-    }
-    return columns_table(("source",), rows, columns)
-
-
 # Name of a table -> results file, and what makes it.
 TABLES = {
     "final_value": ("suites.json", report_tables.final_values),
     "error_by_source": ("suites.json", report_tables.error_by_source),
     "method_ranks": ("suites.json", report_tables.method_ranks),
     "fits_by_mcmc": ("fits.json", report_tables.final_value),
-    "surprise": ("surprise.json", surprises),
+    "surprise": ("surprise.json", worst.to_markdown),
     "prior_score": ("domhan.json", prior_score.to_markdown),
     "pretraining": ("domhan.json", prior_score.pretraining_to_markdown),
     "exact_inference": ("exact.json", importance.to_markdown),

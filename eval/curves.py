@@ -16,11 +16,13 @@ import numpy as np
 
 from lcpfn.eval import scores
 from lcpfn.eval.data import Case, by_cutoff, over_suites, query
+from lcpfn.forecast import Forecast
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 
 MOST = 10.0
 LEVELS = (0.5, 0.8, 0.9, 0.95)
+BINS = (5, 10, 20, 50)  # the calibration error should not depend on their number
 # Log-densities of one case are clipped to this range: one case is not to decide a mean.
 NATS = 10.0
 
@@ -63,6 +65,18 @@ def of_model(model: Model, bounds: bool = True) -> Method:
     return predict
 
 
+def extrapolate(model: Model, case: Case, at: np.ndarray | None = None) -> Forecast:
+    """The forecast of one case, at all later steps unless some are given."""
+    return model.extrapolate(
+        case.values,
+        case.horizon,
+        mode=case.mode,
+        bounds=case.bounds,
+        steps=case.steps,
+        at=at,
+    )
+
+
 def measure(cases: Sequence[Case], forecast: Mixture) -> dict[str, np.ndarray]:
     """Scores of every case `(n,)`, errors in units of the task's gain.
 
@@ -81,12 +95,13 @@ def measure(cases: Sequence[Case], forecast: Mixture) -> dict[str, np.ndarray]:
         "crps": np.minimum(scores.crps(forecast, truth) / scale, MOST),
         "log_prob": log_prob + np.log(scale),
         "log_prob_metric_units": log_prob,
-        "pit": scores.pit(forecast, truth),
-        "width_90": scores.width(forecast, 0.9) / scale,
+        "pit": forecast.cdf(truth),
     }
     for level in LEVELS:
-        name = f"covered_{level * 100:g}"
-        columns[name] = scores.coverage(forecast, truth, level).astype(float)
+        low, high = scores.central(forecast, level)
+        inside = (low <= truth) & (truth <= high)
+        columns[f"covered_{level * 100:g}"] = inside.astype(float)
+        columns[f"width_{level * 100:g}"] = (high - low) / scale
     return columns
 
 
@@ -119,23 +134,22 @@ def figures(part: dict[str, np.ndarray], cluster: np.ndarray) -> dict[str, Any]:
 
     Standard errors are clustered by task: its runs are not independent.
     """
-    error = scores.ratio_with_error(part["error"], part["last_error"], cluster)
-    crps = scores.ratio_with_error(part["crps"], part["last_error"], cluster)
+    last = part["last_error"]
     return {
         "cases": len(cluster),
         "tasks": len(set(cluster)),
-        "last_error": float(part["last_error"].mean()),
-        "error_ratio": error[0],
-        "error_ratio_se": error[1],
-        "crps_ratio": crps[0],
-        "crps_ratio_se": crps[1],
+        "last_error": float(last.mean()),
+        **scores.ratio_with_error("error_ratio", part["error"], last, cluster),
+        **scores.ratio_with_error("crps_ratio", part["crps"], last, cluster),
         **scores.mean_with_error(
             "log_prob", np.clip(part["log_prob"], -NATS, NATS), cluster
         ),
         "median_log_prob": float(np.median(part["log_prob"])),
         "median_log_prob_metric_units": float(np.median(part["log_prob_metric_units"])),
         "calibration_error": scores.calibration_error(part["pit"]),
-        "calibration_error_by_bins": scores.calibration_errors(part["pit"]),
+        "calibration_error_by_bins": {
+            str(bins): scores.calibration_error(part["pit"], bins) for bins in BINS
+        },
         "pit_histogram": scores.pit_histogram(part["pit"]).round(4).tolist(),
         "width_90": float(np.median(part["width_90"])),
     } | {key: float(part[key].mean()) for key in part if key.startswith("covered")}

@@ -1,9 +1,9 @@
-"""From recorded runs to cases: given the first records, what is the final value?
+"""From recorded runs to cases: given the first observations, what is the final value?
 
 Every method forecasts the same cases. Strata are scored apart, since a few runs of the
 first two kinds would decide every mean:
 
-    flat      nothing moves after the first record (within 1e-4 of its size)
+    flat      nothing moves after the first observation (within 1e-4 of its size)
     diverged  it ends worse than it began, by more than it ever gained, or not finite
     normal    all others
 """
@@ -17,23 +17,23 @@ from lcpfn.curves import CurveSet, Run
 from lcpfn.metric import Bounds, Metric
 
 PERCENTS = (10, 20, 40, 80)
-LEAST_RECORDS = 10
+LEAST_OBSERVATIONS = 10
 
 
 class Case(NamedTuple):
-    """The first records of one run, and how it went on.
+    """The first observations of one run, and how it went on.
 
     Attributes:
         suite, task: where the run is from; `task` includes the metric.
         stratum: "normal", "flat" or "diverged".
-        percent: share of the records that is shown.
-        steps, values: the records shown `(n,)`, the user's units.
-        horizon: step of the last record.
-        truth: value of the last record.
+        percent: share of the observations that is shown.
+        steps, values: the observations shown `(n,)`, the user's units.
+        horizon: step of the last observation.
+        truth: value of the last observation.
         mode, bounds: of the metric.
         scale: typical gain of the task's runs, the unit of errors.
         cluster: source and task without the metric; cases of one are not independent.
-        later_steps, later_values: the records not shown `(m,)`, the last one the truth.
+        later_steps, later_values: those not shown `(m,)`, the last one the truth.
     """
 
     suite: str
@@ -65,18 +65,19 @@ def stratum(run: Run) -> str:
     return "diverged" if last - first > first - best else "normal"
 
 
+def task_of(run: Run) -> str:
+    """Task and metric of a run."""
+    return f"{run.task} {run.metric}".strip()
+
+
 def _scales(runs: Sequence[Run]) -> dict[str, float]:
     """Median over the normal runs of a task of |last value - first value|."""
     gains: dict[str, list[float]] = {}
     for run in runs:
         finite = run.values[np.isfinite(run.values)]
         if len(finite) > 1 and stratum(run) == "normal":
-            gains.setdefault(_task(run), []).append(abs(finite[-1] - finite[0]))
+            gains.setdefault(task_of(run), []).append(abs(finite[-1] - finite[0]))
     return {task: float(np.median(gain)) for task, gain in gains.items()}
-
-
-def _task(run: Run) -> str:
-    return f"{run.task} {run.metric}".strip()
 
 
 def normal_cases(
@@ -90,50 +91,48 @@ def normal_cases(
 def final_value_cases(
     curves: CurveSet, percents: Iterable[int] = PERCENTS
 ) -> list[Case]:
-    """Every run after some percent of its records; its last record is to be predicted.
+    """Every run after some percent of its observations; the last is to be predicted.
 
-    Runs with fewer than `LEAST_RECORDS` records, whose last record is not finite, or
-    with nothing finite to show, are no cases; neither are tasks without a normal run.
+    Runs with fewer than `LEAST_OBSERVATIONS`, whose last one is not finite, or with
+    nothing finite to show, are no cases; neither are tasks without a normal run.
     """
     scales = _scales(curves.runs)
     cases = []
     for run in curves.runs:
-        count, scale = len(run.values), scales.get(_task(run), 0.0)
-        if count < LEAST_RECORDS or not np.isfinite(run.values[-1]) or scale == 0:
+        count, scale = len(run.values), scales.get(task_of(run), 0.0)
+        if count < LEAST_OBSERVATIONS or not np.isfinite(run.values[-1]) or scale == 0:
             continue
         for percent in percents:
             seen = max(count * percent // 100, 1)
-            if np.isfinite(run.values[:seen]).any():
-                cases.append(_case(curves.name, run, seen, percent, scale))
+            if not np.isfinite(run.values[:seen]).any():
+                continue
+            case = Case(
+                suite=curves.name,
+                task=task_of(run),
+                stratum=stratum(run),
+                percent=percent,
+                steps=run.steps[:seen],
+                values=run.values[:seen],
+                horizon=float(run.steps[-1]),
+                truth=float(run.values[-1]),
+                mode=run.mode,
+                bounds=run.bounds,
+                scale=scale,
+                cluster=f"{curves.name}/{run.task}",
+                later_steps=run.steps[seen:],
+                later_values=run.values[seen:],
+            )
+            cases.append(case)
     return cases
 
 
-def _case(suite: str, run: Run, seen: int, percent: int, scale: float) -> Case:
-    return Case(
-        suite=suite,
-        task=_task(run),
-        stratum=stratum(run),
-        percent=percent,
-        steps=run.steps[:seen],
-        values=run.values[:seen],
-        horizon=float(run.steps[-1]),
-        truth=float(run.values[-1]),
-        mode=run.mode,
-        bounds=run.bounds,
-        scale=scale,
-        cluster=f"{suite}/{run.task}",
-        later_steps=run.steps[seen:],
-        later_values=run.values[seen:],
-    )
-
-
 def query(case: Case, targets: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Steps to predict and the values recorded there `(s,)`.
+    """Steps to predict and the values observed there `(s,)`.
 
     Args:
         case: the prefix of a run.
         targets: 1 for the final value alone; else at most so many of the finite later
-            records, evenly spread, the last one among them.
+            observations, evenly spread, the last one among them.
     """
     if targets == 1:
         return np.array([case.horizon]), np.array([case.truth])

@@ -17,8 +17,8 @@ from lcpfn.eval.baselines.bayesian_fits import FITS, TITLES, bayesian
 from lcpfn.eval.baselines.last_value import across_tasks, best_so_far, last_value
 from lcpfn.eval.baselines.least_squares import CURVES, fitted
 from lcpfn.eval.curves import Method, measure, of_model, summarise
-from lcpfn.eval.data import Case, by_cutoff, final_value_cases
-from lcpfn.eval.method_ranks import TARGETS, evaluate_ranks, ranked_cases
+from lcpfn.eval.data import LEAST_OBSERVATIONS, Case, by_cutoff, final_value_cases
+from lcpfn.eval.method_ranks import PERCENTS, TARGETS, evaluate_ranks
 from lcpfn.eval.run_ordering import rank_tasks
 from lcpfn.eval.scores import mean_with_error
 from lcpfn.mixture import Mixture
@@ -46,9 +46,9 @@ def evaluate_curves(
         mcmc: whether to fit by MCMC too, which takes seconds per case.
 
     Returns:
-        JSON values: `facts`; "cases": how many; "methods" (`score_methods`); "strata"
-        -> name -> method -> `stratum`; "method_ranks" (`rank_methods`); of the first
-        checkpoint "tasks" (`by_task`) and "recalibration" (`recalibrate.study`);
+        JSON values: what was scored; "cases": how many; "methods" (`score_methods`);
+        "strata" -> name -> method -> `stratum`; "method_ranks" (`rank_methods`); of the
+        first checkpoint "tasks" (`by_task`) and "recalibration" (`recalibrate.study`);
         "pretraining": the logs of the checkpoints.
 
     Raises:
@@ -58,15 +58,18 @@ def evaluate_curves(
     by_stratum = cases_of(suites, most)
     normal = by_stratum["normal"]
     unknown = {f"{first.name}, bounds unknown": of_model(first, bounds=False)}
-    methods = checkpoints | unknown | baselines(normal, fits)
-    if mcmc:
-        methods |= {TITLES[name]: bayesian(name) for name in FITS}
+    methods = checkpoints | unknown | baselines(normal, fits, mcmc)
     results, columns, forecast = score_methods(normal, methods)
     few = min(most, RANKED)
-    ranked = ranked_cases(suites, few)
-    ranks = evaluate_ranks(ranked, checkpoints | baselines(ranked, fits, TARGETS))
+    ranked = [c for s in suites for c in final_value_cases(s.sample(few), PERCENTS)]
+    ranks = evaluate_ranks(
+        ranked, checkpoints | baselines(ranked, fits, targets=TARGETS)
+    )
     return {
-        **facts(models, most),
+        "checkpoint": first.name,
+        "checksum": first.card["checksum"],
+        "checksums": {model.name: model.card["checksum"] for model in models},
+        "runs_per_suite": most,
         "cases": {name: len(part) for name, part in by_stratum.items()},
         "methods": results,
         "strata": {
@@ -90,25 +93,18 @@ def by_name(models: Sequence[Model]) -> dict[str, Method]:
     return {model.name: of_model(model) for model in models}
 
 
-def facts(models: Sequence[Model], most: int) -> dict[str, Any]:
-    """What was scored, and on how much."""
-    return {
-        "checkpoint": models[0].name,
-        "checksum": models[0].card["checksum"],
-        "checksums": {model.name: model.card["checksum"] for model in models},
-        "protocol": "final value",
-        "runs_per_suite": most,
-    }
-
-
-def baselines(cases: Sequence[Case], fits: bool, targets: int = 1) -> dict[str, Method]:
-    """Both simple rules with their errors on `cases`, and least squares if `fits`."""
+def baselines(
+    cases: Sequence[Case], fits: bool, mcmc: bool = False, targets: int = 1
+) -> dict[str, Method]:
+    """Both simple rules with their errors on `cases`, and fits where wanted."""
     methods: dict[str, Method] = {
         "last value": across_tasks(cases, last_value, targets),
         "best so far": across_tasks(cases, best_so_far, targets),
     }
     if fits:
         methods |= {name: fitted(name) for name in CURVES}
+    if mcmc:
+        methods |= {TITLES[name]: bayesian(name) for name in FITS}
     return methods
 
 
@@ -123,21 +119,19 @@ def score_methods(
         columns and forecast of the first.
     """
     results: dict[str, Any] = {}
-    kept = None
+    kept: list[tuple[dict[str, np.ndarray], Mixture]] = []
     for name, method in tqdm(methods.items(), desc="methods", disable=None):
         began = time.process_time()
         forecast = method(cases)
         took = time.process_time() - began
         columns = measure(cases, forecast)
-        kept = kept or (columns, forecast)
+        kept = kept or [(columns, forecast)]
         results[name] = summarise(cases, columns) | {
             "run_ordering": rank_tasks(cases, columns),
-            "paired_difference": paired.compare(cases, kept[0], columns),
+            "paired_difference": paired.compare(cases, kept[0][0], columns),
             "cpu_ms_per_case": 1e3 * took / len(cases),
         }
-    if kept is None:
-        raise ValueError("there are no methods to score")
-    return results, *kept
+    return results, *kept[0]
 
 
 def cases_of(suites: Sequence[CurveSet], most: int) -> dict[str, list[Case]]:
@@ -147,8 +141,8 @@ def cases_of(suites: Sequence[CurveSet], most: int) -> dict[str, list[Case]]:
         found = final_value_cases(suite.sample(most))
         if not found:
             raise ValueError(
-                f"{suite.name} has no run of 10 records or more that ends in a finite "
-                "value"
+                f"{suite.name} has no run of {LEAST_OBSERVATIONS} observations or more "
+                "that ends in a finite value"
             )
         cases += found
     return {s: [case for case in cases if case.stratum == s] for s in STRATA}

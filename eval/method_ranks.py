@@ -1,10 +1,10 @@
 """LC-PFN's protocol on recorded curves: who forecasts the rest of a curve best?
 
-After 10, 20, ..., 90 % of a curve every method forecasts all later records, and methods
+After 10, 20, ..., 90 % of a curve every method forecasts all later values, and methods
 are ranked curve by curve on two scores (Adriaensen et al. 2023, Sec. 4.2):
 
-    log-density    mean over the later records of log p(record)
-    squared error  mean over them of (median - record)^2
+    log-density    mean over the later values y of log p(y)
+    squared error  mean over them of (median - y)^2
 
 1 is the best rank; equal scores share theirs. Reported are mean ranks by suite
 ("benchmark") and cutoff. Flat and diverged runs are among the curves, as in the paper;
@@ -13,7 +13,7 @@ runs that do not end in a finite value are no cases.
 The paper scores log-densities after a fixed normaliser of the metric. That adds the
 same log-Jacobian to the score of every method on a curve, so ranks do not depend on it,
 and none is applied. Squared errors are in the metric's own units; the paper's are
-squashed, which can order two methods differently. Of a long remainder `TARGETS` records
+squashed, which can order two methods differently. Of a long remainder `TARGETS` values
 are predicted, evenly spread, the last one among them.
 """
 
@@ -24,10 +24,9 @@ import numpy as np
 from scipy.stats import rankdata
 from tqdm import tqdm
 
-from lcpfn.curves import CurveSet
 from lcpfn.eval import scores
 from lcpfn.eval.curves import Method
-from lcpfn.eval.data import Case, by_cutoff, final_value_cases, over_suites, query
+from lcpfn.eval.data import Case, by_cutoff, over_suites, query
 from lcpfn.mixture import Mixture
 
 PERCENTS = tuple(range(10, 100, 10))
@@ -82,15 +81,6 @@ def rank_methods(
         overall = over_suites(suites, SCORES, PERCENTS)
         results[name] = {"suites": suites, "overall": overall}
     return results
-
-
-def ranked_cases(suites: Sequence[CurveSet], most: int) -> list[Case]:
-    """Cases of all strata at all cutoffs, of at most so many runs of each suite."""
-    return [
-        case
-        for suite in suites
-        for case in final_value_cases(suite.sample(most), PERCENTS)
-    ]
 
 
 def evaluate_ranks(

@@ -53,31 +53,25 @@ def compare(
     return by_cutoff(cases, of_cell)
 
 
-def certain(row: Mapping[str, Any], key: str) -> int:
-    """1 if ours is better by the 95 % interval, -1 if the other is, else 0."""
-    if abs(row[key]) <= row[f"{key}_t"] * row[f"{key}_se"]:
-        return 0
-    return 1 if row[key] > 0 else -1
-
-
 def tally(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
     """In how many cells ours is better or worse by the 95 % interval, by `KEYS`.
 
     Returns:
         Key -> {"better", "worse", "cells", "worse_at": names of these cells}.
     """
-    named = [
-        (f"{suite} at {cutoff} %", row)
+    named = {
+        f"{suite} at {cutoff} %": row
         for suite, by_cutoff in found.items()
         for cutoff, row in by_cutoff.items()
-    ]
+    }
     result = {}
     for key in KEYS:
-        verdicts = [(name, certain(row, key)) for name, row in named]
+        reach = {n: row[f"{key}_t"] * row[f"{key}_se"] for n, row in named.items()}
+        worse = [name for name, row in named.items() if row[key] < -reach[name]]
         result[key] = {
-            "better": sum(v > 0 for _, v in verdicts),
-            "worse": sum(v < 0 for _, v in verdicts),
-            "cells": len(verdicts),
-            "worse_at": [name for name, v in verdicts if v < 0],
+            "better": sum(row[key] > reach[name] for name, row in named.items()),
+            "worse": len(worse),
+            "cells": len(named),
+            "worse_at": worse,
         }
     return result

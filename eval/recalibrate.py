@@ -6,7 +6,7 @@ cutoff, every source counting as much as any other:
     spread    the distribution is stretched about its median by one factor
     levels    F becomes B(F), B the cumulative Beta distribution
 
-Both make the held-in records most probable (Dheur & Ben Taieb 2023 compare such maps).
+Both make the held-in truths most probable (Dheur & Ben Taieb 2023 compare such maps).
 Held out is one source at a time, or one task at a time. A correction is worth shipping
 only if it helps on a source left out: that is what a user's runs are.
 """
@@ -72,7 +72,7 @@ def score(
     """
     truth = np.array([case.truth for case in cases])
     scale = np.array([case.scale for case in cases])
-    pit, bend = scores.pit(forecast, truth), None
+    pit, bend = forecast.cdf(truth), None
     log_prob = log_density(cases, forecast)
     if levels is not None:
         log_prob = log_prob + beta.logpdf(np.clip(pit, EDGE, 1 - EDGE), *levels)

@@ -13,20 +13,64 @@ from lcpfn.eval import report_tables
 
 # A cell of a table that is broken into lines.
 LONG_CELL = re.compile(r"<td>([^<]{61,})</td>")
-# Section -> what makes its tables.
-TABLES: dict[str, tuple[Callable[[Mapping[str, Any]], str], ...]] = {
-    "Final value": (report_tables.final_values,),
-    "Where a baseline is better": (report_tables.paired_differences,),
-    "Tasks it does worst on": (report_tables.worst_tasks,),
-    "Calibration and sharpness": (report_tables.calibration,),
-    "Ranking runs": (report_tables.run_ordering,),
-    "All later records, by rank": (
-        *(report_tables.method_ranks, report_tables.method_ranks_by_cutoff),
+# Section -> what it says and how it came about, a template that is filled with the
+# results; and what makes its tables of them.
+SECTIONS: dict[str, tuple[str, *tuple[Callable[[Mapping[str, Any]], str], ...]]] = {
+    "Final value": (
+        "After a share of its observations, where does a run end? Geometric means over "
+        "suites; below 1 is better than the last value. Runs that neither stand still "
+        "nor diverge.",
+        report_tables.final_values,
     ),
-    "Flat and diverged runs": (report_tables.strata,),
-    "Score against compute": (report_tables.compute,),
+    "Where a baseline is better": (
+        "Paired differences to `{checkpoint}`, suite by suite and cutoff by cutoff. "
+        "Better and worse are counted where a 95 % interval (clustered by task, "
+        "Student's t) leaves out zero. Of so many intervals one in forty does on "
+        "either side by chance.",
+        report_tables.paired_differences,
+    ),
+    "Tasks it does worst on": (
+        "Error and CRPS of `{checkpoint}` over the error of the last value, task by "
+        f"task; the {report_tables.WORST} of {{task_count}} with the highest CRPS. Few "
+        "runs each.",
+        report_tables.worst_tasks,
+    ),
+    "Calibration and sharpness": (
+        "Central intervals should hold their share. The calibration error is the mean "
+        "distance of the share of F(y) below a level from that level; it should not "
+        "depend on the number of levels. Widths and log-densities are in units of the "
+        "task's gain; log-densities of single cases count between -10 and 10.",
+        report_tables.calibration,
+    ),
+    "Ranking runs": (
+        "Runs of a task in the order of their predicted final values, for tasks with 5 "
+        "runs or more in the sample; the regret is how much worse the best of the "
+        "first 3 is than the best, as a share of the range.",
+        report_tables.run_ordering,
+    ),
+    "All later observations, by rank": (
+        "LC-PFN's protocol: after 10, 20, ..., 90 % of a curve all later observations "
+        "are forecast, and methods are ranked curve by curve; 1 is best. "
+        "{method_ranks[cases]:,} cases from at most {method_ranks[runs_per_suite]} "
+        "runs of each suite, flat and diverged ones among them.",
+        report_tables.method_ranks,
+        report_tables.method_ranks_by_cutoff,
+    ),
+    "Flat and diverged runs": (
+        "Final value again, in units of the task's gain; not part of any table above "
+        "but the ranks.",
+        report_tables.strata,
+    ),
+    "Score against compute": (
+        "CPU time, all cores together, of forecasts of the final value, many cases in "
+        "one call; that of a checkpoint includes its compilation.",
+        report_tables.compute,
+    ),
     "Would a corrected spread be better?": (
-        *(report_tables.recalibration_overall, report_tables.recalibration),
+        "Corrections of `{checkpoint}` fitted on held-in tasks, cutoff by cutoff, "
+        "applied to held-out ones. CRPS in units of the last value's error.",
+        report_tables.recalibration_overall,
+        report_tables.recalibration,
     ),
 }
 STYLE = """
@@ -68,48 +112,11 @@ def _introduction(results: Mapping[str, Any]) -> str:
 
 def _sections(results: Mapping[str, Any]) -> dict[str, str]:
     """Title -> explanation and tables."""
-    said = _explanations(results)
+    facts = {**results, "task_count": len(results["tasks"])}
     return {
-        title: "\n\n".join([said[title], *(make(results) for make in tables)])
-        for title, tables in TABLES.items()
+        title: "\n\n".join([about.format(**facts), *(make(results) for make in tables)])
+        for title, (about, *tables) in SECTIONS.items()
         if title != "Flat and diverged runs" or results["strata"]
-    }
-
-
-def _explanations(results: Mapping[str, Any]) -> dict[str, str]:
-    first, ranks = results["checkpoint"], results["method_ranks"]
-    return {
-        "Final value": "After a share of its records, where does a run end? Geometric "
-        "means over suites; below 1 is better than the last value. Runs that neither "
-        "stand still nor diverge.",
-        "Where a baseline is better": f"Paired differences to `{first}`, suite by "
-        "suite and cutoff by cutoff. Better and worse are counted where a 95 % "
-        "interval (clustered by task, Student's t) leaves out zero. Of so many "
-        "intervals one in forty does on either side by chance.",
-        "Tasks it does worst on": f"Error and CRPS of `{first}` over the error of the "
-        f"last value, task by task; the {report_tables.WORST} of "
-        f"{len(results['tasks'])} with the highest CRPS. Few runs each.",
-        "Calibration and sharpness": "Central intervals should hold their share. The "
-        "calibration error is the mean distance of the share of F(y) below a level "
-        "from that level; it should not hang on the number of levels. Widths and "
-        "log-densities are in units of the task's gain; log-densities of single cases "
-        "count between -10 and 10.",
-        "Ranking runs": "Runs of a task in the order of their predicted final values, "
-        "for tasks with 5 runs or more in the sample; the regret is how much worse the "
-        "best of the first 3 is than the best, as a share of the range.",
-        "All later records, by rank": "LC-PFN's protocol: after 10, 20, ..., 90 % of "
-        "a curve all later records are forecast, and methods are ranked curve by "
-        f"curve; 1 is best. {ranks['cases']:,} cases from at most "
-        f"{ranks['runs_per_suite']} runs of each suite, flat and diverged ones among "
-        "them.",
-        "Flat and diverged runs": "Final value again, in units of the task's gain; not "
-        "part of any table above but the ranks.",
-        "Score against compute": "CPU time, all cores together, of forecasts of the "
-        "final value, many cases in one call; that of a checkpoint includes its "
-        "compilation.",
-        "Would a corrected spread be better?": f"Corrections of `{first}` fitted on "
-        "held-in tasks, cutoff by cutoff, applied to held-out ones. CRPS in units of "
-        "the last value's error.",
     }
 
 

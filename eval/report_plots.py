@@ -5,6 +5,7 @@ that it reads in light and in dark.
 """
 
 import io
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lcpfn.curves import CurveSet
-from lcpfn.eval.curves import measure, of_model
+from lcpfn.eval.curves import extrapolate, measure, of_model
 from lcpfn.eval.data import PERCENTS, Case, normal_cases
 from lcpfn.model import Model
 from lcpfn.plot import COLOUR, fan, pyplot
@@ -51,14 +52,14 @@ def pictures(
     drawn = {
         "Fans": (
             fans(model, suites, most=results["runs_per_suite"]),
-            f"{model.name} after 20 % of the records: its median and its 50, 80 and "
-            "95 % intervals, the records shown (thick) and those to come (thin), for "
-            "cases at three places in the order of CRPS.",
+            f"{model.name} after 20 % of the observations: its median and its 50, 80 "
+            "and 95 % intervals, the observations shown (thick) and later ones (thin), "
+            "for cases at three places in the order of CRPS.",
         ),
         "Final value": (
             final_value(results),
             "Error of the median and CRPS over the error of the last value, by share "
-            "of the records shown; geometric means over suites.",
+            "of the observations shown; geometric means over suites.",
         ),
         "Calibration and sharpness": (
             calibration(results),
@@ -67,9 +68,9 @@ def pictures(
             f"{results['checkpoint']}, by cutoff; level if calibrated, a hump where "
             "intervals are too wide.",
         ),
-        "All later records, by rank": (
+        "All later observations, by rank": (
             ranks(results),
-            "Mean rank among all methods by share of the records shown; 1 is best.",
+            "Mean rank among all methods by share of observations shown; 1 is best.",
         ),
         "Score against compute": (
             compute(results),
@@ -83,17 +84,18 @@ def pictures(
     }
 
 
+def grid(rows: int, columns: int, size: tuple[float, float]) -> tuple["Figure", Any]:
+    """A figure of a size in inches, and its axes `(rows, columns)`."""
+    return pyplot().subplots(
+        rows, columns, figsize=size, squeeze=False, layout="constrained"
+    )
+
+
 def fans(
     model: Model, suites: Sequence[CurveSet], percent: int = 20, most: int = 200
 ) -> "Figure":
     """A row of fans per suite, from typical to worst."""
-    figure, axes = pyplot().subplots(
-        len(suites),
-        len(PLACES),
-        figsize=(10, 2.3 * len(suites)),
-        squeeze=False,
-        layout="constrained",
-    )
+    figure, axes = grid(len(suites), len(PLACES), (10, 2.3 * len(suites)))
     for row, suite in zip(axes, suites, strict=True):
         cases = normal_cases(suite, most, (percent,))
         if not cases:
@@ -108,14 +110,7 @@ def fans(
 def fan_of(model: Model, case: Case, ax: Any) -> None:
     """The fan of one case and how its run went on."""
     ahead = np.linspace(case.steps[-1], case.horizon, STEPS + 1)[1:]
-    forecast = model.extrapolate(
-        case.values,
-        case.horizon,
-        mode=case.mode,
-        bounds=case.bounds,
-        steps=case.steps,
-        at=ahead,
-    )
+    forecast = extrapolate(model, case, ahead)
     fan(forecast, case.values.tolist(), case.steps.tolist(), ax=ax)
     ax.plot(case.later_steps, case.later_values, color="black", lw=0.8, zorder=4)
     ax.get_legend().remove()
@@ -133,8 +128,7 @@ def _pair() -> tuple["Figure", tuple[Any, Any]]:
 
 def _colours(results: Mapping[str, Any]) -> dict[str, str]:
     """A colour for every method."""
-    names = list(results["methods"])
-    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
+    return dict(zip(results["methods"], itertools.cycle(COLOURS), strict=False))
 
 
 def _line(
@@ -147,6 +141,24 @@ def _line(
     ax.plot(*xy, color=colour, label=name, lw=width, zorder=order, **style)
 
 
+def _by_cutoff(
+    results: Mapping[str, Any],
+    methods: Mapping[str, Any],
+    titles: Mapping[str, str],
+    **style: Any,
+) -> tuple["Figure", tuple[Any, Any]]:
+    """Two figures of all methods against the cutoff: name of each -> title."""
+    figure, axes = _pair()
+    for ax, (key, title) in zip(axes, titles.items(), strict=True):
+        for name, method in methods.items():
+            known = {int(c): row for c, row in method["overall"].items() if c != "all"}
+            xy = list(known), [row[key] for row in known.values()]
+            _line(ax, results, name, xy, **style)
+        ax.set(xlabel="% of observations shown", title=title)
+    _legend(axes[1])
+    return figure, axes
+
+
 def _legend(ax: Any) -> None:
     """A legend on the right of the axes."""
     ax.legend(fontsize=8, frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
@@ -154,21 +166,18 @@ def _legend(ax: Any) -> None:
 
 def final_value(results: Mapping[str, Any]) -> "Figure":
     """Both ratios of the final-value protocol against the cutoff."""
-    figure, axes = _pair()
-    titles = {"error_ratio": "error of the median", "crps_ratio": "CRPS"}
-    for ax, (key, title) in zip(axes, titles.items(), strict=True):
-        for name, method in results["methods"].items():
-            known = [p for p in PERCENTS if str(p) in method["overall"]]
-            ratios = [method["overall"][str(p)][key] for p in known]
-            _line(ax, results, name, (known, ratios), marker="o", ms=4)
+    titles = {
+        "error_ratio": "error of the median / error of the last value",
+        "crps_ratio": "CRPS / error of the last value",
+    }
+    figure, axes = _by_cutoff(results, results["methods"], titles, marker="o", ms=4)
+    for ax in axes:
         ax.axhline(1, color="black", lw=0.6)
-        ax.set(xlabel="% of records shown", title=f"{title} / error of the last value")
         ax.set(xscale="log", xticks=PERCENTS, xticklabels=PERCENTS, yscale="log")
         ax.minorticks_off()
         low, high = ax.get_ylim()
         ticks = [t for t in (0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5) if low <= t <= high]
         ax.set(yticks=ticks, yticklabels=[f"{t:g}" for t in ticks])
-    _legend(axes[1])
     return figure
 
 
@@ -191,11 +200,11 @@ def calibration(results: Mapping[str, Any]) -> "Figure":
     ax.set(xlabel="predicted level", ylabel="share of truths below")
     _legend(ax)
     density = {p: np.array(own[p]["pit_histogram"]) for p in known}
-    density = {p: share * len(share) for p, share in density.items()}
-    tallest = 1.1 * max(float(x.max()) for x in density.values())
-    for percent, x in density.items():
-        ax, last = axes[percent], percent == known[-1]
-        ax.bar(np.arange(len(x)) / len(x), x, 1 / len(x), align="edge", color=COLOUR)
+    tallest = 1.1 * max(float(x.max() * len(x)) for x in density.values())
+    for percent, share in density.items():
+        ax, last, count = axes[percent], percent == known[-1], len(share)
+        left = np.arange(count) / count
+        ax.bar(left, share * count, 1 / count, align="edge", color=COLOUR)
         ax.axhline(1, color="black", lw=0.6)
         ax.set_ylabel(f"{percent} %", rotation=0, ha="right", va="center")
         ax.set(ylim=(0, tallest), xlabel="F(truth)" if last else "")
@@ -205,16 +214,11 @@ def calibration(results: Mapping[str, Any]) -> "Figure":
 
 def ranks(results: Mapping[str, Any]) -> "Figure":
     """Mean ranks against the cutoff."""
-    figure, axes = _pair()
     titles = {"log_prob_rank": "log-density", "error_rank": "squared error"}
-    for ax, (key, title) in zip(axes, titles.items(), strict=True):
-        for name, method in results["method_ranks"]["methods"].items():
-            known = [c for c in method["overall"] if c != "all"]
-            mean = [method["overall"][c][key] for c in known]
-            _line(ax, results, name, ([int(c) for c in known], mean))
+    figure, axes = _by_cutoff(results, results["method_ranks"]["methods"], titles)
+    for ax in axes:
         ax.invert_yaxis()
-        ax.set(xlabel="% of records shown", ylabel="mean rank", title=title)
-    _legend(axes[1])
+        ax.set(ylabel="mean rank")
     return figure
 
 
@@ -235,7 +239,9 @@ def compute(results: Mapping[str, Any]) -> "Figure":
             gap = np.array([entry[f"gap_{percent}"] for entry in log])
             label = f"{name}, {percent} % shown"
             right.plot(minutes, gap - gap[-1], style, color=palette[name], label=label)
-    right.set(xlabel="minutes of pre-training", ylabel="nats per record above the end")
+    right.set(
+        xlabel="minutes of pre-training", ylabel="nats per observation above the end"
+    )
     if logs:
         right.legend(fontsize=8, frameon=False)
     return figure

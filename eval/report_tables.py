@@ -19,7 +19,6 @@ RATIOS_SE = (
     "{error_ratio:.2f} ± {error_ratio_se:.2f} / {crps_ratio:.2f} ± {crps_ratio_se:.2f}"
 )
 RANKS = "{log_prob_rank:.2f} / {error_rank:.2f}"
-COVERED = tuple(f"covered_{level * 100:g}" for level in LEVELS)
 CALIBRATED = {
     "log-density": "{log_prob:.2f}",
     "calibration error": "{calibration_error:.3f}",
@@ -38,37 +37,31 @@ def final_value(results: Mapping[str, Any]) -> str:
     return table((head, *AT_CUTOFFS, "all", "90 % interval holds"), rows)
 
 
-def final_value_by_suite(results: Mapping[str, Any]) -> str:
-    """The first checkpoint, suite by suite."""
-    name = results["checkpoint"]
-    rows = [
-        (suite, *cells(by_cutoff, RATIOS_SE, CUTOFFS), _held(by_cutoff))
-        for suite, by_cutoff in results["methods"][name]["suites"].items()
-    ]
-    head = f"{name}: error of the median / CRPS, both over the error of the last value"
-    return table((head, *AT_CUTOFFS, "90 % interval holds"), rows)
-
-
 def final_values(results: Mapping[str, Any]) -> str:
-    """Both tables above."""
-    return f"{final_value(results)}\n\n{final_value_by_suite(results)}"
+    """All methods over all suites, then the first checkpoint suite by suite."""
+    name = results["checkpoint"]
+    head = f"{name}: error of the median / CRPS, both over the error of the last value"
+    by_suite = _by_source(results["methods"][name]["suites"], RATIOS_SE)
+    rows = table((head, *AT_CUTOFFS, "90 % interval holds"), by_suite)
+    return f"{final_value(results)}\n\n{rows}"
 
 
 def error_by_source(results: Mapping[str, Any]) -> str:
     """Error ratios of the first checkpoint alone, by source and cutoff."""
     own = results["methods"][results["checkpoint"]]
-    rows = []
-    for name, by_cutoff in (own["suites"] | {"all": own["overall"]}).items():
-        some = {c: by_cutoff[c] for c in CUTOFFS if c in by_cutoff}
-        rows.append((name, *cells(some, "{error_ratio:.2f}", CUTOFFS), _held(some)))
+    rows = _by_source(own["suites"] | {"all": own["overall"]}, "{error_ratio:.2f}")
     head = ("source", "after 10 %", *AT_CUTOFFS[1:], "90 % intervals hold")
     return table(head, rows)
 
 
-def _held(by_cutoff: Mapping[str, Mapping[str, Any]]) -> str:
-    """Coverage of the 90 % interval, mean over the cutoffs there are."""
-    rows = by_cutoff.values()
-    return f"{sum(row['covered_90'] for row in rows) / len(rows):.0%}"
+def _by_source(sources: Mapping[str, Any], template: str) -> list[tuple[str, ...]]:
+    """Source, the template at every cutoff, mean coverage of the 90 % interval."""
+    rows = []
+    for name, by_cutoff in sources.items():
+        held = [by_cutoff[c]["covered_90"] for c in CUTOFFS if c in by_cutoff]
+        at = cells(by_cutoff, template, CUTOFFS)
+        rows.append((name, *at, f"{sum(held) / len(held):.0%}"))
+    return rows
 
 
 def calibration(results: Mapping[str, Any]) -> str:
@@ -92,25 +85,23 @@ def calibration(results: Mapping[str, Any]) -> str:
 
 def run_ordering(results: Mapping[str, Any]) -> str:
     """How runs of a task are ordered: means over suites, all cutoffs and each."""
+    columns = {
+        "Kendall's tau": "{kendall:.3f}",
+        **{f"at {cutoff} %": f"{{at_{cutoff}}}" for cutoff in CUTOFFS},
+        "Spearman's rho": "{spearman:.2f}",
+        "regret of the first 3": "{regret:.1%}",
+        "NDCG of the first 3": "{ndcg:.3f}",
+    }
     rows = []
     for name, method in results["methods"].items():
         overall = method["run_ordering"]["overall"]
-        if "all" not in overall:
-            continue
-        rest = ("{spearman:.2f}", "{regret:.1%}", "{ndcg:.3f}")
-        rows.append(
-            (
-                name,
-                fill("{kendall:.3f}", overall["all"]),
-                *cells(overall, "{kendall:.2f}", CUTOFFS),
-                *(fill(column, overall["all"]) for column in rest),
-            )
-        )
+        if "all" in overall:
+            taus = cells(overall, "{kendall:.2f}", CUTOFFS)
+            named = {f"at_{c}": tau for c, tau in zip(CUTOFFS, taus, strict=True)}
+            rows.append(((name,), overall["all"] | named))
     if not rows:
         return "No task has so many."
-    head = ("method", "Kendall's tau", *(f"at {c}" for c in AT_CUTOFFS))
-    rest = ("Spearman's rho", "regret of the first 3", "NDCG of the first 3")
-    return table((*head, *rest), rows)
+    return columns_table(("method",), rows, columns)
 
 
 def worst_tasks(results: Mapping[str, Any]) -> str:
@@ -212,11 +203,10 @@ def compute(results: Mapping[str, Any]) -> str:
 
 def recalibration(results: Mapping[str, Any]) -> str:
     """What a correction of the spread brings on what it has not seen."""
-    gain = "{gain:+.3f} ± {gain_se:.3f}"
     rows = []
     for name, by_suite in results["recalibration"]["scores"].items():
         for suite, row in by_suite.items():
-            fell = fill(gain, row) if row["gain"] else ""
+            fell = fill("{gain:+.3f} ± {gain_se:.3f}", row)
             rows.append(((name, suite), _corrected(row, fell)))
     columns = {"CRPS": "{crps:.3f}", "fell by": "{change}"} | CALIBRATED
     return columns_table(("correction", "suite"), rows, columns)
@@ -230,9 +220,7 @@ def recalibration_overall(results: Mapping[str, Any]) -> str:
         known = [cell for cell in cells if cell["gain_se"] is not None]
         better = sum(cell["gain"] > 2 * cell["gain_se"] for cell in known)
         worse = sum(cell["gain"] < -2 * cell["gain_se"] for cell in known)
-        row = by_suite["all"]
-        counts = f"{better} : {worse}" if row["gain"] else ""
-        rows.append(((name,), _corrected(row, counts)))
+        rows.append(((name,), _corrected(by_suite["all"], f"{better} : {worse}")))
     change = "suites better : worse, by 2 standard errors"
     columns = {"CRPS": "{crps:.3f}", change: "{change}"} | CALIBRATED
     return columns_table(("correction",), rows, columns)
@@ -240,5 +228,5 @@ def recalibration_overall(results: Mapping[str, Any]) -> str:
 
 def _corrected(row: Mapping[str, Any], change: str) -> dict[str, Any]:
     """A row with its change, "" where nothing was corrected, and its coverages."""
-    held = " / ".join(f"{100 * row[key]:.0f}" for key in COVERED)
-    return {**row, "change": change, "held": held}
+    held = " / ".join(f"{100 * row[f'covered_{100 * q:g}']:.0f}" for q in LEVELS)
+    return {**row, "change": change if row["gain"] else "", "held": held}

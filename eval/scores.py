@@ -3,7 +3,7 @@
 n cases, L levels. A forecast is a `Mixture` with fields `(n, K)`, in the units of `y`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from scipy.stats import kendalltau, spearmanr
@@ -48,31 +48,14 @@ def crps(
     return total
 
 
-def coverage(forecast: Mixture, y: np.ndarray, level: float) -> np.ndarray:
-    """Whether y lies in the central interval that should hold it `level` often `(n,)`.
-
-    Over many cases the mean should be `level`.
-    """
+def central(forecast: Mixture, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the central interval that should hold a value `level` often `(n,)`."""
     tail = (1 - level) / 2
-    return (y >= forecast.quantile(np.array(tail))) & (
-        y <= forecast.quantile(np.array(1 - tail))
-    )
-
-
-def width(forecast: Mixture, level: float) -> np.ndarray:
-    """Sharpness: width of the central interval `(n,)`, in the units of y."""
-    tail = (1 - level) / 2
-    low, high = (forecast.quantile(np.array(q)) for q in (tail, 1 - tail))
-    return high - low
-
-
-def pit(forecast: Mixture, y: np.ndarray) -> np.ndarray:
-    """Probability integral transform F(y) `(n,)`; uniform if calibrated."""
-    return forecast.cdf(y)
+    return forecast.quantile(np.array(tail)), forecast.quantile(np.array(1 - tail))
 
 
 def calibration_error(pit: np.ndarray, bins: int = 20) -> float:
-    """Mean distance between the share of PIT values below a level and the level.
+    """Mean distance between the share of values F(y) below a level and the level.
 
     E_b |mean(pit <= b / bins) - b / bins| for b = 1..bins - 1, in [0, 0.5].
     """
@@ -84,13 +67,6 @@ def pit_histogram(pit: np.ndarray, bins: int = 20) -> np.ndarray:
     """Share of PIT values in equal bins of [0, 1] `(bins,)`; 1 / bins if calibrated."""
     counts, _ = np.histogram(pit, bins, (0.0, 1.0))
     return counts / max(len(pit), 1)
-
-
-def calibration_errors(
-    pit: np.ndarray, bins: Sequence[int] = (5, 10, 20, 50)
-) -> dict[str, float]:
-    """`calibration_error` by number of bins: it should not hang on that choice."""
-    return {str(count): calibration_error(pit, count) for count in bins}
 
 
 def rank_scores(predicted: np.ndarray, true: np.ndarray, k: int = 3) -> dict:
@@ -151,14 +127,14 @@ def mean_with_error(
 
 
 def ratio_with_error(
-    a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None
-) -> tuple[float, float]:
-    """mean(a) / mean(b) of paired scores and its standard error (delta method).
+    name: str, a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None
+) -> dict[str, float]:
+    """mean(a) / mean(b) of paired scores as `name`, its standard error as `name`_se.
 
-    `clusters` as for `clustered_error`.
+    The error is that of the delta method; `clusters` as for `clustered_error`.
     """
-    top, bottom = a.mean(), b.mean()
-    if bottom == 0:
-        return float("nan"), float("nan")
-    ratio = top / bottom
-    return float(ratio), clustered_error((a - ratio * b) / bottom, clusters)
+    if b.mean() == 0:
+        return {name: float("nan"), f"{name}_se": float("nan")}
+    ratio = a.mean() / b.mean()
+    error = clustered_error((a - ratio * b) / b.mean(), clusters)
+    return {name: float(ratio), f"{name}_se": error}

@@ -4,19 +4,18 @@ domhan
     The weighted sum of the eleven families of Domhan et al. 2015 by an ensemble of 100
     walkers. Weights are positive and normalised; all priors are flat within the bounds
     of `lcpfn.priors.families` (a log-normal parameter in its logarithm, within three
-    spreads), so is log noise; a curve that ends worse than it begins is rejected by a
-    factor, see `lcpfn.eval.exact.mcmc`. Walkers start at draws from the bounds, family
-    by family weighted by how well each fits alone, which stands for least squares. Left
-    out of the original: weights that grow with the step, and that a family whose fit
-    is poor is dropped.
+    spreads), so is log noise; a curve that ends worse than it begins is rejected.
+    Walkers start at draws from the bounds, weighted by how well each family fits alone,
+    which stands for least squares. Left out of the original: weights that grow with the
+    step, and that a family whose fit is poor is dropped.
 deephyper
     One family, mmf4, by NUTS: 200 steps of warm-up and 1,000 more. Parameters are
     normal around their least-squares fit with spread 1, noise is exponential with mean
     1. Source: LCModelStopper of DeepHyper, but the forecast includes the noise.
 
-Records count from step 1 in units of their gap. Values are scaled so that higher is
-better: by the bounds where both are known, otherwise so that what is shown spans the
-lower half of [0, 1] (domhan); as they are, by what is shown (deephyper).
+Steps count from 1 in units of their gap. Values are scaled so that higher is better: by
+the bounds where both are known, otherwise so that what is shown spans the lower half of
+[0, 1] (domhan); as they are, by what is shown (deephyper).
 """
 
 from collections.abc import Callable, Sequence
@@ -46,7 +45,7 @@ TITLES = {"domhan": "MCMC, 11 families", "deephyper": "NUTS, mmf4"}
 COMPONENTS = 50  # samples in a forecast
 BANK = 512  # draws of each family that walkers start from
 NOISE = dist.Uniform(-9.0, 0.0)  # of log sigma
-# Records are padded to one of these lengths, more than the last are thinned to it.
+# Curves are padded to one of these lengths, longer ones are thinned to the last.
 LENGTHS = (16, 64, 256)
 BATCH = 32
 
@@ -55,14 +54,14 @@ class Scaled(NamedTuple):
     """Cases in the units of a fit, of one padded length.
 
     Attributes:
-        t: steps `(n, length)`; the horizon behind the records.
+        t: steps `(n, length)`; the horizon behind the observations.
         v: values `(n, length)`, NaN behind them.
         center: parameters that a fit starts from `(n, p)`; p may be 0.
     """
 
-    t: np.ndarray
-    v: np.ndarray
-    center: np.ndarray
+    t: Any
+    v: Any
+    center: Any
 
 
 def box(distribution: dist.Distribution) -> dist.Distribution:
@@ -73,8 +72,10 @@ def box(distribution: dist.Distribution) -> dist.Distribution:
     return distribution
 
 
-def eleven_families(steps: jax.Array, observed: jax.Array | None = None) -> None:
-    """NumPyro model of `domhan`."""
+def eleven_families(
+    center: jax.Array, steps: jax.Array, observed: jax.Array | None = None
+) -> None:
+    """NumPyro model of `domhan`, which has no center."""
     weight = numpyro.sample(
         "weight", dist.Uniform(0.0, 1.0).expand([len(FAMILIES)]).to_event(1)
     )
@@ -101,12 +102,13 @@ def mmf4(
     observe(dist.Normal(a + b / (1 + power), sigma), observed)
 
 
-def walkers(key: jax.Array, t: jax.Array, v: jax.Array, chains: int) -> Latents:
+def walkers(key: jax.Array, case: Scaled, chains: int) -> tuple[jax.Array, Latents]:
     """Starts of `domhan`: draws of every family by its fit, nearly equal weights."""
-    known = ~jnp.isnan(v)
-    seen, count = jnp.where(known, v, 0.0), jnp.sum(known)
+    key, key_chains = jax.random.split(key)
+    known = ~jnp.isnan(case.v)
+    seen, count = jnp.where(known, case.v, 0.0), jnp.sum(known)
     start: Latents = {}
-    total = jnp.zeros((chains, len(t)))
+    total = jnp.zeros((chains, len(case.t)))
     for name, family in FAMILIES.items():
         boxes = {parameter: box(p) for parameter, p in family.parameters.items()}
         key, key_pick, *keys = jax.random.split(key, 2 + len(boxes))
@@ -114,7 +116,7 @@ def walkers(key: jax.Array, t: jax.Array, v: jax.Array, chains: int) -> Latents:
             parameter: prior.sample(k, (BANK,))
             for k, (parameter, prior) in zip(keys, boxes.items(), strict=True)
         }
-        curves = jax.vmap(lambda p, value=family.value: value(t, **p))(drawn)
+        curves = jax.vmap(lambda p, value=family.value: value(case.t, **p))(drawn)
         error = jnp.sum(jnp.where(known, curves - seen, 0.0) ** 2, axis=1)
         error = jnp.where(jnp.all(jnp.isfinite(curves), axis=1), error, jnp.inf)
         # The likelihood with the noise at its best.
@@ -132,73 +134,54 @@ def walkers(key: jax.Array, t: jax.Array, v: jax.Array, chains: int) -> Latents:
     low, high = NOISE.low + 0.1, NOISE.high - 0.1
     inverse = biject_to(NOISE.support).inv
     start["log_sigma"] = inverse(jnp.clip(rough, low, high))
-    return start
+    return key_chains, start
 
 
-def _at_horizon(target: Target, z: Latents) -> tuple[jax.Array, jax.Array]:
-    """Mean and standard deviation of `COMPONENTS` samples at the last step."""
-    flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), z)
-    count = len(jax.tree.leaves(flat)[0])
-    index = jnp.linspace(0, count - 1, COMPONENTS).astype(int)
-
-    def one(z: Latents) -> tuple[jax.Array, jax.Array]:
-        _, mean, std = records(target, z)
-        return mean[-1], std[-1]
-
-    return jax.vmap(one)(jax.tree.map(lambda x: x[index], flat))
-
-
-@partial(jax.jit, static_argnums=0)
-def sample_domhan(
-    settings: Settings, key: jax.Array, scaled: Scaled
-) -> tuple[jax.Array, jax.Array]:
-    """Means and standard deviations of the final values `(n, COMPONENTS)`."""
-
-    def one(key: jax.Array, t: Any, v: Any) -> tuple[jax.Array, jax.Array]:
-        key_start, key = jax.random.split(key)
-        start = walkers(key_start, t, v, settings.chains)
-        target = Target(eleven_families, t, v)
-        z, _ = run_chains(target, settings, key, start)
-        return _at_horizon(target, z)
-
-    return jax.vmap(one)(jax.random.split(key, len(scaled.t)), scaled.t, scaled.v)
-
-
-@partial(jax.jit, static_argnums=0)
-def sample_deephyper(
-    settings: Settings, key: jax.Array, scaled: Scaled
-) -> tuple[jax.Array, jax.Array]:
-    """Means and standard deviations of the final values `(n, COMPONENTS)`."""
-
-    def one(key: jax.Array, t: Any, v: Any, center: Any) -> tuple[jax.Array, jax.Array]:
-        target = Target(partial(mmf4, center), t, v)
-        start = {
-            "parameters": jnp.tile(center, (settings.chains, 1)),
-            "sigma": jnp.full(settings.chains, -3.0),  # unconstrained: its logarithm
-        }
-        z, _ = run_chains(target, settings, key, start)
-        return _at_horizon(target, z)
-
-    return jax.vmap(one)(jax.random.split(key, len(scaled.t)), *scaled)
+def around_center(
+    key: jax.Array, case: Scaled, chains: int
+) -> tuple[jax.Array, Latents]:
+    """Starts of `deephyper`: the least-squares fit and a noise of e^-3."""
+    center = jnp.tile(case.center, (chains, 1))
+    return key, {"parameters": center, "sigma": jnp.full(chains, -3.0)}
 
 
 class Fit(NamedTuple):
-    """A sampler and how a case is put to it.
+    """A model, a sampler and how a case is put to them.
 
     Attributes:
-        sample: `(settings, key, scaled) -> (means, standard deviations)`.
+        model: NumPyro model `(center, steps, observed)`.
         settings: of the chains.
-        least: records up to which the forecast is the last value, give or take the
-            range of what is shown, as that of `least_squares.fitted`.
+        start: `(key, case, chains)` -> key of the chains, unconstrained latents.
+        least: observations up to which the forecast is the last value, give or take
+            the range of what is shown, as that of `least_squares.fitted`.
         scale: offset and unit of the values of a case.
         center: parameters to start from, of steps and scaled values.
     """
 
-    sample: Callable[[Settings, jax.Array, Scaled], tuple[jax.Array, jax.Array]]
+    model: Callable[..., None]
     settings: Settings
+    start: Callable[[jax.Array, Scaled, int], tuple[jax.Array, Latents]]
     least: int
     scale: Callable[[Case], tuple[float, float]]
     center: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@partial(jax.jit, static_argnums=0)
+def sample(fit: Fit, key: jax.Array, scaled: Scaled) -> tuple[jax.Array, jax.Array]:
+    """Means and standard deviations of the final values `(n, COMPONENTS)`."""
+
+    def one(key: jax.Array, case: Scaled) -> tuple[jax.Array, jax.Array]:
+        key, start = fit.start(key, case, fit.settings.chains)
+        target = Target(partial(fit.model, case.center), case.t, case.v)
+        z = run_chains(target, fit.settings, key, start)
+        flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), z)
+        count = len(jax.tree.leaves(flat)[0])
+        index = jnp.linspace(0, count - 1, COMPONENTS).astype(int)
+        kept = jax.tree.map(lambda x: x[index], flat)
+        _, mean, std = jax.vmap(lambda z: records(target, z))(kept)
+        return mean[:, -1], std[:, -1]
+
+    return jax.vmap(one)(jax.random.split(key, len(scaled.t)), scaled)
 
 
 def rising_scale(case: Case) -> tuple[float, float]:
@@ -218,14 +201,16 @@ def shown_scale(case: Case) -> tuple[float, float]:
     return float(values.min()), reach
 
 
+def no_center(t: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """No parameters `(0,)`."""
+    return np.zeros(0)
+
+
 FITS = {
-    "domhan": Fit(sample_domhan, DOMHAN, 2, rising_scale, lambda t, v: np.zeros(0)),
+    "domhan": Fit(eleven_families, DOMHAN, walkers, 2, rising_scale, no_center),
     "deephyper": Fit(
-        sample_deephyper,
-        DEEPHYPER,
-        4,
-        shown_scale,
-        lambda t, v: best_fit(CURVES["mmf4"], t, v),
+        *(mmf4, DEEPHYPER, around_center, 4, shown_scale),
+        partial(best_fit, CURVES["mmf4"]),
     ),
 }
 
@@ -249,35 +234,31 @@ def _scaled(fit: Fit, case: Case) -> Scaled:
     )
 
 
-def bayesian(name: str, progress: bool = True, seed: int = 0) -> Method:
+def bayesian(name: str) -> Method:
     """One of `FITS`, in batches of cases of similar length."""
     fit = FITS[name]
 
     def predict(cases: Sequence[Case], targets: int = 1) -> Mixture:
         if targets != 1:
             raise ValueError("fits by MCMC predict the final value alone: 1 target")
-        mean = np.empty((len(cases), COMPONENTS))
-        std = np.empty((len(cases), COMPONENTS))
-        rows: dict[int, list[tuple[int, Scaled]]] = {}
+        mean, std = np.empty((2, len(cases), COMPONENTS))
+        groups: dict[int, list[tuple[int, Scaled]]] = {}
         for i, case in enumerate(cases):
             _, values, reach = shown(case)
             mean[i], std[i] = values[-1], reach
             if len(values) > fit.least:
                 scaled = _scaled(fit, case)
-                rows.setdefault(len(scaled.t), []).append((i, scaled))
+                groups.setdefault(len(scaled.t), []).append((i, scaled))
         batches = [
             group[i : i + BATCH]
-            for group in rows.values()
+            for group in groups.values()
             for i in range(0, len(group), BATCH)
         ]
-        for number, batch in enumerate(
-            tqdm(batches, desc=name, disable=None if progress else True)
-        ):
+        for number, batch in enumerate(tqdm(batches, desc=name, disable=None)):
             index = [i for i, _ in batch]
             full = [batch[i % len(batch)][1] for i in range(BATCH)]
             scaled = Scaled(*(np.stack(column) for column in zip(*full, strict=True)))
-            key = jax.random.fold_in(jax.random.key(seed), number)
-            found = fit.sample(fit.settings, key, scaled)
+            found = sample(fit, jax.random.fold_in(jax.random.key(0), number), scaled)
             scales = np.array([fit.scale(cases[i]) for i in index])[:, :, None]
             centers, spreads = (np.asarray(x, float)[: len(index)] for x in found)
             centers = np.clip(np.nan_to_num(centers), -1e3, 1e3)

@@ -1,7 +1,7 @@
 """The last value and the best value so far, with the errors they make on other tasks.
 
 Each is a `Method`: the value, and quantiles of (truth - value) / reach, where reach is
-the range of the records shown.
+the range of the observations shown.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ PARTS = 5
 
 
 def shown(case: Case) -> tuple[np.ndarray, np.ndarray, float]:
-    """Steps and values of the finite records of a case, and their range."""
+    """Steps and values of the finite observations of a case, and their range."""
     finite = np.isfinite(case.values)
     values = case.values[finite]
     reach = float(np.ptp(values))
@@ -27,24 +27,22 @@ def shown(case: Case) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def last_value(case: Case) -> float:
-    """The newest record."""
+    """The newest observation."""
     return float(shown(case)[1][-1])
 
 
 def best_so_far(case: Case) -> float:
-    """The best record."""
+    """The best observation."""
     values = shown(case)[1]
     return float(values.max() if case.mode == "max" else values.min())
 
 
-def with_errors(
-    point: Callable[[Case], float], history: Sequence[Case], targets: int = 1
-) -> Method:
-    """A point forecast with the errors it made on `history`.
+def quantiles_of_errors(
+    point: Callable[[Case], float], history: Sequence[Case], targets: int
+) -> dict[int, np.ndarray]:
+    """Quantiles of the errors of a point forecast on `history`, by `_kinds`.
 
-    Errors are kept by the share of the run that was shown and by how far the step to
-    predict lies on the way to the horizon. They count from good to bad, so that both
-    directions of a metric share them.
+    They count from good to bad, so that both directions of a metric share them.
     """
     errors: dict[int, list[float]] = {}
     for case in history:
@@ -54,22 +52,7 @@ def with_errors(
             off = Metric(case.mode).sign * (value - start) / reach
             errors.setdefault(key, []).append(float(np.clip(off, -1e3, 1e3)))
     levels = (np.arange(ERRORS) + 0.5) / ERRORS
-    known = {key: np.quantile(e, levels) for key, e in errors.items()}
-    keys = np.array(list(known))
-
-    def predict(cases: Sequence[Case], targets: int = targets) -> Mixture:
-        rows = []
-        for case in cases:
-            start, reach = point(case), shown(case)[2]
-            for kind in _kinds(case, targets):
-                off = known[keys[np.argmin(np.abs(keys - kind))]]
-                mean = start + Metric(case.mode).sign * reach * off
-                # Each error stands for the gap to its neighbours.
-                rows.append((mean, reach * np.maximum(np.gradient(off), 1e-4)))
-        mean, std = (np.stack(x) for x in zip(*rows, strict=True))
-        return gaussians(repeated(cases, targets), mean, std)
-
-    return predict
+    return {key: np.quantile(e, levels) for key, e in errors.items()}
 
 
 def _kinds(case: Case, targets: int) -> list[int]:
@@ -95,17 +78,26 @@ def gaussians(cases: Sequence[Case], mean: np.ndarray, std: np.ndarray) -> Mixtu
 def across_tasks(
     history: Sequence[Case], point: Callable[[Case], float], targets: int = 1
 ) -> Method:
-    """`with_errors`, each suite with errors of all others, if there are any."""
+    """A point forecast with the errors it made on all other suites, if there are any.
+
+    Errors are kept by the share of the run that was shown and by how far the step to
+    predict lies on the way to the horizon.
+    """
 
     def predict(cases: Sequence[Case], targets: int = targets) -> Mixture:
-        suite = np.array([case.suite for case in repeated(cases, targets)])
-        parts: dict[str, Mixture] = {}
-        for name in dict.fromkeys(case.suite for case in cases):
-            others = [case for case in history if case.suite != name] or history
-            own = [case for case in cases if case.suite == name]
-            parts[name] = with_errors(point, others, targets)(own)
-        rows = np.concatenate([np.flatnonzero(suite == name) for name in parts])
-        fields = (np.concatenate(x) for x in zip(*parts.values(), strict=True))
-        return Mixture(*(field[np.argsort(rows)] for field in fields))
+        known = {}
+        for suite in dict.fromkeys(case.suite for case in cases):
+            others = [case for case in history if case.suite != suite] or history
+            known[suite] = quantiles_of_errors(point, others, targets)
+        mean, std = [], []
+        for case in cases:
+            start, reach = point(case), shown(case)[2]
+            keys = np.array(list(known[case.suite]))
+            for kind in _kinds(case, targets):
+                off = known[case.suite][keys[np.argmin(np.abs(keys - kind))]]
+                mean.append(start + Metric(case.mode).sign * reach * off)
+                # Each error stands for the gap to its neighbours.
+                std.append(reach * np.maximum(np.gradient(off), 1e-4))
+        return gaussians(repeated(cases, targets), np.stack(mean), np.stack(std))
 
     return predict

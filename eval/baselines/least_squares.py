@@ -1,10 +1,10 @@
 """Least-squares fits of parametric curves, each as a `Method`.
 
-A family of curves is fitted to the records: level and size are solved for, the shape is
-the best of a grid that is made finer about its best point. The forecast is Gaussian:
+A family of curves is fitted to what is shown: level and size are solved for, the shape
+is the best of a grid that is made finer about its best point. The forecast is Gaussian:
 residual variance times 1 + g' (J'J)^-1 g, the error of prediction of a regression. With
-no more records than parameters there is no residual, and the forecast is the last value
-give or take the range of the records shown.
+no more observations than parameters there is no residual, and the forecast is the last
+value give or take the range of what is shown.
 
     pow3   c - a t^-b            pow4   c - (d + a t)^-b
     mmf4   c - (c - a) / (1 + (t / b)^d)      ilog2  c - a / log(t + 1)
@@ -129,7 +129,7 @@ def least_squares_fit(
 
 
 def fit_case(curve: Curve, case: Case, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least squares on the records shown: means and spreads at steps `at` `(s,)`."""
+    """Least squares on what is shown: means and spreads at steps `at` `(s,)`."""
     steps, values, reach = shown(case)
     if len(values) <= 2 + len(curve.axes):
         return np.full(len(at), values[-1]), np.full(len(at), reach)
@@ -142,14 +142,14 @@ def fit_case(curve: Curve, case: Case, at: np.ndarray) -> tuple[np.ndarray, np.n
     return mean, np.maximum(reach * std, 1e-6 * case.scale)
 
 
-def fitted(name: str, progress: bool = True) -> Method:
+def fitted(name: str) -> Method:
     """Least squares with one of `CURVES`."""
     curve = CURVES[name]
 
     def predict(cases: Sequence[Case], targets: int = 1) -> Mixture:
         rows = [
             fit_case(curve, case, query(case, targets)[0])
-            for case in tqdm(cases, desc=name, disable=None if progress else True)
+            for case in tqdm(cases, desc=name, disable=None)
         ]
         mean, std = (np.concatenate(x)[:, None] for x in zip(*rows, strict=True))
         return gaussians(repeated(cases, targets), mean, std)

@@ -48,16 +48,16 @@ def noiseless_bank(key: jax.Array, size: int, chunk: int = 8192) -> jax.Array:
 def exact_log_prob(
     bank: jax.Array, y: jax.Array, cutoff: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Exact log-density of every later record of one curve.
+    """Exact log-density of every later observation of one curve.
 
     Args:
         bank: `(M, length)` noiseless curves.
         y: one noisy curve `(length,)`.
-        cutoff: records observed.
+        cutoff: number of observations.
 
     Returns:
-        Log-density of records cutoff+1..length `(length - cutoff,)`, and the effective
-        number of curves behind it.
+        Log-density of what follows `(length - cutoff,)`, and the effective number of
+        curves behind it.
     """
     errors = jnp.sum((bank[:, :cutoff] - y[:cutoff]) ** 2, axis=1)
     log_sigma, log_pi = jnp.asarray(LOG_SIGMA), jnp.asarray(LOG_PI)
@@ -91,7 +91,7 @@ def compare_all(
         seed: of bank and curves.
 
     Returns:
-        JSON values: per cutoff, mean exact minus checkpoint log-density per record with
+        JSON values: per cutoff, mean exact minus checkpoint log-density per value with
         its standard error, over all curves and over the resolved ones.
     """
     key_bank, key_curves = jax.random.split(jax.random.key(31415 + seed))
@@ -108,28 +108,25 @@ def compare_all(
 
 def compare(model: Model, bank: jax.Array, y: jax.Array, cutoff: int) -> dict[str, Any]:
     """One cutoff of `compare_all`."""
-    exact, effective = [], []
-    for curve in tqdm(y, desc=f"exact at {cutoff}", disable=None):
-        found, count = exact_log_prob(bank, curve, cutoff)
-        exact.append(float(found.mean()))
-        effective.append(float(count))
+    bar = tqdm(y, desc=f"exact at {cutoff}", disable=None)
+    found = [exact_log_prob(bank, curve, cutoff) for curve in bar]
+    exact = np.array([float(log_q.mean()) for log_q, _ in found])
+    effective = np.array([float(count) for _, count in found])
     ours = log_prob(model, LCPFN_PRIOR, np.asarray(y, np.float64), cutoff).mean(1)
-    left = np.array(exact) - ours
-    fine = np.array(effective) >= RESOLVED
+    left = exact - ours
     return {
         "cutoff": cutoff,
         "all": _summary(left),
-        "resolved": _summary(left[fine]),
+        "resolved": _summary(left[effective >= RESOLVED]),
         "effective_curves_median": float(np.median(effective)),
     }
 
 
-def _summary(left: np.ndarray) -> dict[str, float]:
+def _summary(left: np.ndarray) -> dict[str, Any]:
     """Number of curves, mean of the difference and its standard error."""
     if len(left) < 2:
         return {"curves": len(left)}
-    mean = scores.mean_with_error("exact_minus_model", left)
-    return {"curves": len(left)} | mean
+    return {"curves": len(left), **scores.mean_with_error("exact_minus_model", left)}
 
 
 def to_markdown(results: dict[str, Any]) -> str:
@@ -142,5 +139,5 @@ def to_markdown(results: dict[str, Any]) -> str:
         known = fill(gain, fine) if "exact_minus_model" in fine else "-"
         rows.append((str(row["cutoff"]), counts, known))
     name = results["checkpoint"]
-    last = f"exact inference minus `{name}`, nats per record"
-    return table(("records seen", "curves resolved", last), rows)
+    last = f"exact inference minus `{name}`, nats per value"
+    return table(("observations seen", "curves resolved", last), rows)

@@ -6,13 +6,12 @@ space, where the target is
     log p(z | y_1..y_n) = log prior(z) + sum_{t <= n} log p(y_t | z) + log accept(z)
 
 The acceptance rule is the model's own factor: 0 for a curve that it accepts, -inf for
-one it does not. So no chain can enter what the prior could not have drawn, and the
-normaliser of the rule, a constant, cancels. Chains start where the rule holds: at
-accepted draws of the prior, picked by their likelihood. NUTS takes a trajectory that
-runs into the rule for a divergence and ends it there.
+one it does not; its normaliser, a constant, cancels. Chains start at accepted draws of
+the prior, picked by their likelihood, and cannot leave what the prior could have drawn:
+NUTS takes a trajectory that runs into the rule for a divergence and ends it there.
 
-Everything is float32: at noise of 1e-4, the smallest in practice, a record's distance
-from the curve is still exact to 1e-3 standard deviations.
+Everything is float32: at noise of 1e-4, the smallest in practice, the distance of an
+observation from the curve is still exact to 1e-3 standard deviations.
 
 Sources: Goodman & Weare 2010 (the stretch move, emcee's); Hoffman & Gelman 2014 (NUTS).
 """
@@ -77,7 +76,7 @@ def energy(target: Target, z: Latents) -> jax.Array:
 
 
 def records(target: Target, z: Latents) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """What the parameters say of every record.
+    """What the parameters say of every observation.
 
     Returns:
         Log-density of y, 0 where it is NaN; mean; standard deviation, each `(length,)`.
@@ -127,37 +126,33 @@ def starts(target: Target, bank: Latents, key: jax.Array) -> Latents:
     return jax.tree.map(lambda x: x[index], bank)
 
 
-def _collect(
-    settings: Settings, step: Callable[[Any], Any], state: Any, kept: Callable
-) -> tuple[Any, Any]:
-    """The last state, and what is kept of every `thin`-th one after the warm-up."""
+def _collect(settings: Settings, step: Callable[[Any], Any], state: Any) -> Latents:
+    """Latents of every `thin`-th state after the warm-up `(kept, ...)`."""
 
-    def keep(state: Any, _: None) -> tuple[Any, Any]:
+    def keep(state: Any, _: None) -> tuple[Any, Latents]:
         state = jax.lax.fori_loop(0, settings.thin, lambda _, s: step(s), state)
-        return state, kept(state)
+        return state, state.z
 
     state = jax.lax.fori_loop(0, settings.warmup, lambda _, s: step(s), state)
-    return jax.lax.scan(keep, state, None, length=settings.samples // settings.thin)
+    kept = settings.samples // settings.thin
+    return jax.lax.scan(keep, state, None, length=kept)[1]
 
 
 def _ensemble(
     target: Target, settings: Settings, keys: jax.Array, start: Latents
-) -> tuple[Latents, jax.Array]:
+) -> Latents:
     with jax.ensure_compile_time_eval():  # its constructor checks the weights
         kernel = AIES(
             potential_fn=lambda z: energy(target, z), moves={AIES.StretchMove(): 1.0}
         )
     state = kernel.init(keys, settings.warmup, start)
-    state, z = _collect(
-        settings, lambda s: kernel.sample(s, (), {}), state, lambda s: s.z
-    )
-    return z, state.inner_state.mean_accept_prob
+    return _collect(settings, lambda s: kernel.sample(s, (), {}), state)
 
 
 def _nuts(
     target: Target, settings: Settings, keys: jax.Array, start: Latents
-) -> tuple[Latents, jax.Array]:
-    def chain(key: jax.Array, start: Latents) -> tuple[Latents, jax.Array]:
+) -> Latents:
+    def chain(key: jax.Array, start: Latents) -> Latents:
         init, step = hmc(lambda z: energy(target, z), algo="NUTS")
         state = init(
             start,
@@ -167,29 +162,21 @@ def _nuts(
             max_tree_depth=settings.depth,
             rng_key=key,
         )
-        _, (z, diverging) = _collect(
-            settings, step, state, lambda s: (s.z, s.diverging)
-        )
-        return z, jnp.mean(diverging)
+        return _collect(settings, step, state)
 
-    z, diverging = jax.vmap(chain, out_axes=(1, 0))(keys, start)
-    return z, jnp.mean(diverging)
+    return jax.vmap(chain, out_axes=1)(keys, start)
 
 
 def run_chains(
     target: Target, settings: Settings, key: jax.Array, start: Latents
-) -> tuple[Latents, jax.Array]:
-    """Samples of the posterior.
+) -> Latents:
+    """Samples of the posterior, unconstrained `(kept, chains, ...)`.
 
     Args:
         target: what to sample.
         settings: how.
         key: of all chains.
         start: unconstrained latents of at least as many chains.
-
-    Returns:
-        Latents `(kept, chains, ...)`, unconstrained; the share of moves accepted
-        (ensemble), or of trajectories that diverged or met the acceptance rule (NUTS).
     """
     sampler = {"ensemble": _ensemble, "nuts": _nuts}[settings.sampler]
     start = jax.tree.map(lambda x: x[: settings.chains], start)

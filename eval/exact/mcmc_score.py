@@ -1,7 +1,7 @@
 """LC-PFN's Table 3 measured anew: MCMC and a checkpoint on the same curves.
 
 Fresh curves of LC-PFN's prior at cutoffs of 10, 20, 40 and 80 %: mean log-density of
-the unseen records (`lcpfn.eval.exact.prior_score`, whose control variate it takes), and
+the unseen values (`lcpfn.eval.exact.prior_score`, whose control variate it takes), and
 the seconds of one curve: medians of calls that take turns, so that a busy machine slows
 all alike, compilation left out. MCMC is that of `lcpfn.eval.exact.posterior`: the
 ensemble with the settings of Domhan et al., row M1 of the paper, and NUTS.
@@ -64,8 +64,9 @@ def mcmc_score(
         samplers: settings of the references.
 
     Returns:
-        JSON values: what `_of_checkpoint` says, "stages" -> sampler and cutoff -> what
-        `stage` says, "seconds" of one curve.
+        JSON values: "score" of the checkpoint, its "gap_to_oracle" on the curves of
+        MCMC, "stages" -> sampler and cutoff -> what `stage` says, "seconds" of one
+        curve.
     """
     results = _resumed(
         {
@@ -81,7 +82,12 @@ def mcmc_score(
     drawn = prior_score.fresh(LCPFN_PRIOR, checkpoint_curves, seed=0)
     y, oracle = (x[:n] for x in drawn)
     if "stages" not in results:
-        results |= _of_checkpoint(model, checkpoint_curves, y, oracle) | {"stages": {}}
+        score = prior_score.prior_score(model, checkpoint_curves)["cutoffs"]
+        gaps = {
+            str(c): _gap(prior_score.log_prob(model, LCPFN_PRIOR, y, c), oracle)
+            for c in CUTOFFS
+        }
+        results |= {"score": score, "gap_to_oracle": gaps, "stages": {}}
     stages = results["stages"]
     names = {f"{s.sampler} {c}": (s, c) for s in samplers for c in CUTOFFS}
     if "seconds" in results and set(names) <= set(stages):
@@ -108,25 +114,13 @@ def _resumed(settings: dict[str, Any], out: Path | None) -> dict[str, Any]:
     return settings
 
 
-def _of_checkpoint(
-    model: Model, count: int, y: np.ndarray, oracle: np.ndarray
-) -> dict[str, Any]:
-    """Score of the checkpoint on `count` curves, gap to the oracle on those of MCMC."""
-    gaps = {
-        str(cutoff): _gap(prior_score.log_prob(model, LCPFN_PRIOR, y, cutoff), oracle)
-        for cutoff in CUTOFFS
-    }
-    score = prior_score.prior_score(model, count)["cutoffs"]
-    return {"score": score, "gap_to_oracle": gaps}
-
-
 def _save(results: dict[str, Any], out: Path | None) -> None:
     if out is not None:
         write_json(out, results, indent=None)
 
 
 def _gap(log_q: np.ndarray, oracle: np.ndarray) -> list[float]:
-    """Score of each curve above the oracle's, per unseen record."""
+    """Score of each curve above the oracle's, per unseen observation."""
     seen = oracle.shape[1] - log_q.shape[1]
     return np.round((log_q - oracle[:, seen:]).mean(1), 5).tolist()
 
@@ -159,7 +153,7 @@ def stage(
         name: of the stage.
         batch: the sampler.
         curves: values and the oracle's log-density, `(n, length)` each.
-        cutoff: records seen.
+        cutoff: observations seen.
     """
     y, oracle = curves
     n = len(y)
@@ -168,16 +162,15 @@ def stage(
     for i in tqdm(range(0, n, size), desc=name, disable=None):
         rows = np.arange(i, i + size) % n  # the last batch may begin anew
         found = batch(jax.random.fold_in(key, i), y[rows], cutoff)
-        log_q, moves = np.asarray(found.log_prob, float), np.asarray(found.moves)
-        columns.append((log_q, *diagnose(np.asarray(found.watched)), moves))
-    log_q, rhat, effective, moves = (
+        log_q = np.asarray(found.log_prob, float)
+        columns.append((log_q, *diagnose(np.asarray(found.watched))))
+    log_q, rhat, effective = (
         np.concatenate(column)[:n] for column in zip(*columns, strict=True)
     )
     return {
         "gap_to_oracle": _gap(log_q[:, cutoff:], oracle),
         "rhat": np.round(rhat, 3).tolist(),
         "effective_samples": np.round(effective, 1).tolist(),
-        "moves": np.round(moves, 3).tolist(),
         "unconverged": unconverged(rhat),
     }
 
@@ -185,7 +178,7 @@ def stage(
 def seconds(
     model: Model, alone: Samplers, batch: Samplers, y: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """Seconds of one curve, posterior and log-density of the later records.
+    """Seconds of one curve, posterior and log-density of the later values.
 
     Returns:
         For "model" and every sampler: "alone", the mean over the cutoffs; "batch", a
@@ -193,16 +186,18 @@ def seconds(
     """
     key, size, cutoff = jax.random.key(0), min(BATCH, len(y)), CUTOFFS[1]
     many = np.resize(y, (prior_score.CHUNK, y.shape[1]))
-    singles: dict[str, Callable[[], Any]] = {}
-    for c in CUTOFFS:
-        singles[f"model {c}"] = partial(
-            prior_score.log_prob, model, LCPFN_PRIOR, y[:1], c
-        )
-        for name, sampler in alone.items():
-            singles[f"{name} {c}"] = partial(sampler, key, y[:1], c)
-    batches: dict[str, Callable[[], Any]] = {
+
+    def ours(y: np.ndarray, cutoff: int) -> Callable[[], Any]:
+        return partial(prior_score.log_prob, model, LCPFN_PRIOR, y, cutoff)
+
+    singles = {f"model {c}": ours(y[:1], c) for c in CUTOFFS} | {
+        f"{name} {c}": partial(sampler, key, y[:1], c)
+        for name, sampler in alone.items()
+        for c in CUTOFFS
+    }
+    batches = {"model": ours(many, cutoff)} | {
         name: partial(sampler, key, y[:size], cutoff) for name, sampler in batch.items()
-    } | {"model": partial(prior_score.log_prob, model, LCPFN_PRIOR, many, cutoff)}
+    }
     one = measure.interleaved(singles, CALLS)
     whole = measure.interleaved(batches, BATCH_CALLS)
     return {

@@ -1,13 +1,13 @@
 """Reference posteriors of curves by MCMC, and whether the chains agree.
 
-The predictive log-density of a record is that of the average over all samples:
+The predictive log-density of an observation is that of the average over all samples:
 
     log p(y_j | y_1..y_n) = log mean_s p(y_j | z_s)
 
-The chains are those of `lcpfn.eval.exact.mcmc`, which says how the acceptance rule of a
-prior enters. All is one compiled program, batched over curves.
+The chains are those of `lcpfn.eval.exact.mcmc`. All is one compiled program, batched
+over curves.
 
-Convergence is judged by what is predicted, the means of unseen records and their
+Convergence is judged by what is predicted, the means of unseen observations and their
 standard deviation: split R-hat between chains and the effective sample size. Parameters
 mix worse, since many of them give the same curve.
 """
@@ -36,17 +36,14 @@ class Posterior(NamedTuple):
 
     Attributes:
         latents: `(kept, chains, ...)`, unconstrained.
-        log_prob: predictive log-density of every record of the curve `(length,)`.
-        watched: `(kept, chains, WATCHED + 1)`, means of records at evenly spread unseen
-            steps, and the log of their standard deviation at the last one.
-        moves: share of moves accepted (ensemble), or of trajectories that diverged or
-            met the acceptance rule (NUTS).
+        log_prob: predictive log-density of every observation `(length,)`.
+        watched: `(kept, chains, WATCHED + 1)`, means of observations at evenly spread
+            unseen steps, and the log of their standard deviation at the last one.
     """
 
     latents: Latents
     log_prob: jax.Array
     watched: jax.Array
-    moves: jax.Array
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -58,15 +55,15 @@ def sample(
     y: jax.Array,
     cutoff: jax.Array,
 ) -> Posterior:
-    """Posteriors of several curves given their first records.
+    """Posteriors of several curves given their first observations.
 
     Args:
         prior: what the curves are from.
         settings: how to sample.
         bank: of `make_bank`.
         keys: one per curve.
-        y: `(n, length)`, all records; NaN where there is none.
-        cutoff: records shown, of all curves; the program is the same for all cutoffs.
+        y: `(n, length)`, all observations; NaN where there is none.
+        cutoff: observations shown of all curves; one program serves all cutoffs.
 
     Returns:
         One posterior per curve.
@@ -80,7 +77,7 @@ def sample(
         whole = Target(prior.model, prior.steps, y)
         shown = whole._replace(y=jnp.where(number < cutoff, y, jnp.nan))
         start = starts(shown, bank, key_start)
-        z, moves = run_chains(shown, settings, key, start)
+        z = run_chains(shown, settings, key, start)
 
         def summary(z: Latents) -> tuple[jax.Array, jax.Array]:
             log_prob, mean, std = jax.vmap(lambda z: records(whole, z))(z)
@@ -89,7 +86,7 @@ def sample(
 
         log_prob, watched = jax.lax.map(summary, z)
         total = jnp.log(watched.shape[0] * watched.shape[1])
-        return Posterior(z, jax.nn.logsumexp(log_prob, axis=0) - total, watched, moves)
+        return Posterior(z, jax.nn.logsumexp(log_prob, axis=0) - total, watched)
 
     return jax.vmap(one)(keys, y)
 
@@ -101,8 +98,6 @@ def diagnose(watched: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         Largest split R-hat and smallest effective sample size of each curve `(n,)`.
-        Both are of what is predicted; the parameters themselves, many of which give the
-        same curve, mix worse.
     """
     by_chain = np.asarray(watched, np.float64).transpose(0, 2, 1, 3)
     rhat, size = np.full(len(by_chain), np.inf), np.zeros(len(by_chain))

@@ -46,38 +46,22 @@ METRIC: dict[str, Any] = {"mode": "max", "bounds": (0, 1)}
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured.
+    """How much is measured."""
 
-    Attributes:
-        repeats: of every timed call.
-        curves: streamed, after one to warm up.
-        batch: curves of a batched forecast.
-        rival_batch: curves that the rival network takes at a time.
-        rival_layers: of the rival network.
-        prior_sizes: batches of prior curves; the fastest counts.
-        prior_curves: drawn by the NumPy loop per repetition.
-        observations: of the longest stream.
-        batches: sizes of batches whose time is measured.
-        pool, pool_observations: runs advanced in one call, and how far.
-        train_steps: steps of pre-training per repetition.
-        train_batch: curves of the rival's training step; the paper's is 100.
-        preset: of the pre-training.
-    """
-
-    repeats: int = 7
-    curves: int = 8
-    batch: int = 256
-    rival_batch: int = 16
+    repeats: int = 7  # of every timed call
+    curves: int = 8  # streamed, after one to warm up
+    batch: int = 256  # curves of a batched forecast
+    rival_batch: int = 16  # curves that the rival network takes at a time
     rival_layers: int = 12
-    prior_sizes: tuple[int, ...] = (1024, 2048, 4096)
-    prior_curves: int = 4000
-    observations: int = 4000
+    prior_sizes: tuple[int, ...] = (1024, 2048, 4096)  # the fastest counts
+    prior_curves: int = 4000  # drawn by the NumPy loop per repetition
+    observations: int = 4000  # of the longest stream
     batches: tuple[int, ...] = (1, 8, 64, 256, 1024, 4096)
-    pool: int = 1024
-    pool_observations: int = 40
-    train_steps: int = 10
-    train_batch: int = 8
-    preset: str = "domhan"
+    pool: int = 1024  # runs advanced in one call
+    pool_observations: int = 40  # how far they are advanced
+    train_steps: int = 10  # of pre-training per repetition
+    train_batch: int = 8  # curves of the rival's training step; the paper's is 100
+    preset: str = "domhan"  # of the pre-training
 
 
 QUICK = Settings(
@@ -179,10 +163,9 @@ def deciding(model: Model, settings: Settings) -> list[Row]:
     for step, value in enumerate(curve[:50].tolist(), 1):
         trial.report(value, step)
         if step in (20, 50):
-            forecast = partial(_prob_better, model, curve[:step], float(beat))
             calls: dict[str, Callable[[], Any]] = {
                 "decision": trial.should_prune,
-                "forecast": forecast,
+                "forecast": partial(_prob_better, model, curve[:step], float(beat)),
             }
             times = interleaved(calls, 10 * settings.repeats)
             name = f"a trial of {step} steps among {len(finished)} finished ones"
@@ -230,19 +213,17 @@ def sampling(settings: Settings) -> list[Row]:
     """Accepted curves of LC-PFN's prior per second, against the NumPy loop."""
     run = jax.jit(lambda key, n: draw(LCPFN_PRIOR, key, n).y, static_argnames="n")
     key, count = jax.random.key(0), settings.prior_curves
-    sizes = {n: partial(run, key, n=n) for n in settings.prior_sizes}
     with multiprocessing.get_context("spawn").Pool(2) as pool:
 
         def two_cores() -> None:
             pool.starmap(timed_draw, [(seed, count // 2) for seed in (1, 2)], 1)
 
         calls: dict[str, Callable[[], Any]] = {
-            "one": lambda: timed_draw(0, count),
-            "two": two_cores,
+            str(n): partial(run, key, n=n) for n in settings.prior_sizes
         }
-        calls |= {str(n): call for n, call in sizes.items()}
+        calls |= {"one": partial(timed_draw, 0, count), "two": two_cores}
         times = interleaved(calls, settings.repeats)
-    ours, best = max((n / times[str(n)], n) for n in sizes)
+    ours, best = max((n / times[str(n)], n) for n in settings.prior_sizes)
     name = f"accepted curves, {best} at a time"
     return [
         compared(

@@ -27,6 +27,9 @@ def long_streams(model: Model, total: int) -> list[Row]:
     """Time and memory of an update as the curve grows past the context."""
     values = 0.8 - 0.5 * np.arange(1, total + 1) ** -0.5
     values += 0.01 * np.random.default_rng(0).normal(size=total)
+    # Ends of the ranges in which as many observations make a token.
+    ends = [e for e in (128 * 2**i for i in range(total.bit_length())) if e < total]
+    ends.append(total)
     for warm in (True, False):
         stream = model.stream(2 * total, mode="max")
         times, sizes = [], []
@@ -35,9 +38,9 @@ def long_streams(model: Model, total: int) -> list[Row]:
             began = time.perf_counter()
             stream.update(value).final.mean()
             times.append(1e3 * (time.perf_counter() - began))
-            if len(times) in _range_ends(total):
+            if len(times) in ends:
                 sizes.append(held_bytes(stream) / 1e6)
-    rows, ends = [], _range_ends(total)
+    rows = []
     first = (f"median of observations 1..{ends[0]}", float(np.median(times[: ends[0]])))
     for start, end, size in zip([0, *ends], ends, sizes, strict=False):
         part, span = times[start:end], f"observations {start + 1}..{end}"
@@ -50,15 +53,6 @@ def long_streams(model: Model, total: int) -> list[Row]:
             compared("growth", name, (size, "MB"), held),
         ]
     return rows
-
-
-def _range_ends(total: int) -> list[int]:
-    """Ends of the ranges in which the pooling factor stays the same."""
-    ends, end = [], 128
-    while end < total:
-        ends.append(end)
-        end *= 2
-    return [*ends, total]
 
 
 def batch_sizes(model: Model, batches: Sequence[int], repeats: int) -> list[Row]:

@@ -83,32 +83,6 @@ def _attend(heads: int, params: Params, x: jax.Array, seen: jax.Array) -> jax.Ar
     return _linear(params["out"], mixed.reshape(batch, tokens, width))
 
 
-def encode(
-    config: ReferenceConfig,
-    params: Params,
-    steps: jax.Array,
-    values: jax.Array,
-    observed: jax.Array,
-) -> jax.Array:
-    """States of all positions `(B, T, D)`; arguments as in `apply`."""
-    place = (steps / config.length - 0.5) * 12**0.5
-    known = jnp.where(observed, (values - 0.5) * 12**0.5, 0)
-    x = _linear(params["step"], place[..., None])
-    x += observed[..., None] * _linear(params["value"], known[..., None])
-    seen = observed[:, None, :] | jnp.eye(steps.shape[1], dtype=bool)
-    for layer in params["layers"]:
-        x = _norm(layer["norm1"], x + _attend(config.heads, layer, x, seen))
-        hidden = jax.nn.gelu(_linear(layer["up"], x), approximate=False)
-        x = _norm(layer["norm2"], x + _linear(layer["down"], hidden))
-    return x
-
-
-def decode(params: Params, states: jax.Array) -> jax.Array:
-    """Log-mass per bin, unnormalised `(..., bins)`."""
-    hidden = jax.nn.gelu(_linear(params["decode1"], states), approximate=False)
-    return _linear(params["decode2"], hidden)
-
-
 @partial(jax.jit, static_argnums=0, static_argnames="first")
 def apply(
     config: ReferenceConfig,
@@ -131,8 +105,17 @@ def apply(
     Returns:
         Log-mass per bin, unnormalised `(B, T - first, bins)`.
     """
-    states = encode(config, params, steps, values, observed)
-    return decode(params, states[:, first:])
+    place = (steps / config.length - 0.5) * 12**0.5
+    known = jnp.where(observed, (values - 0.5) * 12**0.5, 0)
+    x = _linear(params["step"], place[..., None])
+    x += observed[..., None] * _linear(params["value"], known[..., None])
+    seen = observed[:, None, :] | jnp.eye(steps.shape[1], dtype=bool)
+    for layer in params["layers"]:
+        x = _norm(layer["norm1"], x + _attend(config.heads, layer, x, seen))
+        hidden = jax.nn.gelu(_linear(layer["up"], x), approximate=False)
+        x = _norm(layer["norm2"], x + _linear(layer["down"], hidden))
+    hidden = _linear(params["decode1"], x[:, first:])
+    return _linear(params["decode2"], jax.nn.gelu(hidden, approximate=False))
 
 
 @partial(jax.jit, static_argnums=0, static_argnames="cutoff")

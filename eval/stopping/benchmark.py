@@ -8,11 +8,12 @@ import numpy as np
 from tqdm import tqdm
 
 from lcpfn.curves import CurveSet, Run
+from lcpfn.eval.data import LEAST_OBSERVATIONS
 from lcpfn.eval.stopping import policies
 from lcpfn.eval.stopping.measures import SHARES, measure, on_the_front, summarise
 from lcpfn.eval.stopping.risk import promised_and_measured
 from lcpfn.eval.stopping.simulate import Policy, TaskRuns, by_task, with_forecasts
-from lcpfn.eval.tables import table
+from lcpfn.eval.tables import columns_table, table
 from lcpfn.model import Model
 from lcpfn.stopping.rule import Rule
 from lcpfn.study import PROTECT
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# With fewer runs of so many observations a task is no search.
-FEWEST_RUNS, LEAST_OBSERVATIONS = 20, 10
+FEWEST_RUNS = 20  # with fewer a task is no search
 RATES = (0.02, 0.05, 0.1)
 # Policies in the picture.
 SHOWN = (
@@ -48,11 +48,11 @@ OURS = {name: policies.by_rule(rule) for name, rule in RULES.items()} | {
 def competing(curves: CurveSet, most: int, seed: int = 0) -> dict[str, list[Run]]:
     """Runs by task and metric, at most `most` of each, tasks with few left out."""
     rng = np.random.default_rng(seed)
-    usable = [
+    usable = (
         run
         for run in curves.runs
         if len(run.values) >= LEAST_OBSERVATIONS and np.isfinite(run.values).any()
-    ]
+    )
     return {
         name: [runs[i] for i in np.sort(rng.permutation(len(runs))[:most])]
         for name, runs in by_task(usable).items()
@@ -96,33 +96,27 @@ def evaluate_stopping(
     Raises:
         ValueError: if no task has enough runs.
     """
-    tasks = [
-        task
-        for suite in tqdm(suites, desc="forecasts", disable=None)
-        for task in with_forecasts(model, suite.name, competing(suite, most))
-    ]
+    tasks: list[TaskRuns] = []
+    for suite in tqdm(suites, desc="forecasts", disable=None):
+        tasks += with_forecasts(model, suite.name, competing(suite, most))
     if not tasks:
         raise ValueError(
             f"no task has {FEWEST_RUNS} runs of {LEAST_OBSERVATIONS} observations or "
             "more: give recorded runs with more of each"
         )
-    sources = sorted({task.source for task in tasks})
-    known = {source: baselines(tasks, source) for source in sources}
-    found = [
-        measure(task, known[task.source] | OURS, orders)
-        for task in tqdm(tasks, desc="searches", disable=None)
-    ]
-    by_source = {
-        source: [f for t, f in zip(tasks, found, strict=True) if t.source == source]
-        for source in sources
-    }
+    by_source: dict[str, list[dict[str, dict[str, Any]]]] = {}
+    found = []
+    known = {s: baselines(tasks, s) | OURS for s in sorted({t.source for t in tasks})}
+    for task in tqdm(tasks, desc="searches", disable=None):
+        found.append(measure(task, known[task.source], orders))
+        by_source.setdefault(task.source, []).append(found[-1])
     return {
         "checkpoint": model.name,
         "checksum": model.card.get("checksum"),
         "orders": orders,
         "runs_per_task": most,
         "overall": summarise(found),
-        "sources": {source: summarise(rows) for source, rows in by_source.items()},
+        "sources": {source: summarise(by_source[source]) for source in known},
         "risk": promised_and_measured(tasks, PLAIN, RATES),
         "curves": {
             name: np.mean([rows[name]["curve"] for rows in found], 0).round(5).tolist()
@@ -146,47 +140,36 @@ def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def to_markdown(results: Mapping[str, Any]) -> str:
     """One line a policy: speed-up overall and by source, and what it costs."""
-    sources = results["sources"]
-    rows = [
-        (
-            name,
-            f"{row['speed_up']:.2f}",
-            f"{row['slowest']:.2f}",
-            f"{row['slower_than_no_stop']} of {row['tasks']}",
-            f"{row['winner_stopped']:.1%}",
-            f"{row['top_3_stopped_early']:.0%}",
-            f"{row['improvement']:.1%}",
-            f"{row['share_of_possible']:.1%}",
-            *(f"{rows[name]['speed_up']:.2f}" for rows in sources.values()),
-        )
-        for name, row in results["overall"].items()
-    ]
-    head = (
-        *("policy", "speed-up", "slowest task", "tasks slower than no stop"),
-        *("winner stopped", "top 3 stopped early"),
-        *("better than the average run by", "of the possible", *sources),
-    )
-    return table(head, rows)
+    columns = {
+        "speed-up": "{speed_up:.2f}",
+        "slowest task": "{slowest:.2f}",
+        "tasks slower than no stop": "{slower_than_no_stop} of {tasks}",
+        "winner stopped": "{winner_stopped:.1%}",
+        "top 3 stopped early": "{top_3_stopped_early:.0%}",
+        "better than the average run by": "{improvement:.1%}",
+        "of the possible": "{share_of_possible:.1%}",
+    } | {name: f"{{sources[{name}]:.2f}}" for name in results["sources"]}
+    rows = []
+    for name, row in results["overall"].items():
+        sources = {s: rows[name]["speed_up"] for s, rows in results["sources"].items()}
+        rows.append(((name,), row | {"sources": sources}))
+    return columns_table(("policy",), rows, columns)
 
 
 def risk_to_markdown(results: Mapping[str, Any]) -> str:
     """Promised and measured share of good runs stopped, by what was left out."""
     rows = [
-        (
-            f"{float(rate):.0%}",
-            row["left_out"],
-            str(row["good"]),
-            f"{row['confidence']:.4g}",
-            f"{row['measured']:.1%}",
-        )
+        ((f"{float(rate):.0%}",), row)
         for rate, rows in results["risk"].items()
         for row in rows
     ]
-    head = (
-        *("promised at most", "left out", "good runs"),
-        *("confidence chosen on the rest", "measured"),
-    )
-    return table(head, rows)
+    columns = {
+        "left out": "{left_out}",
+        "good runs": "{good}",
+        "confidence chosen on the rest": "{confidence:.4g}",
+        "measured": "{measured:.1%}",
+    }
+    return columns_table(("promised at most",), rows, columns)
 
 
 def cost_points(results: Mapping[str, Any]) -> dict[str, tuple[float, float]]:

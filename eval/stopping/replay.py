@@ -11,19 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lcpfn.curves import Run
 from lcpfn.eval.stopping.policies import by_rule
 from lcpfn.eval.stopping.simulate import (
     TaskRuns,
-    by_task,
     good_runs,
     simulate,
     stopped_early,
-    with_forecasts,
 )
-from lcpfn.eval.tables import table
+from lcpfn.eval.tables import columns_table
 from lcpfn.metric import Metric
-from lcpfn.model import Model
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
 
 if TYPE_CHECKING:
@@ -33,13 +29,6 @@ if TYPE_CHECKING:
 ORDERS = 40
 CONFIDENCES = (0.5, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995, 0.999, 0.9999)
 MEANS = ("saved", "good_stopped", "winner_stopped", "top_3_stopped")
-
-
-def task_runs_of(
-    model: Model, runs: Sequence[Run], horizon: float | None = None, source: str = ""
-) -> list[TaskRuns]:
-    """Runs by task and metric, in their order, each with its forecasts."""
-    return list(with_forecasts(model, source, by_task(runs), horizon))
 
 
 def under_rule(
@@ -128,22 +117,18 @@ def to_markdown(results: Mapping[str, Any]) -> str:
         "recorded_order": {"saved": mean["saved_as_recorded"]},
     }
     rows = [
-        (
-            row["task"] or "(one task)",
-            str(row["runs"]),
-            f"{row['recorded_order']['saved']:.0%}",
-            f"{row['saved']:.0%}",
-            f"{row['good_stopped']:.1%}",
-            f"{row['winner_stopped']:.1%}",
-            f"{row['regret']:.4g}" if "regret" in row else "",
-        )
+        ((row["task"] or "(one task)",), {"regret": None} | row)
         for row in [*results["tasks"], mean | total]
     ]
-    head = (
-        *("task", "runs", "observations saved, as recorded", "in any order"),
-        *("good runs stopped", "winner stopped", "regret"),
-    )
-    return table(head, rows)
+    columns = {
+        "runs": "{runs}",
+        "observations saved, as recorded": "{recorded_order[saved]:.0%}",
+        "in any order": "{saved:.0%}",
+        "good runs stopped": "{good_stopped:.1%}",
+        "winner stopped": "{winner_stopped:.1%}",
+        "regret": "{regret:.4g}",
+    }
+    return columns_table(("task",), rows, columns)
 
 
 def draw(

@@ -110,7 +110,7 @@ def promised_and_measured(
     Returns:
         By rate a row for single tasks ("left_out" is "any one task": every task in
         turn, and the mean over all good runs), and a row per source, all of whose tasks
-        are left out: "left_out", "confidence" (mean), "promised", "measured", "good".
+        are left out: "left_out", "confidence" (mean), "measured", "good".
     """
     found = [losses([task], rule, orders) for task in tasks]
     groups = {
@@ -123,7 +123,6 @@ def promised_and_measured(
         good = sum(int(row["good"]) for row in single)
         total = {
             "confidence": float(np.mean([row["confidence"] for row in single])),
-            "promised": rate,
             "measured": sum(row["measured"] * row["good"] for row in single) / good,
             "good": good,
         }
@@ -143,7 +142,6 @@ def _left_out(
     own = np.concatenate([found[i] for i in sorted(tasks)])
     return {
         "confidence": risk.confidence,
-        "promised": rate,
         "measured": float(own[:, level].mean()),
         "good": len(own),
     }

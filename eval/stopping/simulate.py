@@ -18,13 +18,14 @@ Regrets are in units of the distance from the median run's best value to the bes
 all, and at most `MOST_REGRET` of them are counted.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from lcpfn.curves import Run
+from lcpfn.eval.data import task_of
 from lcpfn.model import Model
 from lcpfn.stopping import offline
 from lcpfn.stopping.offline import RecordedRun
@@ -88,7 +89,7 @@ class TaskRuns:
 
 def with_forecasts(
     model: Model, source: str, tasks: dict[str, list[Run]], horizon: float | None = None
-) -> Iterator[TaskRuns]:
+) -> list[TaskRuns]:
     """Competing runs with their forecasts, task by task.
 
     Args:
@@ -97,15 +98,17 @@ def with_forecasts(
         tasks: from `by_task`.
         horizon: last step of a full run; default: the last one of each.
     """
-    for name, runs in tasks.items():
-        yield TaskRuns(name, source, tuple(offline.replay(model, runs, horizon)))
+    return [
+        TaskRuns(name, source, tuple(offline.replay(model, runs, horizon)))
+        for name, runs in tasks.items()
+    ]
 
 
-def by_task(runs: Sequence[Run]) -> dict[str, list[Run]]:
+def by_task(runs: Iterable[Run]) -> dict[str, list[Run]]:
     """Runs by task and metric, in their order."""
     tasks: dict[str, list[Run]] = {}
     for run in runs:
-        tasks.setdefault(f"{run.task} {run.metric}".strip(), []).append(run)
+        tasks.setdefault(task_of(run), []).append(run)
     return tasks
 
 

@@ -21,7 +21,7 @@ from lcpfn.eval.curves import measure, of_model, summarise
 from lcpfn.eval.data import PERCENTS, normal_cases
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
 from lcpfn.eval.studies.without import GROUPS
-from lcpfn.eval.tables import table
+from lcpfn.eval.tables import cells, table
 from lcpfn.train.config import TrainConfig
 from lcpfn.train.fit import fit
 from lcpfn.train.presets import PRESETS
@@ -76,12 +76,12 @@ def score(path: Path, suites: Sequence[CurveSet], most: int) -> dict[str, Any]:
 
 def to_markdown(results: Mapping[str, Any]) -> str:
     """A line per variant."""
+    ratios = "{error_ratio:.3f} / {crps_ratio:.3f}"
     rows = []
     for name, row in results["variants"].items():
-        parts = [row["overall"][key] for key in ("all", *map(str, PERCENTS))]
-        cells = [f"{p['error_ratio']:.3f} / {p['crps_ratio']:.3f}" for p in parts]
-        held = f"{parts[0]['covered_90']:.0%}"
-        rows.append((name, *cells, f"{row['worst']:.2f}", held))
+        at = cells(row["overall"], ratios, ("all", *map(str, PERCENTS)))
+        held = f"{row['overall']['all']['covered_90']:.0%}"
+        rows.append((name, *at, f"{row['worst']:.2f}", held))
     head = (
         *("variant", "error / CRPS over the last value's error, all cutoffs"),
         *(f"{c} %" for c in PERCENTS),

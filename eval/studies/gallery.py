@@ -14,9 +14,9 @@ import numpy as np
 
 from lcpfn.cli.options import read_suites
 from lcpfn.curves import CurveSet, Run
+from lcpfn.eval.report_plots import grid
 from lcpfn.eval.studies.options import study_parser
 from lcpfn.metric import Metric
-from lcpfn.plot import pyplot
 from lcpfn.priors import BROAD_PRIOR, Effects, Prior, broad_prior, draw
 
 PER_ROW = 10
@@ -55,15 +55,9 @@ def effect_rows(n: int = PER_ROW) -> dict[str, Sequence[Run]]:
 
 def montage(rows: Mapping[str, Sequence[Run]], title: str) -> Any:
     """One line of small plots per entry; y upside down where more is better."""
-    plt = pyplot()
     widest = max(map(len, rows.values()))
-    figure, axes = plt.subplots(
-        len(rows),
-        widest,
-        figsize=(1.35 * widest + 1.2, 0.95 * len(rows) + 0.5),
-        squeeze=False,
-        layout="constrained",
-    )
+    size = (1.35 * widest + 1.2, 0.95 * len(rows) + 0.5)
+    figure, axes = grid(len(rows), widest, size)
     for line, (name, runs) in zip(axes, rows.items(), strict=True):
         for ax in line:
             ax.set(xticks=[], yticks=[])

@@ -20,8 +20,9 @@ from lcpfn.curves import CurveSet, Run
 from lcpfn.eval import scores
 from lcpfn.eval.curves import measure, of_model, summarise
 from lcpfn.eval.data import Case, normal_cases
+from lcpfn.eval.report_tables import RATIOS
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.tables import table
+from lcpfn.eval.tables import columns_table, fill
 from lcpfn.train.finetune import finetune
 
 SIZES = (20, 100, 500)
@@ -80,22 +81,17 @@ def figures(
 
 def to_markdown(results: Mapping[str, Any]) -> str:
     """A line per source and size of the history."""
-    rows = [
-        (
-            source,
-            size,
-            f"{row['error_ratio']:.2f} / {row['crps_ratio']:.2f}",
-            f"{row['covered_90']:.0%}",
-            f"{row['gain']:+.3f} ± {row['gain_se']:.3f}" if size != "0" else "",
-        )
-        for source, sizes in results["sources"].items()
-        for size, row in sizes.items()
-    ]
-    head = (
-        *("source", "finished runs", "error / CRPS over the last value's error"),
-        *("90 % interval holds", "gain in CRPS"),
-    )
-    return table(head, rows)
+    columns = {
+        "error / CRPS over the last value's error": RATIOS,
+        "90 % interval holds": "{covered_90:.0%}",
+        "gain in CRPS": "{shown}",
+    }
+    rows = []
+    for source, sizes in results["sources"].items():
+        for size, row in sizes.items():
+            gain = fill("{gain:+.3f} ± {gain_se:.3f}", row) if size != "0" else ""
+            rows.append(((source, size), row | {"shown": gain}))
+    return columns_table(("source", "finished runs"), rows, columns)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -18,13 +18,12 @@ from scipy.stats import spearmanr
 import lcpfn
 from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet
-from lcpfn.eval.curves import measure, of_model
+from lcpfn.eval.curves import extrapolate, measure, of_model
 from lcpfn.eval.data import Case, normal_cases
-from lcpfn.eval.report_plots import fan_of
+from lcpfn.eval.report_plots import fan_of, grid
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.tables import table
+from lcpfn.eval.tables import columns_table
 from lcpfn.model import Model
-from lcpfn.plot import pyplot
 
 EACH = 3
 
@@ -35,16 +34,7 @@ def scored(
     """Normal cases of a suite at one cutoff, their CRPS and their surprise."""
     cases = normal_cases(suite, most, (percent,))
     columns = measure(cases, of_model(model)(cases))
-    surprise = [
-        model.extrapolate(
-            case.values,
-            case.horizon,
-            mode=case.mode,
-            bounds=case.bounds,
-            steps=case.steps,
-        ).surprise
-        for case in cases
-    ]
+    surprise = [extrapolate(model, case).surprise for case in cases]
     return cases, columns["crps"] / columns["last_error"].mean(), np.array(surprise)
 
 
@@ -65,13 +55,8 @@ def draw(
     model: Model, suites: Sequence[CurveSet], percent: int, most: int
 ) -> tuple[Any, dict[str, dict[str, float]]]:
     """The picture, and by suite what surprise says of the CRPS."""
-    figure, axes = pyplot().subplots(
-        len(suites),
-        2 * EACH,
-        figsize=(4 * EACH * 1.7, 2.6 * len(suites)),
-        squeeze=False,
-        layout="constrained",
-    )
+    size = (4 * EACH * 1.7, 2.6 * len(suites))
+    figure, axes = grid(len(suites), 2 * EACH, size)
     found = {}
     for line, suite in zip(axes, suites, strict=True):
         cases, crps, surprise = scored(model, suite, percent, most)
@@ -91,18 +76,13 @@ def draw(
 
 def to_markdown(results: Mapping[str, Any]) -> str:
     """Whether surprise tells bad forecasts apart, by suite."""
-    rows = [
-        (
-            name,
-            f"{row['crps_surprised']:.2f}",
-            f"{row['crps_calm']:.2f}",
-            f"{row['rank_correlation']:.2f}",
-        )
-        for name, row in results["suites"].items()
-    ]
-    return table(
-        ("source", "CRPS, surprised", "CRPS, the rest", "rank correlation"), rows
-    )
+    columns = {
+        "CRPS, surprised": "{crps_surprised:.2f}",
+        "CRPS, the rest": "{crps_calm:.2f}",
+        "rank correlation": "{rank_correlation:.2f}",
+    }
+    rows = [((name,), row) for name, row in results["suites"].items()]
+    return columns_table(("source",), rows, columns)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -10,10 +10,10 @@ EXAMPLE = "curves history.csv --mode max --bounds 0 1 --html report.html"
 CURVES = """\
 Forecasts of recorded runs, scored against how the runs went on.
 
-After 10, 20, 40 and 80 % of a run's records every checkpoint and baseline predicts
-the last record. Baselines: the last value and the best value so far, with the
+After 10, 20, 40 and 80 % of a run's observations every checkpoint and baseline
+predicts the last one. Baselines: the last value and the best value so far, with the
 errors they make elsewhere, and least-squares fits of four families. Then, after
-10, 20, ..., 90 %, all later records are predicted and the methods ranked run by
+10, 20, ..., 90 %, all later ones are predicted and the methods ranked run by
 run, the protocol of LC-PFN's paper. The report adds paired differences with 95 %
 intervals, worst tasks, calibration, the order of runs, flat and diverged runs,
 compute, and whether correcting the spread would help.
@@ -33,7 +33,7 @@ Stopping rules and baselines on recorded searches.
 
 The runs of a task come in random order, with a budget of 20 full runs. Every
 policy decides which runs are stopped and when; what it saves goes to further runs.
-Tasks with at least 20 runs of 10 records or more are used.
+Tasks with at least 20 runs of 10 observations or more are used.
 
 columns of the table:
   speed-up              how much sooner it reaches the regret that no stopping has
@@ -51,8 +51,8 @@ example:
 PRIOR = """\
 Held-out curves of the prior that a checkpoint was trained on.
 
-After 10, 20, 40 and 80 % of a fresh curve: mean log-density of its later records,
-per record, higher is better. The oracle knows the true curve and the noise.
+After 10, 20, 40 and 80 % of a fresh curve: mean log-density of its later values,
+per value, higher is better. The oracle knows the true curve and the noise.
 
 columns of the table:
   10 % ... 80 %   mean log-density at that cutoff and its standard error; on
@@ -61,7 +61,7 @@ columns of the table:
 
 On LC-PFN's prior, two comparisons with exact inference on the same curves:
   --exact   importance sampling from a million curves at cutoffs of 5, 10 and 20
-            records: what exact inference would gain, in nats per record
+            observations: what exact inference would gain, in nats per value
   --mcmc    an ensemble sampler and NUTS: scores, differences, seconds of a curve;
             takes half an hour, and continues the file given with --out
 
@@ -151,7 +151,7 @@ def _stopping_options(parser: argparse.ArgumentParser) -> None:
     _add_recorded(parser, "runs taken of each task (150)")
     _add_checkpoint(parser)
     parser.add_argument(
-        "--plot", metavar="FILE", help="picture of regret against records trained"
+        "--plot", metavar="FILE", help="picture of regret against observations trained"
     )
 
 

@@ -63,7 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Replays finished runs: epochs saved, good runs stopped, regret."""
     import lcpfn
-    from lcpfn.eval.stopping import replay, risk
+    from lcpfn.eval.stopping import replay, risk, simulate
     from lcpfn.metric import Metric
 
     curves, _ = read_curves_of(args, args.curves)
@@ -84,7 +84,9 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError("--beat needs runs of one direction, got max and min")
         beat = Metric(rule.mode).sign * args.beat
     model = lcpfn.load(args.checkpoint)
-    pools = replay.task_runs_of(model, curves.runs, args.horizon, curves.name)
+    pools = simulate.with_forecasts(
+        model, curves.name, simulate.by_task(curves.runs), args.horizon
+    )
     promise = None
     if args.rate is not None:
         promise = risk.choose(risk.losses(pools, rule), args.rate)

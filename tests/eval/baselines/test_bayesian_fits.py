@@ -28,7 +28,7 @@ def test_a_fit_finds_where_a_saturating_curve_ends(name):
     truth = 0.8 - 0.5 / 30
     up = a_case(saturating(STEPS))
     down = a_case(1 - saturating(STEPS), mode="min")
-    forecast = bayesian(name, progress=False)([up, down])
+    forecast = bayesian(name)([up, down])
     assert forecast.mean.shape == (2, COMPONENTS)
     middle = forecast.quantile(np.array(0.5))
     assert abs(middle[0] - truth) < 0.04
@@ -39,6 +39,6 @@ def test_a_fit_finds_where_a_saturating_curve_ends(name):
 
 
 def test_too_few_records_give_the_last_value_and_its_reach():
-    forecast = bayesian("deephyper", progress=False)([a_case([0.2, 0.5])])
+    forecast = bayesian("deephyper")([a_case([0.2, 0.5])])
     assert forecast.mean[0] == pytest.approx(0.5)
     assert forecast.std[0] == pytest.approx(0.3)

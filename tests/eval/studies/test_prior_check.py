@@ -68,11 +68,8 @@ def test_the_two_sample_score_tells_kinds_of_curves_apart():
         as_table(decays(150, noise, seed))
         for noise, seed in ((0.01, 0), (0.01, 1), (0.1, 2))
     )
-    same, _ = two_sample(quiet, again)
-    other, lost = two_sample(quiet, noisy)
-    assert same < 0.65
-    assert other > 0.95
-    assert set(lost) == set(quiet)
+    assert two_sample(quiet, again) < 0.65
+    assert two_sample(quiet, noisy) > 0.95
 
 
 def test_the_nearest_neighbour_of_a_curve_in_the_bank_is_itself():
