@@ -72,11 +72,7 @@ def evaluate_curves(
         "runs_per_suite": most,
         "cases": {name: len(part) for name, part in by_stratum.items()},
         "methods": results,
-        "strata": {
-            name: {key: stratum(part, method) for key, method in methods.items()}
-            for name, part in by_stratum.items()
-            if name != "normal" and part
-        },
+        "strata": strata(by_stratum, methods),
         "tasks": by_task(normal, columns),
         "method_ranks": {"runs_per_suite": few, "cases": len(ranked), "methods": ranks},
         "recalibration": recalibrate.study(normal, forecast, columns["last_error"]),
@@ -146,6 +142,17 @@ def cases_of(suites: Sequence[CurveSet], most: int) -> dict[str, list[Case]]:
             )
         cases += found
     return {s: [case for case in cases if case.stratum == s] for s in STRATA}
+
+
+def strata(
+    by_stratum: Mapping[str, Sequence[Case]], methods: Mapping[str, Method]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Stratum but the normal one -> method -> `stratum`, where there are cases."""
+    return {
+        name: {key: stratum(part, method) for key, method in methods.items()}
+        for name, part in by_stratum.items()
+        if name != "normal" and part
+    }
 
 
 def stratum(cases: Sequence[Case], method: Method) -> dict[str, float]:

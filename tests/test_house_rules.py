@@ -22,7 +22,6 @@ LINES, FUNCTION_LINES = 300, 50
 TOO_LONG: set[str] = set()
 LONG_FUNCTIONS: set[str] = {
     "lcpfn.cli.replay: run",
-    "lcpfn.eval.stopping.benchmark: evaluate_stopping",
     "lcpfn.plot.decisions: timeline",
     "lcpfn.priors.broad: broad_model",
     "lcpfn.stopping.decision: decide",

@@ -64,9 +64,8 @@ def mcmc_score(
         samplers: settings of the references.
 
     Returns:
-        JSON values: "score" of the checkpoint, its "gap_to_oracle" on the curves of
-        MCMC, "stages" -> sampler and cutoff -> what `stage` says, "seconds" of one
-        curve.
+        JSON values: what `_of_checkpoint` says, "stages" -> sampler and cutoff -> what
+        `stage` says, "seconds" of one curve.
     """
     results = _resumed(
         {
@@ -82,12 +81,7 @@ def mcmc_score(
     drawn = prior_score.fresh(LCPFN_PRIOR, checkpoint_curves, seed=0)
     y, oracle = (x[:n] for x in drawn)
     if "stages" not in results:
-        score = prior_score.prior_score(model, checkpoint_curves)["cutoffs"]
-        gaps = {
-            str(c): _gap(prior_score.log_prob(model, LCPFN_PRIOR, y, c), oracle)
-            for c in CUTOFFS
-        }
-        results |= {"score": score, "gap_to_oracle": gaps, "stages": {}}
+        results |= _of_checkpoint(model, checkpoint_curves, y, oracle) | {"stages": {}}
     stages = results["stages"]
     names = {f"{s.sampler} {c}": (s, c) for s in samplers for c in CUTOFFS}
     if "seconds" in results and set(names) <= set(stages):
@@ -112,6 +106,18 @@ def _resumed(settings: dict[str, Any], out: Path | None) -> dict[str, Any]:
         if {key: found.get(key) for key in settings} == settings:
             return found
     return settings
+
+
+def _of_checkpoint(
+    model: Model, count: int, y: np.ndarray, oracle: np.ndarray
+) -> dict[str, Any]:
+    """Score of the checkpoint on `count` curves, gap to the oracle on those of MCMC."""
+    gaps = {
+        str(cutoff): _gap(prior_score.log_prob(model, LCPFN_PRIOR, y, cutoff), oracle)
+        for cutoff in CUTOFFS
+    }
+    score = prior_score.prior_score(model, count)["cutoffs"]
+    return {"score": score, "gap_to_oracle": gaps}
 
 
 def _save(results: dict[str, Any], out: Path | None) -> None:

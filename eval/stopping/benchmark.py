@@ -104,37 +104,45 @@ def evaluate_stopping(
             f"no task has {FEWEST_RUNS} runs of {LEAST_OBSERVATIONS} observations or "
             "more: give recorded runs with more of each"
         )
-    by_source: dict[str, list[dict[str, dict[str, Any]]]] = {}
-    found = []
     known = {s: baselines(tasks, s) | OURS for s in sorted({t.source for t in tasks})}
+    by_source: dict[str, list[dict[str, dict[str, Any]]]] = {s: [] for s in known}
+    found = []
     for task in tqdm(tasks, desc="searches", disable=None):
         found.append(measure(task, known[task.source], orders))
-        by_source.setdefault(task.source, []).append(found[-1])
+        by_source[task.source].append(found[-1])
     return {
         "checkpoint": model.name,
         "checksum": model.card.get("checksum"),
         "orders": orders,
         "runs_per_task": most,
         "overall": summarise(found),
-        "sources": {source: summarise(by_source[source]) for source in known},
+        "sources": {source: summarise(rows) for source, rows in by_source.items()},
         "risk": promised_and_measured(tasks, PLAIN, RATES),
-        "curves": {
-            name: np.mean([rows[name]["curve"] for rows in found], 0).round(5).tolist()
-            for name in found[0]
-        },
+        "curves": _mean_curves(found),
         "tasks": {
-            f"{task.source}/{task.name}": {n: _rounded(row) for n, row in rows.items()}
+            f"{task.source}/{task.name}": _rounded(rows)
             for task, rows in zip(tasks, found, strict=True)
         },
     }
 
 
-def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of one policy on one task, but for the curve."""
+def _mean_curves(found: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """By policy, the regret over time, mean over tasks."""
     return {
-        key: round(x, 5 if key == "regret" else 4)
-        for key, x in row.items()
-        if key != "curve"
+        name: np.mean([rows[name]["curve"] for rows in found], 0).round(5).tolist()
+        for name in found[0]
+    }
+
+
+def _rounded(task: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """The figures of all policies on one task, but for the curve."""
+    return {
+        name: {
+            key: round(x, 5 if key == "regret" else 4)
+            for key, x in row.items()
+            if key != "curve"
+        }
+        for name, row in task.items()
     }
 
 
