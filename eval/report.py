@@ -11,6 +11,7 @@ from typing import Any
 
 from lcpfn.eval import report_tables
 
+TITLE = "Forecasts scored"
 # A cell of a table that is broken into lines.
 LONG_CELL = re.compile(r"<td>([^<]{61,})</td>")
 # Section -> what it says and how it came about, a template that is filled with the
@@ -92,7 +93,7 @@ code { background: var(--soft); padding: 0 .2em; }
 """
 
 
-def to_markdown(results: Mapping[str, Any], title: str = "Forecasts scored") -> str:
+def to_markdown(results: Mapping[str, Any], title: str = TITLE) -> str:
     """All tables, each with what it says and how it came about."""
     return "\n\n".join(
         [f"# {title}", _introduction(results)]
@@ -120,21 +121,16 @@ def _sections(results: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def to_html(
-    results: Mapping[str, Any],
-    pictures: Mapping[str, tuple[str, str]],
-    title: str = "Forecasts scored",
-) -> str:
+def to_html(results: Mapping[str, Any], pictures: Mapping[str, tuple[str, str]]) -> str:
     """The page.
 
     Args:
         results: of `evaluate_curves`.
         pictures: section -> SVG and caption; drawn before its tables. Those of no
             section come first.
-        title: of the page.
     """
     sections = _sections(results)
-    parts = [f"<h1>{html.escape(title)}</h1>", from_markdown(_introduction(results))]
+    parts = [f"<h1>{TITLE}</h1>", from_markdown(_introduction(results))]
     parts += [_figure(*p) for name, p in pictures.items() if name not in sections]
     for name, body in sections.items():
         parts.append(f"<h2>{html.escape(name)}</h2>")
@@ -146,7 +142,7 @@ def to_html(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         # An icon in the page: browsers ask a server for one otherwise.
         '<link rel="icon" href="data:,">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{TITLE}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(parts)
         + "\n</body>\n</html>\n"
     )

@@ -92,7 +92,7 @@ def grid(rows: int, columns: int, size: tuple[float, float]) -> tuple["Figure", 
 
 
 def fans(
-    model: Model, suites: Sequence[CurveSet], percent: int = 20, most: int = 200
+    model: Model, suites: Sequence[CurveSet], most: int, percent: int = 20
 ) -> "Figure":
     """A row of fans per suite, from typical to worst."""
     figure, axes = grid(len(suites), len(PLACES), (10, 2.3 * len(suites)))

@@ -1,4 +1,4 @@
-"""Markdown tables of the results of `evaluate_curves`, one per question."""
+"""Markdown tables of the results of `evaluate_curves`, one function each."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -34,7 +34,7 @@ def fresh_process(name: str, *arguments: str, cache: str = "") -> tuple[float, A
         cache: directory of the compilation cache; empty for none.
 
     Returns:
-        Seconds from the start of the process to its answer, and the answer.
+        Seconds from the start of the process to its output, and the output.
 
     Raises:
         RuntimeError: with its standard error, if it fails.

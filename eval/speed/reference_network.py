@@ -139,7 +139,7 @@ def gradients(
 
 
 class Rival:
-    """The network with random weights, asked about whole curves on a device.
+    """The network with random weights, applied to whole curves on a device.
 
     Args:
         horizon: steps of a curve.

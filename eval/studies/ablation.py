@@ -52,7 +52,7 @@ VARIANTS = {
     "tokens without bounds": with_model(masked=(11, 12, 13, 14, 15)),
     "3 layers instead of 6": with_model(layers=3),
     "4 Gaussians instead of 16": with_model(components=4),
-    "no question for the best": with_model(best=False),
+    "no query for the best": with_model(best=False),
     "bounds always told": replace(BASE, augment=replace(BASE.augment, hidden=0.0)),
     "one length (64)": replace(BASE, lengths=(64,)),
 }
