@@ -86,5 +86,5 @@ def test_a_report_has_a_column_for_every_suite():
     )
     assert 0.4 < result["suites"]["mine"]["two_sample"] <= 1
     table = prior_check.to_markdown(result)
-    assert table.startswith("| | lcpfn | mine |")
+    assert table.startswith("|  | lcpfn | mine |")
     assert "two-sample score" in table
