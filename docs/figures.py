@@ -68,7 +68,9 @@ def cutoffs(model: lcpfn.Model, curve: Sequence[float], counts: Sequence[int]) -
     for ax, count in zip(axes, counts, strict=True):
         forecast = model.extrapolate(curve[:count], EPOCHS, **METRIC)
         plot.fan(forecast, ax=ax, title=f"after {count} epochs")
-        ax.plot(steps, curve, color=plot.BAR, ls=":", label="how it went on", zorder=4)
+        ax.plot(
+            steps, curve, color=plot.THRESHOLD, ls=":", label="how it went on", zorder=4
+        )
         ax.set(ylabel="", xlabel="epoch")
         ax.get_legend().remove()
     axes[0].set_ylabel("accuracy")
@@ -89,7 +91,7 @@ def decisions(model: lcpfn.Model, curve: Sequence[float], beat: float) -> Any:
     )
     plot.fan(made[-1].forecast, ax=left, beat=beat, title="when it was stopped")
     steps = np.arange(1, EPOCHS + 1)
-    left.plot(steps, curve, color=plot.BAR, ls=":", label="without stopping")
+    left.plot(steps, curve, color=plot.THRESHOLD, ls=":", label="without stopping")
     left.legend(frameon=False, fontsize="small")
     plot.timeline(made, rule=stopper.rule, ax=right)
     return figure

@@ -73,7 +73,7 @@ def _predict(
 ) -> tuple[jax.Array, Mixture]:
     """From every token: its step, and distributions in model space `(B, N, Q)`.
 
-    Q is the best value if the network knows it (asked only with `ahead`), the value of
+    Q is the best value if the network knows it (only with `ahead`), the value of
     the next token, and those at `ahead` evenly spaced later steps.
     """
     _, anchor, features = read_batch(batch)

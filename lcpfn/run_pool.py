@@ -5,9 +5,9 @@
     pool.most_promising(pool.expected_improvement())
 
 Freeze-thaw Bayesian optimisation (Swersky et al. 2014) without the hyperparameters:
-which run to thaw is asked of the forecasts of all of them. The curves of a group of
+the forecasts of all runs say which one to thaw. The curves of a group of
 rows share one cache of keys and values, so one pass of the network takes one more
-record of every one.
+observation of every one.
 """
 
 import functools
@@ -59,7 +59,7 @@ class RunPool:
         model: a loaded model, a checkpoint name, or None for the default. Loaded at
             the first update.
 
-    About 0.4 MB per run of 64 records, 0.8 MB from 128 on.
+    About 0.4 MB per run of 64 observations, 0.8 MB from 128 on.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class RunPool:
 
     @property
     def runs(self) -> list[Any]:
-        """Names of the runs, in the order of their first record."""
+        """Names of the runs, in the order of their first observation."""
         return list(self._runs)
 
     @functools.cached_property
@@ -162,7 +162,7 @@ class RunPool:
 
         Args:
             runs: names; default: all, in the order of `runs`.
-            ahead: steps from the newest record of each, at most to the horizon;
+            ahead: steps from the newest observation of each, at most to the horizon;
                 default: the horizon.
 
         Returns:
@@ -208,26 +208,28 @@ class RunPool:
         return self.metric.sign * min(self._bests(), default=math.nan)
 
     def prob_better(
-        self, bar: float | None = None, *, ever: bool = True
+        self, threshold: float | None = None, *, ever: bool = True
     ) -> dict[Any, float]:
         """Probability that each run beats a value.
 
         Args:
-            bar: default: the best value that any run has reached.
+            threshold: default: the best value that any run has reached.
             ever: at any step that remains, if the checkpoint was trained for that;
                 else at the horizon.
         """
         found = self.forecast()
-        asked = found.best if ever and found.has_best else found.final
-        return self._by_run(asked.prob_better(self._bar(bar)))
+        there = found.best if ever and found.has_best else found.final
+        return self._by_run(there.prob_better(self._incumbent(threshold)))
 
-    def expected_improvement(self, bar: float | None = None) -> dict[Any, float]:
+    def expected_improvement(self, threshold: float | None = None) -> dict[Any, float]:
         """Expected improvement of each run on a value, at the horizon.
 
         Args:
-            bar: default: the best value that any run has reached.
+            threshold: default: the best value that any run has reached.
         """
-        return self._by_run(self.forecast().final.expected_improvement(self._bar(bar)))
+        return self._by_run(
+            self.forecast().final.expected_improvement(self._incumbent(threshold))
+        )
 
     def mfpi_random(self, seed: int) -> dict[Any, float]:
         """MFPI-random of ifBO (Rakotoarison et al. 2024, 2404.16795).
@@ -243,11 +245,11 @@ class RunPool:
         room = best - self.metric.low
         if not np.isfinite(room):
             room = float(np.std(self._bests())) or abs(best) or 1.0
-        bar = self.metric.sign * (best - share * room)
-        return self._by_run(self.forecast(ahead=ahead).prob_better(bar)[:, 0])
+        threshold = self.metric.sign * (best - share * room)
+        return self._by_run(self.forecast(ahead=ahead).prob_better(threshold)[:, 0])
 
-    def _bar(self, bar: float | None) -> float:
-        return self.best() if bar is None else float(bar)
+    def _incumbent(self, threshold: float | None) -> float:
+        return self.best() if threshold is None else float(threshold)
 
     def _by_run(self, scores: np.ndarray) -> dict[Any, float]:
         done = {n for n, r in self._runs.items() if r.step >= self.horizon}

@@ -49,7 +49,7 @@ class Prior:
         source: where the model comes from.
         axis: draws the steps of a curve, `(key, shortest, length) -> (steps, count)`;
             behind the first `count` steps the last one is repeated. Default: 1..length.
-        shortest: fewest records that `axis` draws.
+        shortest: fewest observations that `axis` draws.
     """
 
     model: Callable[..., None]
@@ -88,7 +88,7 @@ class Draws(NamedTuple):
         log_prob: log-density of `y` given the latent curve `(n, length)`; zero if what
             is recorded is not what that density is of.
         steps: `(n, length)`; behind the end of a curve its last step is repeated.
-        length: records of each curve `(n,)`.
+        length: observations of each curve `(n,)`.
         low, high: bounds of each curve `(n,)`, infinite where there are none.
         accepted: whether each row is an accepted draw `(n,)`; False only where the
             rounds ran out.

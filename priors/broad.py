@@ -32,7 +32,7 @@ class Effects:
 
     See the function of the same name in `lcpfn.priors.shapes` or `.noise`. `flat`:
     nothing is learned; `rising`: it gets worse from the start; `untrained`: the first
-    record is from before training; `trend`: noise shrinks; `best_so_far`: what is
+    observation is from before training; `trend`: noise shrinks; `best_so_far`: what is
     recorded is the running best; `known`: bounds are.
     """
 
@@ -114,7 +114,7 @@ def broad_model(
     drift += maybe("skewed", lambda: noise.skewed(sigma), zero)
     drift += maybe("spikes", lambda: noise.spikes(sigma), zero)
     curve, size, low, high = place(curve)
-    # The first records of a transient say nothing of where the metric lies.
+    # The first observations of a transient say nothing of where the metric lies.
     jump = maybe("transient", lambda: shapes.transient(index), zero)
     curve += size * jnp.where(jnp.isinf(high), jump, 0)
     numpyro.deterministic("curve", curve)

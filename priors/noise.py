@@ -2,7 +2,7 @@
 
     y_t ~ Normal(curve_t + drift_t + spikes_t, sigma_t)
 
-drift is what is correlated from record to record; all sizes are shares of the curve's
+drift is what is correlated between observations; all sizes are shares of the curve's
 range. What is recorded may then be smoothed, the best so far, rounded or stuck.
 """
 
@@ -16,7 +16,7 @@ from lcpfn.priors.shapes import ten_to, uniform
 
 
 def recursive(keep: Array, x: Array) -> Array:
-    """z_t = keep * z_(t-1) + x_t along the records."""
+    """z_t = keep * z_(t-1) + x_t along the observations."""
 
     def step(z: Array, new: Array) -> tuple[Array, Array]:
         z = keep * z + new
@@ -26,12 +26,12 @@ def recursive(keep: Array, x: Array) -> Array:
 
 
 def normal_path(name: str, like: Array) -> Array:
-    """Independent standard normal innovations, one per record."""
+    """Independent standard normal innovations, one per observation."""
     return numpyro.sample(name, dist.Normal(0, 1).expand(like.shape).to_event(1))
 
 
 def noise_level(rate: Array, progress: Array, trend: Array) -> Array:
-    """Standard deviation of a record.
+    """Standard deviation of an observation.
 
     With `trend` it shrinks with the learning rate and with what is left to learn.
     """
@@ -66,7 +66,7 @@ def skewed(sigma: Array) -> Array:
 
 
 def spikes(sigma: Array) -> Array:
-    """Rare jumps, mostly to the worse, that fade in a few records."""
+    """Rare jumps, mostly to the worse, that fade in a few observations."""
     often = ten_to("spike_rate", -2.3, -0.5)
     hit = numpyro.sample("spike_hits", dist.Bernoulli(often).expand(sigma.shape))
     vary = uniform("spike_variation", 0.0, 1.0)
@@ -93,7 +93,7 @@ def rounded(y: Array) -> Array:
 
 
 def stuck(u: Array, y: Array) -> Array:
-    """From some record on the value does not change any more."""
+    """From some observation on the value does not change any more."""
     start = ten_to("stuck_from", -2.0, 0.0)
     first = jnp.argmax(u >= jnp.minimum(start, u[-1]))
     return jnp.where(u >= start, y[first], y)

@@ -157,6 +157,6 @@ def explosion(u: Array) -> Array:
 
 
 def transient(index: Array) -> Array:
-    """First records far above the rest; `index` counts records."""
+    """First observations far above the rest; `index` counts observations."""
     size, fade = ten_to("transient", -0.5, 2.2), ten_to("transient_fade", -1.0, 0.7)
     return size * jnp.exp(-index / fade)

@@ -1,7 +1,7 @@
 """Step axes: which steps a run was recorded at.
 
 A forecast sees steps relative to their horizon and gap, so what varies here is what
-still matters: how many records there are, whether the first one is step 0, and
+still matters: how many observations there are, whether the first one is step 0, and
 whether they are evenly spaced.
 """
 
@@ -10,18 +10,18 @@ import jax.numpy as jnp
 from jax import Array
 
 
-def ragged(key: Array, shortest: int, records: int) -> tuple[Array, Array]:
-    """Between `shortest` and `records` of them, evenly spaced or denser early.
+def ragged(key: Array, shortest: int, observations: int) -> tuple[Array, Array]:
+    """Between `shortest` and `observations` of them, evenly spaced or denser early.
 
     Returns:
-        Steps `(records,)`, repeating the last one behind the end, and their number.
+        Steps `(observations,)`, behind the end the last one again, and their number.
     """
     keys = jax.random.split(key, 5)
-    low, high = jnp.log(float(shortest)), jnp.log(records + 1.0)
+    low, high = jnp.log(float(shortest)), jnp.log(observations + 1.0)
     count = jnp.exp(jax.random.uniform(keys[0], minval=low, maxval=high))
-    count = jnp.clip(count.astype(int), shortest, records)
-    index = jnp.arange(1.0, records + 1)
-    # u -> u^power gathers records early, as logarithmic logging does.
+    count = jnp.clip(count.astype(int), shortest, observations)
+    index = jnp.arange(1.0, observations + 1)
+    # u -> u^power gathers observations early, as logarithmic logging does.
     power = 1 + jax.random.exponential(keys[1]) * 0.6
     bent = count * (index / count) ** power
     steps = jnp.where(jax.random.bernoulli(keys[2], 0.08), bent, index)

@@ -120,5 +120,5 @@ def test_a_finished_run_is_not_continued(asking):
     for i in range(3):
         pool.update({"done": 0.5 - 0.1 * i})
     pool.update({"open": 0.6})
-    assert pool.prob_better(bar=9.0)["done"] == 0
-    assert pool.most_promising(pool.expected_improvement(bar=9.0)) == ["open"]
+    assert pool.prob_better(threshold=9.0)["done"] == 0
+    assert pool.most_promising(pool.expected_improvement(threshold=9.0)) == ["open"]

@@ -1,8 +1,8 @@
 """From curves to training tasks: tokens, and queries to every cutoff.
 
 One curve is queried at all of its cutoffs at once. Cutoff i is queried about
-`targets` later records: the one at the horizon and others drawn uniformly from those
-left. B curves, T records, N cutoffs, Q targets.
+`targets` later observations: the one at the horizon and others drawn uniformly from
+those left. B curves, T observations, N cutoffs, Q targets.
 """
 
 from typing import NamedTuple
@@ -19,8 +19,8 @@ class Curves(NamedTuple):
 
     Attributes:
         y: values `(B, T)`, whatever after the end.
-        steps: steps of the records, increasing `(B, T)`.
-        length: number of records `(B,)`.
+        steps: steps of the observations, increasing `(B, T)`.
+        length: number of observations `(B,)`.
         low, high: bounds, infinite where unknown `(B,)`.
         weight: 0 for a row that does not count `(B,)`.
     """
@@ -40,7 +40,7 @@ class Tasks(NamedTuple):
         features: of the tokens `(B, N, TOKEN_FEATURES)`.
         query: features of the queries `(B, N, Q, QUERY_FEATURES)`; one more of each if
             best values are predicted too.
-        target: index of the record to predict `(B, N, Q)`.
+        target: index of the observation to predict `(B, N, Q)`.
         truth: `(y_target - level) / scale` `(B, N, Q)`.
         log_scale: log of the anchor's scale `(B, N)`.
         weight: 1 for a cutoff that counts, 0 for padding `(B, N)`.
@@ -55,13 +55,13 @@ class Tasks(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What of one curve is seen, as record indices.
+    """What of one curve is seen, as observation indices.
 
     Attributes:
-        first: index of the first record.
-        last: index of the last record of every token `(N,)`; T where there is none.
-        pooled: whether a token is the mean of its records, or its last record alone.
-        end: index of the record at the horizon.
+        first: index of the first observation.
+        last: index of every token's last observation `(N,)`; T where there is none.
+        pooled: whether a token is the mean of its observations, or the last one alone.
+        end: index of the observation at the horizon.
     """
 
     first: jax.Array
@@ -71,11 +71,11 @@ class Seen(NamedTuple):
 
 
 def draw_context(
-    key: jax.Array, length: jax.Array, records: int, tokens: int, augment: Augment
+    key: jax.Array, length: jax.Array, observations: int, tokens: int, augment: Augment
 ) -> Seen:
-    """Draws what is seen of a curve of `length` out of `records` records."""
+    """Draws what is seen of a curve of `length` out of `observations` observations."""
     odds, keys = jax.random.uniform(key, (4,)), jax.random.split(key, 6)
-    index = jnp.arange(records)
+    index = jnp.arange(observations)
     third = jnp.maximum(length // 3, 1)
     first = jnp.where(
         odds[0] < augment.truncated,
@@ -93,7 +93,7 @@ def draw_context(
     rate = jnp.exp(jax.random.uniform(keys[3], minval=jnp.log(0.1), maxval=0.0))
     stride = jnp.round(1 / rate).astype(int)
     regular = (index - first) % stride == 0
-    random = jax.random.uniform(keys[4], (records,)) < rate
+    random = jax.random.uniform(keys[4], (observations,)) < rate
     kept = jnp.where(jax.random.bernoulli(keys[5]), regular, random)
     # Powers of two, up to the one that fits a long curve into the context.
     most = jnp.maximum(jnp.ceil(jnp.log2(length / tokens)), 2)
@@ -101,24 +101,24 @@ def draw_context(
     full = (index - first) % factor == factor - 1
     marks = jnp.where(pooled, full, jnp.where(thinned, kept, True))
     marks &= (index >= first) & (index < length)
-    last = jnp.sort(jnp.where(marks, index, records))[:tokens]
-    # A thinned curve starts with the first record that is kept.
+    last = jnp.sort(jnp.where(marks, index, observations))[:tokens]
+    # A thinned curve starts with the first observation that is kept.
     first = jnp.where(thinned, jnp.minimum(last[0], length - 1), first)
     return Seen(first, last, pooled, end)
 
 
 def _pool(y: jax.Array, seen: Seen) -> tuple[jax.Array, jax.Array]:
-    """Value and record count of every token, both `(B, N)`."""
+    """Value and observation count of every token, both `(B, N)`."""
     last = jnp.minimum(seen.last, y.shape[1] - 1)
     before = jnp.concatenate([seen.first[:, None] - 1, last[:, :-1]], axis=1)
     total = jnp.concatenate([jnp.zeros_like(y[:, :1]), jnp.cumsum(y, axis=1)], axis=1)
     pooled = seen.pooled[:, None]
     count = jnp.where(pooled, jnp.maximum(last - before, 1), 1)
-    record = jnp.take_along_axis(y, last, axis=1)
+    observation = jnp.take_along_axis(y, last, axis=1)
     sums = jnp.take_along_axis(total, last + 1, axis=1) - jnp.take_along_axis(
         total, jnp.maximum(before + 1, 0), axis=1
     )
-    return jnp.where(count > 1, sums / count, record), count
+    return jnp.where(count > 1, sums / count, observation), count
 
 
 def hide_bounds(odds: jax.Array, limits: Limits, hidden: float) -> Limits:
@@ -132,7 +132,7 @@ def hide_bounds(odds: jax.Array, limits: Limits, hidden: float) -> Limits:
 
 
 def best_ahead(y: jax.Array, last: jax.Array, end: jax.Array) -> jax.Array:
-    """Lowest value after record `last` `(B, N)` up to record `end` `(B,)`, `(B, N)`."""
+    """Lowest value `(B, N)` after number `last` `(B, N)`, up to number `end` `(B,)`."""
     inside = jnp.arange(y.shape[1]) <= end[:, None]
     later = jax.lax.cummin(jnp.where(inside, y, jnp.inf), axis=1, reverse=True)
     return jnp.take_along_axis(later, jnp.minimum(last + 1, end[:, None]), axis=1)
@@ -159,14 +159,14 @@ def make_tasks(
     Returns:
         Tasks with `min(T, tokens)` cutoffs per curve.
     """
-    batch, records = curves.y.shape
-    tokens = min(records, tokens)
+    batch, observations = curves.y.shape
+    tokens = min(observations, tokens)
     keys = jax.random.split(key, (2, batch))
-    seen = jax.vmap(lambda k, n: draw_context(k, n, records, tokens, augment))(
+    seen = jax.vmap(lambda k, n: draw_context(k, n, observations, tokens, augment))(
         keys[0], curves.length
     )
-    y = jnp.where(jnp.arange(records) < curves.length[:, None], curves.y, 0)
-    last = jnp.minimum(seen.last, records - 1)
+    y = jnp.where(jnp.arange(observations) < curves.length[:, None], curves.y, 0)
+    last = jnp.minimum(seen.last, observations - 1)
     value, count = _pool(y, seen)
     step = jnp.take_along_axis(curves.steps, last, axis=1)
     start = jnp.take_along_axis(curves.steps, seen.first[:, None], axis=1)[:, 0]
@@ -182,7 +182,7 @@ def make_tasks(
     share = jax.vmap(lambda k: jax.random.uniform(k, (tokens, targets)))(keys[1])
     share = share.at[..., 0].set(1.0)
     ahead = jnp.clip(jnp.ceil(share * left).astype(int), 1, left)
-    target = jnp.minimum(last[..., None] + ahead, records - 1)
+    target = jnp.minimum(last[..., None] + ahead, observations - 1)
     flat = target.reshape(batch, -1)
     wanted = jnp.take_along_axis(y, flat, axis=1).reshape(target.shape)
     wanted_at = jnp.take_along_axis(curves.steps, flat, axis=1).reshape(target.shape)

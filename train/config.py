@@ -15,14 +15,15 @@ def _check_shares(config: object, names: Iterable[str]) -> None:
 
 @dataclass(frozen=True)
 class Augment:
-    """How often a drawn curve is seen otherwise than record by record from step 1.
+    """How often a drawn curve is seen otherwise than one by one from step 1.
 
     Probabilities per curve; the rest is seen as drawn.
 
     Attributes:
-        thinned: records are missing at random, so steps have gaps.
-        pooled: tokens are means of several records, as in curves longer than a context.
-        truncated: the first records are missing.
+        thinned: observations are missing at random, so steps have gaps.
+        pooled: tokens are means of several observations, as where a curve is longer
+            than a context.
+        truncated: the first observations are missing.
         shortened: the horizon lies before the end of the curve.
         hidden: the network is not told the bounds; half as often, each one of them.
     """
@@ -43,8 +44,8 @@ class TrainConfig:
 
     Attributes:
         prior: key of `lcpfn.priors.PRIORS`, `module:attribute` or `file.py:attribute`.
-        lengths: records that curves of the prior are drawn with, one of them per step;
-            name one twice to have it twice as often. Default: the prior's own length.
+        lengths: of the curves drawn from the prior, one of them per step; name one
+            twice to have it twice as often. Default: the prior's own length.
         recorded: share of a batch that is drawn from recorded runs, if any are given.
         blended: share of those that are averaged with another one.
         model: size of the network.
@@ -53,14 +54,14 @@ class TrainConfig:
         batch: curves per step; where they have fewer tokens than `model.context`, as
             many as make up the same number of tokens.
         chunk: curves per gradient pass; small ones stay in the cache of a CPU.
-        targets: target steps asked of every cutoff, the horizon among them.
+        targets: target steps of every cutoff, the horizon among them.
         learning_rate: peak of Muon, which moves the matrices.
         adam_learning_rate: peak of AdamW, which moves everything else.
         warmup: steps of linear warm-up; cosine decay to zero follows.
         weight_decay: of the matrices.
         clip: largest global gradient norm.
-        tame: nats, in units of the anchor, from which on the loss of a target grows
-            only logarithmically, so that one explosion does not rule a step.
+        loss_limit: nats, in units of the anchor, from which on the loss of a target
+            grows only logarithmically, so that one explosion does not rule a step.
         average: horizon, in steps, of the running average of the weights.
         seed: of the initial weights and of all curves.
         log_every: steps between lines of the log.
@@ -85,7 +86,7 @@ class TrainConfig:
     warmup: int = 300
     weight_decay: float = 0.01
     clip: float = 1.0
-    tame: float | None = None
+    loss_limit: float | None = None
     average: int = 400
     seed: int = 0
     log_every: int = 50

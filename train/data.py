@@ -26,7 +26,7 @@ from lcpfn.train.config import TrainConfig
 
 Source = Callable[[jax.Array, int], Curves]
 Shard = Callable[[jax.Array], jax.Array]
-# A run with fewer finite records teaches nothing.
+# A run with fewer finite observations teaches nothing.
 HIGHEST = 1e6
 LEAST_RECORDS = 3
 
@@ -128,7 +128,7 @@ def recorded_source(
 
 
 def blended_source(source: Source, share: float) -> Source:
-    """Some curves averaged with another one at the same shares of their records.
+    """Some curves averaged with another one at the same shares of their observations.
 
     Each of the two is divided by its range first; the average has no bounds to tell.
     Source: the mixup of learning curves of Lee et al. 2025 (2510.21379).
@@ -138,8 +138,8 @@ def blended_source(source: Source, share: float) -> Source:
         keys = jax.random.split(key, 3)
         one = source(keys[0], n)
         other = jax.tree.map(lambda x: jnp.roll(x, 1, axis=0), one)
-        records = one.y.shape[1]
-        place = jnp.arange(records) / jnp.maximum(one.length - 1, 1)[:, None]
+        observations = one.y.shape[1]
+        place = jnp.arange(observations) / jnp.maximum(one.length - 1, 1)[:, None]
         place = jnp.minimum(place, 1) * (other.length - 1)[:, None]
         before = jnp.floor(place).astype(int)
         after = jnp.minimum(before + 1, other.length[:, None] - 1)
@@ -173,14 +173,14 @@ def mixed_source(first: Source, second: Source, share: float) -> Source:
     def sample(key: jax.Array, n: int) -> Curves:
         keys = jax.random.split(key, 3)
         one, other = first(keys[0], n), second(keys[1], n)
-        records = max(one.y.shape[1], other.y.shape[1])
+        observations = max(one.y.shape[1], other.y.shape[1])
         pick = jax.random.bernoulli(keys[2], share, (n,))
 
         def choose(a: jax.Array, b: jax.Array) -> jax.Array:
             if a.ndim == 1:
                 return jnp.where(pick, b, a)
             a, b = (
-                jnp.pad(x, ((0, 0), (0, records - x.shape[1])), mode="edge")
+                jnp.pad(x, ((0, 0), (0, observations - x.shape[1])), mode="edge")
                 for x in (a, b)
             )
             return jnp.where(pick[:, None], b, a)

@@ -28,7 +28,7 @@ SHARE = 0.5
 
 
 def score(config: ModelConfig, params: Any, curves: Curves) -> float:
-    """Mean log-density of later records over all cutoffs, per record."""
+    """Mean log-density of later observations over all cutoffs, per observation."""
     key = jax.random.key(0)
     tasks = make_tasks(key, curves, 8, config.context, UNCHANGED)
     each = jax.jit(partial(log_probs, config))(params, tasks).mean(-1)
@@ -54,7 +54,7 @@ def finetune(
 
     Returns:
         Path of the adapted checkpoint, and the log-density of held-out runs before and
-        after, in nats per record.
+        after, in nats per observation.
 
     Raises:
         ValueError: with fewer than five usable runs.
@@ -73,7 +73,8 @@ def finetune(
         prior=before["prior"],
         lengths=tuple(before.get("lengths", ())),
         augment=Augment(**before["augment"]),
-        tame=before.get("tame"),
+        # Cards of format 1 name it otherwise.
+        loss_limit=before.get("loss_limit", before.get("tame")),
         recorded=SHARE,
         model=model,
         steps=steps,

@@ -89,7 +89,7 @@ def log_probs(config: ModelConfig, params: Any, tasks: Tasks) -> jax.Array:
     return log_density(mixture, tasks.truth) - tasks.log_scale[..., None]
 
 
-def tamed(loss: jax.Array, limit: jax.Array) -> jax.Array:
+def clipped(loss: jax.Array, limit: jax.Array) -> jax.Array:
     """The loss up to a limit, and above it only its logarithm."""
     return jnp.minimum(loss, limit) + jnp.log1p(jnp.maximum(loss - limit, 0))
 
@@ -107,14 +107,14 @@ def gradients(config: TrainConfig, params: Any, tasks: Tasks) -> tuple[jax.Array
     )
     total = jnp.maximum(jnp.sum(tasks.weight), 1)
 
-    def nll(params: Any, chunk: Tasks) -> jax.Array:
-        lost = -log_probs(config.model, params, chunk)
-        if config.tame is not None:
-            lost = tamed(lost, config.tame + chunk.log_scale[..., None])
-        return jnp.sum(lost.mean(-1) * chunk.weight) / total
+    def loss(params: Any, chunk: Tasks) -> jax.Array:
+        nll = -log_probs(config.model, params, chunk)
+        if config.loss_limit is not None:
+            nll = clipped(nll, config.loss_limit + chunk.log_scale[..., None])
+        return jnp.sum(nll.mean(-1) * chunk.weight) / total
 
     def add(carry: Any, chunk: Tasks) -> tuple[Any, None]:
-        step = jax.value_and_grad(nll)(params, chunk)
+        step = jax.value_and_grad(loss)(params, chunk)
         return jax.tree.map(jnp.add, carry, step), None
 
     zero = jax.tree.map(jnp.zeros_like, (total, params))

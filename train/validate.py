@@ -1,6 +1,6 @@
 """How far the network is from knowing everything, on fixed held-out curves.
 
-"gap_40" is the mean over later records of log p(y | true curve and noise) minus
+"gap_40" is the mean over later observations of log p(y | true curve and noise) minus
 log q(y | first 40 %). The true curve as control variate takes out most of the spread
 between curves. The gap of the exact posterior is not zero: it is what the first 40 %
 do not tell. Where a prior has no such density ("recorded" differs from "y") the gap is
@@ -47,7 +47,7 @@ def validation(
         def chunk(part: tuple) -> jax.Array:
             # The first target is always the horizon; the others are uniform.
             missed = part[1] - log_probs(config.model, params, part[0])
-            # The last record is no cutoff: nothing comes after it.
+            # The last observation is no cutoff: nothing comes after it.
             tokens = 1 + jnp.sum(part[0].weight > 0, axis=1)
             at = [jnp.maximum(tokens * c // 100, 1) - 1 for c in CUTOFFS]
             by_cutoff = jnp.stack(at, axis=1)

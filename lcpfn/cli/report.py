@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     name = "standard input" if args.logs == "-" else args.logs
     found = snapshot(board, name, trouble, source.ended)
     if not found["runs"]:
-        raise ValueError(f"there are no records in {name}")
+        raise ValueError(f"there are no observations in {name}")
     page = still_page(found)
     if args.out == "-":
         print(page)

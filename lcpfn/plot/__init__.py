@@ -8,17 +8,17 @@ reliability   how often true values fall below the quantiles that were forecast
 Every function draws on the axes given, or on new ones, and returns them.
 """
 
-from lcpfn.plot.axes import BAR, COLOUR, GREY, PALETTE, pyplot
+from lcpfn.plot.axes import COLOUR, GREY, PALETTE, THRESHOLD, pyplot
 from lcpfn.plot.calibration import reliability
 from lcpfn.plot.decisions import timeline
 from lcpfn.plot.forecasts import LEVELS, fan, runs
 
 __all__ = [
-    "BAR",
     "COLOUR",
     "GREY",
     "LEVELS",
     "PALETTE",
+    "THRESHOLD",
     "fan",
     "pyplot",
     "reliability",

@@ -7,7 +7,7 @@ PALETTE = (
     *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9"),
     *("#d55e00", "#f0e442"),
 )
-COLOUR, BAR, GREY = PALETTE[0], PALETTE[5], "#a0a0a0"
+COLOUR, THRESHOLD, GREY = PALETTE[0], PALETTE[5], "#a0a0a0"
 
 
 def pyplot() -> Any:

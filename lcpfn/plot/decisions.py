@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lcpfn.plot.axes import BAR, COLOUR, axes, finish
+from lcpfn.plot.axes import COLOUR, THRESHOLD, axes, finish
 
 if TYPE_CHECKING:
     from lcpfn.stopping.decision import Decision
@@ -51,20 +51,27 @@ def timeline(
     chance = np.maximum([d.prob_better for d in decisions], LEAST)
     if rule is not None:
         most = [1 - rule.confidence_at(step) for step in at]
-        ax.plot(at, most, color=BAR, ls="--", drawstyle="steps-post", label="threshold")
-        ax.fill_between(at, LEAST, most, step="post", color=BAR, alpha=0.12, lw=0)
+        ax.plot(
+            at,
+            most,
+            color=THRESHOLD,
+            ls="--",
+            drawstyle="steps-post",
+            label="threshold",
+        )
+        ax.fill_between(at, LEAST, most, step="post", color=THRESHOLD, alpha=0.12, lw=0)
     ax.plot(at, chance, color=COLOUR, lw=1, zorder=2)
     for kind in dict.fromkeys(d.kind for d in decisions):
         here = np.array([d.kind == kind for d in decisions])
         stops = any(d.stop for d in decisions if d.kind == kind)
-        style = {"marker": "X", "color": BAR} if stops else {"color": COLOUR}
+        style = {"marker": "X", "color": THRESHOLD} if stops else {"color": COLOUR}
         if kind not in ("promising", "finished") and not stops:
             style |= {"facecolor": "white", "marker": HOLLOW.get(kind, "o")}
         ax.scatter(at[here], chance[here], label=kind, zorder=3, **style)
     ax.set(yscale="log", ylim=(LEAST / 1.5, 1.5))
     stopped = next((i for i, d in enumerate(decisions) if d.stop), None)
     if stopped is not None:
-        ax.axvline(at[stopped], color=BAR, lw=1, zorder=1)
+        ax.axvline(at[stopped], color=THRESHOLD, lw=1, zorder=1)
         reason = f"stop at {at[stopped]:g}: {decisions[stopped].reason}"
         title = title or "\n".join(textwrap.wrap(reason, 64))
     finish(ax, "step", "probability of beating the threshold", title)

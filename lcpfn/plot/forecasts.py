@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lcpfn.plot.axes import BAR, COLOUR, GREY, PALETTE, axes, finish
+from lcpfn.plot.axes import COLOUR, GREY, PALETTE, THRESHOLD, axes, finish
 
 if TYPE_CHECKING:
     from lcpfn.forecast import Forecast
@@ -30,7 +30,7 @@ def fan(
         values: observed so far, the user's units; default: what it was made from.
         steps: their steps; default 1..n.
         ax: matplotlib axes; default: new ones.
-        beat: value to draw as the bar.
+        beat: value to beat, drawn as a line.
         title: of the axes.
 
     Returns:
@@ -54,7 +54,7 @@ def fan(
         marker = "o" if len(seen) <= 40 else None
         ax.plot(at, seen, color="black", marker=marker, markersize=3, label="observed")
     if beat is not None:
-        ax.axhline(beat, color=BAR, linestyle="--", label=f"to beat: {beat:g}")
+        ax.axhline(beat, color=THRESHOLD, linestyle="--", label=f"to beat: {beat:g}")
     return finish(ax, "step", "metric", title)
 
 
@@ -77,7 +77,7 @@ def runs(
         names: of the runs; default: their numbers.
         shown: how many have a colour, at most 7.
         ax: matplotlib axes; default: new ones.
-        beat: value to draw as the bar.
+        beat: value to beat, drawn as a line.
         title: of the axes.
 
     Returns:

@@ -34,7 +34,7 @@ def _number(x: Any) -> str:
 
 def _sentence(forecast: "Forecast") -> str:
     if forecast.diverged:
-        return "<p>Forecast of a diverged run: it stays lost.</p>"
+        return "<p>Forecast of a diverged run: it stays diverged.</p>"
     low, high = forecast.interval(0.9)
     return (
         f"<p>Forecast at step {_number(float(forecast.steps))}: "

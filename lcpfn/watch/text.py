@@ -69,7 +69,7 @@ def table(
         most: runs shown.
     """
     if not rows and not trouble:
-        return Text("no records yet")
+        return Text("no observations yet")
     saved = sum(row.saved for row in rows)
     total = horizon * max(len(rows), 1)
     grid = Table(

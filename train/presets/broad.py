@@ -19,7 +19,7 @@ BROAD = TrainConfig(
     steps=2_000,
     batch=32,
     learning_rate=2e-2,
-    tame=15.0,
+    loss_limit=15.0,
     save_every=250,
     validation=512,
 )

@@ -21,11 +21,11 @@ def snapshot(
 ) -> dict[str, Any]:
     """Everything the page shows of one look.
 
-    About 2 kB a run: at most `MOST` records, and the fan at few steps. Numbers have
-    six digits; those that are not finite are null.
+    About 2 kB a run: at most `MOST` observations, and the fan at few steps. Numbers
+    have six digits; those that are not finite are null.
 
     Args:
-        board: has taken all records.
+        board: has taken all observations.
         name: of what is watched.
         trouble: what could not be read, by file or run.
         ended: as of `Board.rows`.
@@ -71,7 +71,7 @@ def _fan(ahead: Outlook) -> dict[str, Any]:
 
 
 def thinned(steps: Sequence[float], most: int = MOST) -> list[int]:
-    """Which records to show: all, or evenly spread in time with the first and last."""
+    """Which observations to show: all, or some evenly spread in time and both ends."""
     if len(steps) <= most:
         return list(range(len(steps)))
     wanted = np.linspace(steps[0], steps[-1], most)
