@@ -161,8 +161,8 @@ class Forecast:
         best = self._all.best
         if best is None:
             raise ValueError(
-                "there is no forecast of the best value: this checkpoint is not made "
-                'for it ("best" in its card); use paths(), which any checkpoint has'
+                "no forecast of the best value: the checkpoint was not trained for it "
+                '("best" in its card); paths() answers such queries with any checkpoint'
             )
         return self._at_end(best)
 

@@ -28,12 +28,13 @@ uses = {
     "extend": lambda: stream.extend([0.6], [2]),
     "forecast": lambda: stream.forecast(),
     "paths": lambda: forecast.paths(2),
+    "steps": lambda: forecast.mean(),
     "stopper": lambda: stopper.update(0.6),
     "load": lambda: lcpfn.load(sys.argv[1]),
 }
 read, write = os.pipe()
 if os.fork() == 0:
-    report = {"mean": forecast.mean().tolist()}  # needs no JAX
+    report = {"mean": forecast.final.mean()}  # needs no JAX
     for name, use in uses.items():
         try:
             use()
@@ -46,7 +47,7 @@ with os.fdopen(read) as pipe:
     report = json.load(pipe)
 os.wait()
 report["parent"] = stream.update(0.6).mean().tolist()
-assert report["mean"] == forecast.mean().tolist()
+assert report["mean"] == forecast.final.mean()
 print(json.dumps(report))
 """
 PLATFORMS = """
@@ -85,6 +86,7 @@ def test_a_fork_is_refused_by_name(saved):
         "extend",
         "forecast",
         "paths",
+        "steps",
         "stopper",
         "load",
     }

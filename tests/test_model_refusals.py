@@ -17,12 +17,12 @@ def refuse(model, message, **wrong):
 @pytest.mark.parametrize(
     ("curves", "message"),
     [
-        ([], "the curve has no records; .* at least one"),
-        (np.empty(0), "the curve has no records"),
-        ([[0.5], []], "curve 1 has no records"),
-        ([[], [0.5]], "curve 0 has no records"),
-        (np.full((2, 3), np.nan), "curve 0 has no records"),
-        (np.empty((2, 0)), "curve 0 has no records"),
+        ([], "the curve has no observations; .* at least one"),
+        (np.empty(0), "the curve has no observations"),
+        ([[0.5], []], "curve 1 has no observations"),
+        ([[], [0.5]], "curve 0 has no observations"),
+        (np.full((2, 3), np.nan), "curve 0 has no observations"),
+        (np.empty((2, 0)), "curve 0 has no observations"),
         (np.empty((0, 3)), "no curves"),
         ("0.5 0.6", "a list of them, or a 2-D array, got str"),
         (b"0.5", "got bytes"),
@@ -48,8 +48,7 @@ def test_curves(model, curves, message):
 @pytest.mark.parametrize(
     ("horizon", "message"),
     [
-        (3, "horizon .* after its last observed step 3, got 3"),
-        (2, "horizon .* after its last observed step 3, got 2"),
+        (2, "horizon .* before its last observed step 3, got 2"),
         (0, "positive number"),
         (-5, "positive number.*got -5"),
         (np.nan, "positive number"),
@@ -63,9 +62,19 @@ def test_horizon(model, horizon, message):
     refuse(model, message, horizon=horizon)
 
 
+def test_a_curve_at_its_horizon_has_the_value_it_has(model):
+    batch = model.extrapolate([CURVE, CURVE[:2]], 3, mode="max")
+    assert batch.finished.tolist() == [True, False]
+    assert batch.final.mean()[0] == CURVE[-1]
+    assert batch.final.std()[0] == 0 < batch.final.std()[1]
+    assert np.isnan(batch.mean()[0]).all()
+    assert batch[0].steps.shape == (0,)
+    assert batch[0].final.interval(0.9) == (CURVE[-1], CURVE[-1])
+
+
 def test_horizon_of_one_curve_of_several_is_named(model):
     refuse(
-        model, "horizon of curve 1 .* step 3", curves=[CURVE[:2], CURVE], horizon=[9, 3]
+        model, "horizon of curve 1 .* step 3", curves=[CURVE[:2], CURVE], horizon=[9, 2]
     )
     refuse(model, "2 curves, got 3", curves=[CURVE, CURVE], horizon=[9, 9, 9])
 
@@ -104,7 +113,7 @@ def test_bounds(model, bounds, message):
         ([-1, 2, 3], ">= 0"),
         ("abc", "numbers"),
         (5, "one per value"),
-        ([1, 2, 30], "after its last observed step 30"),
+        ([1, 2, 30], "before its last observed step 30"),
     ],
 )
 def test_steps(model, steps, message):
@@ -138,7 +147,7 @@ def test_nothing_is_computed_for_bad_input(model, monkeypatch):
     def never(*_):
         raise AssertionError("computed")
 
-    monkeypatch.setattr(type(model), "_ask", never)
+    monkeypatch.setattr(type(model), "read", never)
     refuse(model, "curve 1", curves=[CURVE, []])
 
 

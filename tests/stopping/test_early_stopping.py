@@ -34,6 +34,7 @@ def forecast(chances, final=0.7, diverged=False, queried=None):
     return SimpleNamespace(
         steps=np.arange(len(chances)) + 3.0,
         diverged=diverged,
+        finished=not len(chances),
         final=SimpleNamespace(mean=lambda: final, std=lambda: 0.02),
         prob_better=prob_better,
         has_best=False,
