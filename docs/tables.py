@@ -15,7 +15,7 @@ from lcpfn.eval.exact import importance, mcmc_score, prior_score
 from lcpfn.eval.speed import bench
 from lcpfn.eval.stopping import benchmark
 from lcpfn.eval.studies import history, left_out, worst
-from lcpfn.eval.tables import columns_table
+from lcpfn.eval.tables import columns_table, table
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -53,8 +53,61 @@ def searches(results: dict) -> str:
     return columns_table(("TPE on",), rows, columns)
 
 
-# Name of a table -> results file, and what makes it.
+def headline(suites: dict, stopping: dict, prior: dict, speed: dict) -> str:
+    """The front page: one row a claim, beside what it has to beat."""
+    methods = {name: row["overall"]["all"] for name, row in suites["methods"].items()}
+    fits = {name: methods[name] for name in ("pow3", "pow4", "mmf4")}
+
+    def final(what: str, key: str) -> tuple[str, str, str]:
+        fit = min(fits, key=lambda name: fits[name][key])
+        beside = (
+            f"LC-PFN's prior {methods['domhan'][key]:.2f}, best least-squares fit "
+            f"({fit}) {fits[fit][key]:.2f}"
+        )
+        return what, f"{methods['default'][key]:.2f}", beside
+
+    searches = [
+        "{speed_up:.1f} x, {winner_stopped:.0%}".format(**stopping["overall"][name])
+        for name in ("population, 0.9", "ASHA", "LC-PFN's rule, 0.95")
+    ]
+    scores = " / ".join(f"{row['log_prob']:.2f}" for row in prior["cutoffs"])
+    paper = prior_score.PAPER["LC-PFN 12 x 512, 26 M parameters (P3)"]
+    update = next(row for row in speed["rows"] if row["figure"] == "streaming")
+    rows = [
+        final(
+            "error of the predicted final value, over the last value's", "error_ratio"
+        ),
+        final("CRPS of the whole distribution, over the same", "crps_ratio"),
+        (
+            "share of true final values in the 90 % interval",
+            f"{methods['default']['covered_90']:.0%}",
+            f"LC-PFN's prior {methods['domhan']['covered_90']:.0%}",
+        ),
+        (
+            "search: speed-up over no stopping, winners stopped",
+            searches[0],
+            f"ASHA {searches[1]}; LC-PFN's rule {searches[2]}",
+        ),
+        (
+            "log-density on LC-PFN's own prior, 10 / 20 / 40 / 80 % seen",
+            scores,
+            "LC-PFN's largest " + " / ".join(f"{x:.2f}" for x in paper),
+        ),
+        (
+            "one more observation and the decision, two CPU cores",
+            f"{update['value']:.2f} {update['unit']}",
+            f"{update['against']}: {update['reference']:.0f} {update['unit']}",
+        ),
+    ]
+    return table(("", "lcpfn", "beside it"), rows)
+
+
+# Name of a table -> results file or files, and what makes it.
 TABLES = {
+    "headline": (
+        ("suites.json", "stopping.json", "domhan.json", "bench.json"),
+        headline,
+    ),
     "final_value": ("suites.json", report_tables.final_values),
     "error_by_source": ("suites.json", report_tables.error_by_source),
     "method_ranks": ("suites.json", report_tables.method_ranks),
@@ -87,9 +140,10 @@ def filled(text: str) -> str:
     """The text with every table made anew."""
 
     def fresh(match: re.Match) -> str:
-        file, to_markdown = TABLES[match[2]]
-        results = json.loads((RESULTS / file).read_text())
-        return f"{match[1]}{to_markdown(results)}\n{match[3]}"
+        files, to_markdown = TABLES[match[2]]
+        files = (files,) if isinstance(files, str) else files
+        results = [json.loads((RESULTS / file).read_text()) for file in files]
+        return f"{match[1]}{to_markdown(*results)}\n{match[3]}"
 
     return BLOCK.sub(fresh, text)
 
