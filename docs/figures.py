@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -19,14 +20,15 @@ from sklearn.neural_network import MLPClassifier
 
 import lcpfn
 from lcpfn import plot
+from lcpfn.batch import make_batch, read_batch
 from lcpfn.cli.options import read_suites
-from lcpfn.context import read_tokens
 from lcpfn.curves import check_curves
 from lcpfn.eval.curves import of_model
 from lcpfn.eval.data import normal_cases
 from lcpfn.eval.studies.gallery import effect_rows, montage
 from lcpfn.eval.studies.worst import draw
 from lcpfn.io import read_curves
+from lcpfn.jax_setup import float64
 
 FOLDER = Path(__file__).parent / "figures"
 EPOCHS = 60
@@ -104,13 +106,15 @@ def tokens(model: lcpfn.Model, curve: Sequence[float]) -> Any:
         2, 2, figsize=(10, 5), layout="constrained", width_ratios=(1, 1.4)
     )
     ways = (("accuracy", one, "max"), ("another metric", 700 - 40 * one, "min"))
+    read = float64(jax.jit(read_batch))
     for (left, right), (name, y, mode) in zip(axes, ways, strict=True):
-        records, _ = check_curves(y, EPOCHS, model.metric(mode, None), None, None)
-        seen = read_tokens(records, model.metric(mode, None), model.config.context)
+        metric = model.metric(mode, None)
+        contexts, _ = check_curves(y, EPOCHS, metric)
+        _, _, features = read(make_batch(contexts, metric, [1], 1, [len(y)]))
         left.plot(np.arange(1, 31), y, color="black", marker="o", ms=2.5)
         left.set(ylabel=name, xlabel="step")
         image = right.imshow(
-            seen.features[0].T, aspect="auto", cmap="cividis", vmin=-4, vmax=4
+            features[0].T, aspect="auto", cmap="cividis", vmin=-4, vmax=4
         )
         right.set(xlabel="token", ylabel="feature", title="what the network sees")
         figure.colorbar(image, ax=right)
@@ -130,7 +134,7 @@ def queries() -> Any:
     ):
         seen, later = rows & (step <= cutoff), rows & (step > cutoff)
         for where, colour, marker, label in (
-            (seen, "black", "o", "context: record that the forecast uses"),
+            (seen, "black", "o", "context: observation that the forecast uses"),
             (later, plot.COLOUR, "s", "query: later step to predict"),
         ):
             ax.scatter(step[where], cutoff[where], s=14, c=colour, marker=marker)
