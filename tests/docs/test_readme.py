@@ -29,15 +29,19 @@ PAGE = pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
 
 
 def snippets(page):
-    """Python between fences; included files run as examples."""
-    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    """Python between fences, and the text below it, which it is said to print.
+
+    Included files run as examples.
+    """
+    code, output = r"```python\n(.*?)```", r"(?:\n\n```text\n(.*?)```)?"
+    return re.findall(code + output, page.read_text(), re.DOTALL)
 
 
 def included(page):
     return re.findall(r'^--8<-- "(.*)"$', page.read_text(), re.MULTILINE)
 
 
-SNIPPETS = [(page, code) for page in TEXTS for code in snippets(page)]
+SNIPPETS = [(page, *snippet) for page in TEXTS for snippet in snippets(page)]
 
 
 @PAGE
@@ -63,23 +67,39 @@ def test_results_are_those_of_the_bundled_weights():
     assert results["checksum"] == lcpfn.load("domhan").card["checksum"]
 
 
+def assert_printed(printed, shown):
+    """The same words, and numbers that differ by 2 % at most."""
+    number = r"\d+(?:\.\d+)?"
+    said, expected = (re.sub(number, "#", x).split() for x in (printed, shown))
+    assert said == expected
+    values = [[float(x) for x in re.findall(number, y)] for y in (printed, shown)]
+    np.testing.assert_allclose(*values, rtol=0.02)
+
+
 @pytest.mark.parametrize(
-    ("page", "code"),
+    ("page", "code", "shown"),
     SNIPPETS,
-    ids=[f"{p.stem}-{i}" for i, (p, _) in enumerate(SNIPPETS)],
+    ids=[f"{page.stem}-{i}" for i, (page, *_) in enumerate(SNIPPETS)],
 )
-def test_snippets_run(page, code, monkeypatch, tmp_path):
+def test_snippets_run(page, code, shown, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.chdir(tmp_path)
-    accuracies = iter([0.5] * 60)
-    names = {"train_one_epoch": lambda: next(accuracies)} if page == README else {}
     try:
-        exec(compile(code, page.name, "exec"), names)
+        exec(compile(code, page.name, "exec"), {})
     except ModuleNotFoundError as missing:
         if (missing.name or "").split(".")[0] not in OPTIONAL:
             raise
         pytest.skip(str(missing))
+    if shown:
+        assert_printed(capsys.readouterr().out, shown)
+
+
+@pytest.mark.parametrize(
+    "page", [README, ROOT / "docs" / "index.md"], ids=lambda page: page.name
+)
+def test_first_snippets_show_what_they_print(page):
+    assert all(shown for code, shown in snippets(page) if "print(" in code)
 
 
 @PAGE
@@ -95,7 +115,7 @@ def test_commands_have_the_options_that_are_shown(page):
 
 @PAGE
 def test_included_files_are_there_and_tried(page):
-    tried = (ROOT / "tests" / "test_examples.py").read_text()
+    tried = (ROOT / "tests" / "docs" / "test_examples.py").read_text()
     for name in included(page):
         assert (ROOT / name).is_file()
         assert not name.startswith("examples/") or f'"{Path(name).name}' in tried
@@ -116,11 +136,7 @@ def test_the_first_forecast_is_the_one_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("curve.csv").write_text(text.replace("\\n", "\n"))
     assert main(shlex.split(command)) == 0
-    printed, number = capsys.readouterr().out, r"\d+\.\d+"
-    said, expected = (re.sub(number, "#", x).split() for x in (printed, shown))
-    assert said == expected
-    values = [[float(x) for x in re.findall(number, y)] for y in (printed, shown)]
-    np.testing.assert_allclose(*values, rtol=0.02)
+    assert_printed(capsys.readouterr().out, shown)
 
 
 def test_front_page_names_the_default_checkpoint():
