@@ -68,7 +68,10 @@ def headline(suites: dict, stopping: dict, prior: dict, speed: dict) -> str:
 
     searches = [
         "{speed_up:.1f} x, {winner_stopped:.0%}".format(**stopping["overall"][name])
-        for name in ("population, 0.9", "ASHA", "LC-PFN's rule, 0.95")
+        for name in (
+            *("population, 0.9", "ASHA", "LC-PFN's rule, 0.95"),
+            "successive halving",
+        )
     ]
     scores = " / ".join(f"{row['log_prob']:.2f}" for row in prior["cutoffs"])
     paper = prior_score.PAPER["LC-PFN 12 x 512, 26 M parameters (P3)"]
@@ -86,7 +89,8 @@ def headline(suites: dict, stopping: dict, prior: dict, speed: dict) -> str:
         (
             "search: speed-up over no stopping, winners stopped",
             searches[0],
-            f"ASHA {searches[1]}; LC-PFN's rule {searches[2]}",
+            f"ASHA {searches[1]}; LC-PFN's rule {searches[2]}; "
+            f"successive halving {searches[3]}",
         ),
         (
             "log-density on LC-PFN's own prior, 10 / 20 / 40 / 80 % seen",
