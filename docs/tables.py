@@ -61,7 +61,7 @@ def headline(suites: dict, stopping: dict, prior: dict, speed: dict) -> str:
     def final(what: str, key: str) -> tuple[str, str, str]:
         fit = min(fits, key=lambda name: fits[name][key])
         beside = (
-            f"LC-PFN's prior {methods['domhan'][key]:.2f}, best least-squares fit "
+            f"`domhan` {methods['domhan'][key]:.2f}, best least-squares fit "
             f"({fit}) {fits[fit][key]:.2f}"
         )
         return what, f"{methods['default'][key]:.2f}", beside
@@ -78,22 +78,22 @@ def headline(suites: dict, stopping: dict, prior: dict, speed: dict) -> str:
     update = next(row for row in speed["rows"] if row["figure"] == "streaming")
     rows = [
         final(
-            "error of the predicted final value, over the last value's", "error_ratio"
+            "error of the final value; 1: guessing it stays at the last", "error_ratio"
         ),
-        final("CRPS of the whole distribution, over the same", "crps_ratio"),
+        final("CRPS of the whole distribution, in the same unit", "crps_ratio"),
         (
             "share of true final values in the 90 % interval",
             f"{methods['default']['covered_90']:.0%}",
-            f"LC-PFN's prior {methods['domhan']['covered_90']:.0%}",
+            f"`domhan` {methods['domhan']['covered_90']:.0%}",
         ),
         (
-            "search: speed-up over no stopping, winners stopped",
+            "adapters in a search: speed-up over no stopping, best run stopped",
             searches[0],
             f"ASHA {searches[1]}; LC-PFN's rule {searches[2]}; "
             f"successive halving {searches[3]}",
         ),
         (
-            "log-density on LC-PFN's own prior, 10 / 20 / 40 / 80 % seen",
+            "`domhan`: log-density on LC-PFN's prior, 10 / 20 / 40 / 80 % seen",
             scores,
             "LC-PFN's largest " + " / ".join(f"{x:.2f}" for x in paper),
         ),

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcpfn.checkout import find_folders_beside
+from lcpfn.without_links import find_folders_beside
 
 if TYPE_CHECKING:
     import jax

@@ -1,4 +1,4 @@
-"""When a run is stopped: the options of the rule.
+"""The options of a stopping rule.
 
 A run is worth continuing only for what it has not reached yet. It has to beat a
 threshold (see `lcpfn.stopping.threshold`), and is stopped when the forecast gives that
