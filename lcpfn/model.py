@@ -62,13 +62,17 @@ def _chunked(run: Callable[..., Any], *rows: Any) -> Any:
 @functools.partial(jax.jit, static_argnums=0)
 def _read(config: ModelConfig, params: Any, batch: Batch) -> Now:
     """What is known at the cutoffs."""
+    # In small batches it does not pay to compile another last block.
+    many = batch.start.shape[0] >= MANY_ROWS
 
     def run(batch: Batch) -> Now:
         _, anchors, features = read_batch(batch)
         anchor = at_last(anchors, batch.last)
-        states, _ = network.encode(config, params, features, only=batch.last)
+        only = batch.last if many else None
+        states, _ = network.encode(config, params, features, only=only)
+        state = states[:, 0] if many else at_last(states, batch.last)
         horizon = batch.limits.horizon
-        return known_now(config, params, states[:, 0], anchor, horizon)
+        return known_now(config, params, state, anchor, horizon)
 
     return _chunked(run, batch)
 

@@ -8,6 +8,7 @@ grow with the length of the curve.
 """
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,11 @@ class Row:
         self.count += 1
 
     @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self._data.nbytes
+
+    @property
     def steps(self) -> np.ndarray:
         """A view; what it shows is never written again."""
         return self._data[0, : self.count]
@@ -88,6 +94,12 @@ class Rows:
         )
         # Complete tokens of each row: `Past.position`, on this side of the device.
         self._done = [0] * count
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held beyond the model, on the device and beside it."""
+        arrays = jax.tree.leaves((self._past, self.now))
+        return sum(x.nbytes for x in arrays) + sum(row.nbytes for row in self.rows)
 
     def forget(self, row: int) -> None:
         """Starts a row anew; what its cache holds is behind its position."""
@@ -165,6 +177,13 @@ class Stream:
         self.values: list[float] = []
         self._whole = True  # all steps are whole numbers
         self._rows = Rows(model, metric, self.horizon, 1, model.config.context)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held beyond the model."""
+        return (
+            self._rows.nbytes + sys.getsizeof(self.steps) + sys.getsizeof(self.values)
+        )
 
     def extend(self, values: Iterable[float], steps: Iterable[float]) -> None:
         """Takes several observations without a forecast.

@@ -41,6 +41,11 @@ SCALE_FLOOR = 1e-6
 LOG_FLOOR = 1e-5
 
 TOKEN_FEATURES = 26
+# Where the network expects distances (0..10), logarithms (11..18) and others (19..25).
+ORDER = (
+    *(0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 9, 10, 19, 20, 21, 22),
+    *(13, 23, 24, 14, 25, 15, 16, 17, 18),
+)
 QUERY_FEATURES = 8
 
 
@@ -134,14 +139,42 @@ def observe(
     Args:
         stats: statistics before it, fields `(batch,)`.
         limits: horizon and bounds, fields `(batch,)`.
-        step: step of the token's last observation `(batch,)`.
-        value: mean of its observations in model space, lower is better `(batch,)`.
-        count: how many observations it pools `(batch,)`.
+        step: of the token's last observation `(batch,)`.
+        value: mean of its observations, model space `(batch,)`.
+        count: how many they are `(batch,)`.
         start: step of the curve's first observation `(batch,)`.
 
     Returns:
         Statistics after it, its anchor, its features `(batch, TOKEN_FEATURES)`.
     """
+    after = _advance(stats, Blocks(step, value, count), start)
+    return after, *_describe(stats, after, limits)
+
+
+def read(
+    stats: Stats, limits: Limits, blocks: Blocks, start: Array
+) -> tuple[Stats, Anchor, Array]:
+    """The same for all tokens of curves; `blocks` has fields `(batch, tokens)`.
+
+    Returns:
+        Statistics after and anchor of every token, fields `(batch, tokens)`, and
+        features `(batch, tokens, TOKEN_FEATURES)`.
+    """
+
+    def one(before: Stats, block: Blocks) -> tuple[Stats, tuple[Stats, Stats]]:
+        after = _advance(before, block, start)
+        return after, (before, after)
+
+    columns = jax.tree.map(jnp.transpose, blocks)
+    both = jax.lax.scan(one, stats, columns)[1]
+    before, after = jax.tree.map(jnp.transpose, both)
+    wide = Limits(*(field[:, None] for field in limits))
+    return after, *_describe(before, after, wide)
+
+
+def _advance(stats: Stats, block: Blocks, start: Array) -> Stats:
+    """Statistics after one more token."""
+    step, value, count = block
     new = stats.tokens == 0
     diff = jnp.where(new, 0, value - stats.value)
     moves = jnp.where((stats.moves > 0) | (diff != 0), stats.moves + 1, 0)
@@ -156,7 +189,7 @@ def observe(
         kept = jnp.sqrt(jnp.maximum(1 - rate * rate, 0))
         return jnp.where(moves > 0, jnp.hypot(kept * old, rate * diff), 0)
 
-    after = Stats(
+    return Stats(
         tokens=tokens,
         observations=stats.observations + count,
         moves=moves,
@@ -172,37 +205,6 @@ def observe(
         worst=jnp.where(new, value, jnp.maximum(stats.worst, value)),
         first=jnp.where(new, value, stats.first),
     )
-    scale = _scale(after, limits)
-    before = jnp.where(new, scale, _scale(stats, limits))
-    gap = _mean_gap(after, limits)
-    features = _features(stats, after, limits, diff, count, (before, scale, gap))
-    return after, Anchor(after.level, scale, step, gap), features
-
-
-def read(
-    stats: Stats, limits: Limits, blocks: Blocks, start: Array
-) -> tuple[Stats, Anchor, Array]:
-    """Takes all tokens of several curves, one after the other.
-
-    Args:
-        stats: statistics before the first of them, fields `(batch,)`.
-        limits: horizon and bounds, fields `(batch,)`.
-        blocks: the tokens, fields `(batch, tokens)`.
-        start: step of each curve's first observation `(batch,)`.
-
-    Returns:
-        Statistics after, and anchor of every token, fields `(batch, tokens)`; features
-        `(batch, tokens, TOKEN_FEATURES)`.
-    """
-
-    def one(stats: Stats, block: Blocks) -> tuple[Stats, tuple[Stats, Anchor, Array]]:
-        stats, anchor, features = observe(stats, limits, *block, start)
-        return stats, (stats, anchor, features)
-
-    columns = jax.tree.map(jnp.transpose, blocks)
-    after, anchor, features = jax.lax.scan(one, stats, columns)[1]
-    after, anchor = jax.tree.map(jnp.transpose, (after, anchor))
-    return after, anchor, jnp.swapaxes(features, 0, 1)
 
 
 def _mean_gap(stats: Stats, limits: Limits) -> Array:
@@ -213,15 +215,12 @@ def _mean_gap(stats: Stats, limits: Limits) -> Array:
     return jnp.where(stats.observations > 1, later, first)
 
 
-def _features(
-    old: Stats,
-    new: Stats,
-    limits: Limits,
-    diff: Array,
-    count: Array,
-    scales: tuple[Array, Array, Array],
-) -> Array:
-    before, scale, gap = scales
+def _describe(old: Stats, new: Stats, limits: Limits) -> tuple[Anchor, Array]:
+    """Anchor and features of tokens, from the statistics before and after each."""
+    scale, gap = _scale(new, limits), _mean_gap(new, limits)
+    before = jnp.where(old.tokens == 0, scale, _scale(old, limits))
+    diff = jnp.where(old.tokens == 0, 0, new.value - old.value)
+    count = new.observations - old.observations
     low, high = jnp.isfinite(limits.low), jnp.isfinite(limits.high)
     to_low = jnp.where(low, new.value - jnp.where(low, limits.low, 0), 0)
     to_high = jnp.where(high, jnp.where(high, limits.high, 0) - new.value, 0)
@@ -231,41 +230,50 @@ def _features(
     # Without bounds the scale is then made of |y|, which a shift of the curve changes.
     known = (old.moves > 0) | low | high
     one = jnp.ones_like(scale)
-
-    def log(x: Array) -> Array:
-        return jnp.log(jnp.maximum(x, LOG_FLOOR))
-
-    columns = [
-        jnp.where(known, jnp.arcsinh(diff / before), 0),
-        jnp.arcsinh(diff / scale),
-        jnp.arcsinh((new.value - new.level) / scale),
-        jnp.arcsinh((new.value - new.slow_level) / scale),
-        jnp.arcsinh((new.value - new.best) / scale),
-        jnp.arcsinh((new.value - new.worst) / scale),
-        jnp.arcsinh((new.value - new.first) / scale),
-        jnp.arcsinh(
-            (new.value - jnp.where(old.tokens > 0, old.best, new.value)) / scale
-        ),
-        jnp.arcsinh(4 * new.drift / scale),
-        jnp.where(seen, log(new.slow_spread / scale), 0),
-        jnp.where(known, log(scale / before), 0),
-        jnp.arcsinh(to_low / scale),
-        jnp.arcsinh(to_high / scale),
+    # One call of each function: they are what takes long to compile.
+    distances = [
+        jnp.where(known, diff / before, 0),
+        diff / scale,
+        (new.value - new.level) / scale,
+        (new.value - new.slow_level) / scale,
+        (new.value - new.best) / scale,
+        (new.value - new.worst) / scale,
+        (new.value - new.first) / scale,
+        (new.value - jnp.where(old.tokens > 0, old.best, new.value)) / scale,
+        4 * new.drift / scale,
+        to_low / scale,
+        to_high / scale,
+    ]
+    ratios = [
+        jnp.where(seen, new.slow_spread / scale, 1),
+        jnp.where(known, scale / before, 1),
+        new.observations,
+        count,
+        done,
+        limits.horizon / gap,
+        (new.step - old.step) / (gap * count),
+        new.step / gap,
+    ]
+    others = [
         jnp.where(low & high, to_low / width, 0),
         one * low,
         one * high,
         one * seen,
-        log(new.observations),
         1 / new.tokens,
         jnp.minimum(new.moves, 8) / 8,
-        log(count),
         done,
-        log(done),
-        log(limits.horizon / gap),
-        log((new.step - old.step) / (gap * count)),
-        log(new.step / gap),
     ]
-    return jnp.stack(columns, axis=-1)
+    columns = [
+        jnp.arcsinh(jnp.stack(distances, axis=-1)),
+        _log(jnp.stack(ratios, axis=-1)),
+        jnp.stack(others, axis=-1),
+    ]
+    features = jnp.concatenate(columns, axis=-1)[..., jnp.array(ORDER)]
+    return Anchor(new.level, scale, new.step, gap), features
+
+
+def _log(x: Array) -> Array:
+    return jnp.log(jnp.maximum(x, LOG_FLOOR))
 
 
 def query_features(anchor: Anchor, horizon: Array, targets: Array) -> Array:
@@ -281,18 +289,13 @@ def query_features(anchor: Anchor, horizon: Array, targets: Array) -> Array:
     """
     step, gap, end = anchor.step[..., None], anchor.gap[..., None], horizon[..., None]
 
-    def log(x: Array) -> Array:
-        return jnp.log(jnp.maximum(x, LOG_FLOOR))
-
     ahead = targets - step
-    columns = [
-        log(ahead / gap),
+    ratios = [ahead / gap, targets / end, end / gap + 0 * ahead, step / end + 0 * ahead]
+    first, *rest = _log(jnp.stack(ratios))
+    others = [
         jnp.log1p(ahead / jnp.maximum(step, LOG_FLOOR * end)),
         ahead / end,
         ahead / jnp.maximum(end - step, LOG_FLOOR * end),
         targets / end,
-        log(targets / end),
-        log(end / gap) + 0 * ahead,
-        log(step / end) + 0 * ahead,
     ]
-    return jnp.stack(columns, axis=-1)
+    return jnp.stack([first, *others, *rest], axis=-1)

@@ -5,22 +5,12 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-import jax
 import numpy as np
 from tqdm import tqdm
 
 from lcpfn.eval.speed.measure import Row, compared, interleaved
 from lcpfn.eval.speed.reference_prior import example_curves
 from lcpfn.model import Model
-from lcpfn.stream import Stream
-
-
-def held_bytes(stream: Stream) -> int:
-    """Bytes that a stream holds beyond its model."""
-    leaves = jax.tree.leaves(
-        [v for v in vars(stream).values() if v is not stream.model]
-    )
-    return sum(getattr(leaf, "nbytes", sys.getsizeof(leaf)) for leaf in leaves)
 
 
 def long_streams(model: Model, total: int) -> list[Row]:
@@ -39,7 +29,7 @@ def long_streams(model: Model, total: int) -> list[Row]:
             stream.update(value).final.mean()
             times.append(1e3 * (time.perf_counter() - began))
             if len(times) in ends:
-                sizes.append(held_bytes(stream) / 1e6)
+                sizes.append(stream.nbytes / 1e6)
     rows = []
     first = (f"median of observations 1..{ends[0]}", float(np.median(times[: ends[0]])))
     for start, end, size in zip([0, *ends], ends, sizes, strict=False):
