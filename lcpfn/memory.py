@@ -16,7 +16,7 @@ from lcpfn.batch import Batch, at_last, read_batch
 from lcpfn.config import ModelConfig
 from lcpfn.jax_setup import float64
 from lcpfn.queries import predict_end
-from lcpfn.tokens import Anchor, Array, Limits, Stats, observe
+from lcpfn.tokens import Anchor, Array, Blocks, Limits, Stats, observe
 
 
 class Past(NamedTuple):
@@ -101,7 +101,9 @@ def append(
 ) -> tuple[Past, Now]:
     """Takes one more token `(R, 6)` of the rows that have one."""
     token = Token(*tokens.T)
-    stats, anchor, features = observe(Stats(*past.stats.T), limits, *token[:4])
+    stats, anchor, features = observe(
+        Stats(*past.stats.T), limits, Blocks(*token[:3]), token.start
+    )
     live, full = token.live > 0, token.full > 0
     features = jnp.where(live[:, None], features, 0).astype(jnp.float32)
     # Rows that stand still write behind their end, where nobody looks.

@@ -127,27 +127,20 @@ def _scale(stats: Stats, limits: Limits) -> Array:
 
 
 def observe(
-    stats: Stats,
-    limits: Limits,
-    step: Array,
-    value: Array,
-    count: Array,
-    start: Array,
+    stats: Stats, limits: Limits, block: Blocks, start: Array
 ) -> tuple[Stats, Anchor, Array]:
     """Takes one more token of every curve.
 
     Args:
         stats: statistics before it, fields `(batch,)`.
         limits: horizon and bounds, fields `(batch,)`.
-        step: of the token's last observation `(batch,)`.
-        value: mean of its observations, model space `(batch,)`.
-        count: how many they are `(batch,)`.
+        block: what the token is made of, fields `(batch,)`.
         start: step of the curve's first observation `(batch,)`.
 
     Returns:
         Statistics after it, its anchor, its features `(batch, TOKEN_FEATURES)`.
     """
-    after = _advance(stats, Blocks(step, value, count), start)
+    after = _advance(stats, block, start)
     return after, *_describe(stats, after, limits)
 
 

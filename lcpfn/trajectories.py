@@ -20,7 +20,7 @@ from lcpfn.context import Context
 from lcpfn.jax_setup import float64
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
-from lcpfn.tokens import Anchor, Stats, observe, query_features
+from lcpfn.tokens import Anchor, Blocks, Stats, observe, query_features
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
@@ -91,7 +91,7 @@ def _roll(
             last = jnp.clip(last, limits.low, limits.high)
         one = jnp.ones_like(last)
         stats, anchor, token = observe(
-            stats, limits, steps[:, -1], last, one, stats.start
+            stats, limits, Blocks(steps[:, -1], last, one), stats.start
         )
         state, cache = network.encode(config, params, token[:, None], cache, position)
         return (state[:, 0], cache, position + 1, stats, anchor), y

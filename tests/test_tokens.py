@@ -11,6 +11,7 @@ from lcpfn.jax_setup import float64
 from lcpfn.tokens import (
     QUERY_FEATURES,
     TOKEN_FEATURES,
+    Blocks,
     Limits,
     empty_stats,
     observe,
@@ -43,7 +44,7 @@ def read(
     tokens, anchors = [], []
     for step, value, count in zip(steps, values, counts, strict=True):
         stats, anchor, token = take(
-            stats, limits, one(step), one(value), one(count), start
+            stats, limits, Blocks(one(step), one(value), one(count)), start
         )
         tokens.append(np.asarray(token[0], float))
         anchors.append(jax.tree.map(np.asarray, anchor))
