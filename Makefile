@@ -10,10 +10,11 @@ demo: $(READY)
 	$(BIN)/lcpfn forecast lcpfn/examples/digits_mlp.csv --horizon 60 --mode max \
 	  --bounds 0 1 --beat 0.97 --plot demo/forecast.png
 
-# Fast and slow tests, in processes that take whole files, the slow ones first.
+# In processes that take whole files. The slow tests compute more than they compile, so
+# they compile as users do (see tests/conftest.py).
 test: $(READY) lint
-	$(BIN)/python -m pytest -q -m "slow or not slow" \
-	  -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+	XLA_FLAGS= $(BIN)/python -m pytest -q -m slow -n $(WORKERS) --dist loadfile
 
 # The page in a real browser: Debian's, which is installed where that is possible.
 browser: $(READY)

@@ -3,7 +3,7 @@
 Most of the time of a test is XLA's. So it optimises little: tests run small programs
 once. What is compiled is kept for later runs and for the processes that tests start.
 Both are told through the environment, which those processes inherit; a variable that is
-set already stays, so `XLA_FLAGS= make test` compiles as users do.
+set already stays: with an empty XLA_FLAGS tests compile as users do.
 """
 
 import os
@@ -45,12 +45,6 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )
 hypothesis.settings.load_profile("fast")
-
-
-def pytest_collection_modifyitems(items):
-    """Files with slow tests come first, so that parallel workers end together."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
 
 
 CONFIG = ModelConfig(
