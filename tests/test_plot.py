@@ -167,7 +167,7 @@ def test_the_figures_of_the_documentation_can_be_drawn(model):
         (figures.cutoffs(model, curve, (3, 6)), 2),
         (figures.decisions(model, curve, 0.95), 2),
         (figures.tokens(model, curve), 6),  # with colour bars
-        (figures.questions(), 2),
+        (figures.queries(), 2),
         (figures.many(model, curves), 1),
     ):
         assert len(figure.axes) == count

@@ -57,7 +57,8 @@ def curves():
 def both(key, curves, odds, tokens):
     """What is seen and what is asked; `odds` are traced, so all kinds compile once."""
     odds = SimpleNamespace(**odds)
-    see = partial(draw_context, records=curves.y.shape[1], tokens=tokens, augment=odds)
+    count = curves.y.shape[1]
+    see = partial(draw_context, observations=count, tokens=tokens, augment=odds)
     seen = jax.vmap(see)(jax.random.split(key, (2, len(curves.y)))[0], curves.length)
     return seen, make_tasks(key, curves, 4, tokens, odds)
 
