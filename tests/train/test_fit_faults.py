@@ -38,6 +38,7 @@ if distributed:
         num_processes=2,
         process_id=int(distributed[1]),
     )
+from lcpfn.config import ModelConfig
 from lcpfn.train.fit import fit
 from lcpfn.train.presets import TINY
 config = dataclasses.replace(
