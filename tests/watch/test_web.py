@@ -219,7 +219,7 @@ def test_report_writes_one_file(tmp_path, capsys):
     assert [run["run"] for run in found["snapshot"]["runs"]] == ["good", "bad"]
     assert "connect-src &#x27;none&#x27;" in page
     assert main(["report", str(logs / "odd.jsonl"), *OPTIONS]) == 1
-    assert "there are no records" in capsys.readouterr().err
+    assert "there are no observations" in capsys.readouterr().err
 
 
 def test_report_and_watch_of_standard_input(monkeypatch, capsys):
