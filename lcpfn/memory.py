@@ -25,7 +25,7 @@ class Past(NamedTuple):
     Attributes:
         cache: keys and values of the complete tokens, and room for more.
         position: how many complete tokens there are `(R,)`.
-        stats: after the last of them, the fields of `tokens.Stats` `(R, 14)`.
+        stats: after the last of them, the fields of `tokens.Stats` `(R, 19)`.
     """
 
     cache: network.Cache
@@ -40,7 +40,7 @@ class Now(NamedTuple):
 
     Attributes:
         state: of the network `(R, D)`.
-        anchor: the fields of `tokens.Anchor` `(R, 4)`.
+        anchor: the fields of `tokens.Anchor` `(R, 6)`.
         end: weight, mean and std of the best value up to the horizon, if the network
             knows it, and of the value there `(R, 3, 1 or 2, K)`; model space.
     """

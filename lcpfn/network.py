@@ -5,6 +5,9 @@
               of Gaussians for (y_j - level_i) / scale_i; with `best`, also for the
               best value between i and j in place of y_j
 
+One of the Gaussians has the newest value for its mean, whatever the network thinks: how
+likely a curve stays exactly where it is, no location that is computed could say.
+
 One pass over a curve therefore holds the forecasts from every cutoff. The same
 causality makes streaming exact: `encode` with a cache appends tokens to the keys and
 values of the past.
@@ -186,7 +189,9 @@ class _Network(nnx.Module):
             memories.append(memory)
         return self.norm(x), tuple(memories)
 
-    def predict(self, state: jax.Array, query: jax.Array) -> MixtureParams:
+    def predict(
+        self, state: jax.Array, query: jax.Array, stay: jax.Array
+    ) -> MixtureParams:
         # A query without the flag of `best` is one for a value.
         lacking = self.ask1.in_features - query.shape[-1]
         query = jnp.pad(query, [(0, 0)] * (query.ndim - 1) + [(0, lacking)])
@@ -196,10 +201,13 @@ class _Network(nnx.Module):
         x = x + self.head(self.head_norm(x))
         weight, mean, std = jnp.split(self.out(x), 3, axis=-1)
         # Soft limits: a mean within sinh(15) scales, a spread within exp(+-9) of them.
+        mean = jnp.sinh(15 * jnp.tanh(mean / 15))
+        std = 9 * jnp.tanh(std / 9)
+        # And that of the first, whose mean is exact, from exp(-6) to exp(-2).
         return MixtureParams(
             jax.nn.log_softmax(weight),
-            jnp.sinh(15 * jnp.tanh(mean / 15)),
-            9 * jnp.tanh(std / 9),
+            mean.at[..., 0].set(stay[..., None]),
+            std.at[..., 0].set(2 * jnp.tanh(std[..., 0] / 2) - 4),
         )
 
 
@@ -254,7 +262,11 @@ def encode(
 
 
 def predict(
-    config: ModelConfig, params: Params, state: jax.Array, query: jax.Array
+    config: ModelConfig,
+    params: Params,
+    state: jax.Array,
+    query: jax.Array,
+    stay: jax.Array,
 ) -> MixtureParams:
     """Predicted distribution of `(y_target - level) / scale`.
 
@@ -264,11 +276,12 @@ def predict(
         state: of the cutoffs `(..., D)`.
         query: `(..., Q, QUERY_FEATURES)`, see `lcpfn.tokens.query_features`; with one
             more column, 0 to predict values and 1 to predict best values.
+        stay: the newest value in units of the anchor `(...)`, see `lcpfn.tokens.stay`.
 
     Returns:
         MixtureParams with fields `(..., Q, K)`.
     """
-    return nnx.merge(_graph(config), params).predict(state, query)
+    return nnx.merge(_graph(config), params).predict(state, query, stay)
 
 
 def parameter_count(params: Params) -> int:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from lcpfn import network
 from lcpfn.config import ModelConfig
 from lcpfn.mixture import Mixture
-from lcpfn.tokens import Anchor, query_features
+from lcpfn.tokens import Anchor, query_features, stay
 
 
 def unanchored(params: network.MixtureParams, anchor: Anchor) -> Mixture:
@@ -59,7 +59,8 @@ def predict_values(
         flag = jnp.arange(query.shape[-2]) == 0
         flag = jnp.broadcast_to(flag, query.shape[:-1])[..., None]
         query = jnp.concatenate([query, flag.astype(jnp.float32)], axis=-1)
-    return unanchored(network.predict(config, params, state, query), anchor)
+    here = stay(anchor).astype(jnp.float32)
+    return unanchored(network.predict(config, params, state, query, here), anchor)
 
 
 def predict_end(

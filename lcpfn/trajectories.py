@@ -20,24 +20,31 @@ from lcpfn.context import Context
 from lcpfn.jax_setup import float64
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
-from lcpfn.tokens import Anchor, Blocks, Stats, observe, query_features
+from lcpfn.tokens import Anchor, Blocks, Limits, Stats, observe, query_features, stay
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
 
 KNOTS = 48
 ROWS = 64  # simulated at a time; more do not fit the cache of a CPU
-_SHIFTED = ("value", "level", "slow_level", "best", "worst", "first")
-_SCALED = ("spread", "slow_spread", "drift")
+_SHIFTED = (
+    *("value", "before", "clean", "level", "slow_level"),
+    *("best", "worst", "first"),
+)
+_SCALED = ("change", "change2", "spread", "slow_spread", "drift")
 
 
 def in_anchor_units(stats: Stats, anchor: Anchor) -> tuple[Stats, Anchor]:
-    """The same curve with its anchor moved to level 0 and scale 1."""
+    """The same curve with its anchor moved to level 0 and scale 1, its start to 0."""
     moved = {
         name: (getattr(stats, name) - anchor.level) / anchor.scale for name in _SHIFTED
     } | {name: getattr(stats, name) / anchor.scale for name in _SCALED}
     zero = jnp.zeros_like(anchor.level)
-    return stats._replace(**moved), anchor._replace(level=zero, scale=zero + 1)
+    moved |= {name: getattr(stats, name) - stats.start for name in ("step", "start")}
+    here = Anchor(
+        zero, zero + 1, moved["value"], moved["step"], anchor.gap, anchor.position
+    )
+    return stats._replace(**moved), here
 
 
 @float64
@@ -64,7 +71,8 @@ def _roll(
         return jnp.repeat(x, rows, axis=0).astype(jnp.float32)
 
     stats, anchor = jax.tree.map(spread, in_anchor_units(stats, start))
-    limits = jax.tree.map(spread, batch.limits._replace(low=low, high=high))
+    end = batch.limits.horizon - batch.start
+    limits = jax.tree.map(spread, Limits(end, low, high))
     cache = network.empty_cache(config, rows, features.shape[1] + len(blocks))
     states, cache = network.encode(config, params, spread(features), cache)
     state = states[:, batch.last[0]]
@@ -75,7 +83,7 @@ def _roll(
         steps, key = block
         steps = jnp.tile(steps, (rows, 1))
         query = query_features(anchor, limits.horizon, steps)
-        mixture = network.predict(config, params, state, query)
+        mixture = network.predict(config, params, state, query, stay(anchor))
         key_pick, key_value = jax.random.split(key)
         pick = jax.random.categorical(key_pick, mixture.log_weight)[..., None]
         mean, log_std = (
@@ -97,7 +105,8 @@ def _roll(
         return (state[:, 0], cache, position + 1, stats, anchor), y
 
     first = (state, cache, position, stats, anchor)
-    steps = (blocks.astype(jnp.float32), jax.random.split(key, len(blocks)))
+    blocks = (blocks - batch.start[0]).astype(jnp.float32)
+    steps = (blocks, jax.random.split(key, len(blocks)))
     return jax.lax.scan(knot, first, steps)[1], start
 
 

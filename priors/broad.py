@@ -31,9 +31,9 @@ class Effects:
     """Probability that a curve shows an effect; 0 switches it off.
 
     See the function of the same name in `lcpfn.priors.shapes` or `.noise`. `flat`:
-    nothing is learned; `rising`: it gets worse from the start; `untrained`: the first
-    observation is from before training; `trend`: noise shrinks; `best_so_far`: what is
-    recorded is the running best; `known`: bounds are.
+    nothing is learned; `small`: next to nothing is; `rising`: it gets worse from the
+    start; `untrained`: the first observation is from before training; `trend`: noise
+    shrinks; `best_so_far`: what is recorded is the running best; `known`: bounds are.
     """
 
     schedule: float = 0.55
@@ -48,6 +48,7 @@ class Effects:
     explosion: float = 0.03
     transient: float = 0.15
     flat: float = 0.06
+    small: float = 0.08
     rising: float = 0.04
     trend: float = 0.6
     correlated: float = 0.2
@@ -55,10 +56,14 @@ class Effects:
     skewed: float = 0.12
     heavy: float = 0.25
     spikes: float = 0.12
+    wild: float = 0.03
+    dying: float = 0.15
+    ceiling: float = 0.18
+    rest: float = 0.12
     smoothed: float = 0.08
     best_so_far: float = 0.04
     rounded: float = 0.15
-    stuck: float = 0.03
+    stuck: float = 0.05
     known: float = 0.8
 
     def __post_init__(self) -> None:
@@ -108,11 +113,14 @@ def broad_model(
     curve += maybe("collapse", lambda: shapes.collapse(u), zero)
     curve += maybe("explosion", lambda: shapes.explosion(u), zero)
     curve = maybe("flat", lambda: zero, curve)
+    curve = maybe("small", lambda: curve * shapes.ten_to("gain", -2.5, -0.3), curve)
     sigma = noise.noise_level(rate, progress, maybe("trend", lambda: one, zero) > 0)
+    sigma = maybe("dying", lambda: noise.dying(u, sigma), sigma)
     drift = maybe("correlated", lambda: noise.correlated(sigma), zero)
     drift += maybe("wander", lambda: noise.wander(u), zero)
     drift += maybe("skewed", lambda: noise.skewed(sigma), zero)
     drift += maybe("spikes", lambda: noise.spikes(sigma), zero)
+    drift += maybe("wild", lambda: noise.wild(u), zero)
     curve, size, low, high = place(curve)
     # The first observations of a transient say nothing of where the metric lies.
     jump = maybe("transient", lambda: shapes.transient(index), zero)
@@ -121,9 +129,11 @@ def broad_model(
     sigma = maybe("heavy", lambda: noise.heavy(sigma), sigma)
     y = observe(dist.Normal(curve + size * drift, size * sigma), observed)
     y = maybe("smoothed", lambda: noise.smoothed(y), y)
+    y = maybe("ceiling", lambda: noise.ceiling(y, low), y)
     y = maybe("best_so_far", lambda: jnp.minimum.accumulate(y), y)
     y = jnp.clip(y, low, high)
     y = maybe("rounded", lambda: noise.rounded(y), y)
+    y = maybe("rest", lambda: noise.rest(u, y), y)
     y = maybe("stuck", lambda: noise.stuck(u, y), y)
     numpyro.deterministic("recorded", jnp.clip(y, low, high))
     known = maybe("known", lambda: one[0], zero[0]) > 0
@@ -142,6 +152,9 @@ def place(curve: Array) -> tuple[Array, Array, Array, Array]:
     width = jnp.max(curve) - bottom
     width = jnp.where(width > 1e-3, width, 1.0)
     start = shapes.uniform("worst_error", 0.0, 1.0) ** 0.4
+    # Easy tasks: even the worst error is a few percent.
+    easy = numpyro.sample("easy", dist.Bernoulli(0.15)) == 1
+    start = jnp.where(easy, start * shapes.ten_to("easy_error", -3.0, 0.0), start)
     end = start * shapes.uniform("best_error", 0.0, 1.0) ** 1.4
     size = jnp.where(kind == 0, (start - end) / width, 1.0)
     # An accuracy is one minus an error: the same bounds, but another distance to 0.

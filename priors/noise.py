@@ -46,6 +46,13 @@ def heavy(sigma: Array) -> Array:
     return sigma * jnp.exp(uniform("tail", 0.4, 1.3) * normal_path("scales", sigma))
 
 
+def dying(u: Array, sigma: Array) -> Array:
+    """Noise that dies out, as of a policy that has converged."""
+    return sigma * 10.0 ** -(
+        uniform("dying", 1.0, 6.0) * u ** ten_to("dies", -0.7, 0.5)
+    )
+
+
 def correlated(sigma: Array) -> Array:
     """AR(1) noise with standard deviation sigma."""
     keep = 1 - ten_to("correlation", -1.7, -0.1)
@@ -79,6 +86,14 @@ def spikes(sigma: Array) -> Array:
     return size * sigma * recursive(fade, hit * (1 - vary + vary * height))
 
 
+def wild(u: Array) -> Array:
+    """One observation far from all others: a glitch of the log or of the loss."""
+    at = jnp.minimum(uniform("wild_at", 0.0, 1.0), u[-1])
+    hit = jnp.arange(len(u)) == jnp.argmax(u >= at)
+    down = numpyro.sample("wild_down", dist.Bernoulli(0.1))
+    return jnp.where(hit, ten_to("wild", 0.5, 6.0) * jnp.where(down == 1, -1, 1), 0.0)
+
+
 def smoothed(y: Array) -> Array:
     """Exponential moving average, as dashboards show."""
     keep = 1 - ten_to("smoothing", -1.3, -0.2)
@@ -90,6 +105,28 @@ def rounded(y: Array) -> Array:
     """Finite resolution: few digits, or a metric on few examples."""
     grid = ten_to("resolution", -4.5, -1.3) * (jnp.max(y) - jnp.min(y)) + 1e-9
     return jnp.round(y / grid) * grid
+
+
+def _span(y: Array) -> Array:
+    """What `y` covers, a wild value or two aside."""
+    low, high = jnp.quantile(y, jnp.array([0.05, 0.95]))
+    return high - low
+
+
+def ceiling(y: Array, low: Array) -> Array:
+    """Nothing is better than some value, often the bound: a success rate of 1."""
+    best = jnp.min(y) + ten_to("ceiling", -3.0, -0.15) * _span(y)
+    at_bound = numpyro.sample("ceiling_at_bound", dist.Bernoulli(0.6)) == 1
+    down = jnp.where(at_bound & jnp.isfinite(low), best - low, 0.0)
+    return jnp.maximum(y, best) - down
+
+
+def rest(u: Array, y: Array) -> Array:
+    """From some observation on it stays where it is, but for a small jitter."""
+    start = ten_to("rest_from", -1.3, 0.0)
+    first = jnp.argmax(u >= jnp.minimum(start, u[-1]))
+    size = ten_to("rest_jitter", -6.0, -2.0) * _span(y)
+    return jnp.where(u >= start, y[first] + size * normal_path("jitter", y), y)
 
 
 def stuck(u: Array, y: Array) -> Array:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lcpfn.tokens import Blocks, Limits, empty_stats, query_features, read
+from lcpfn.tokens import Blocks, Limits, empty_stats, query_features, read, stay
 from lcpfn.train.config import Augment
 
 
@@ -43,6 +43,7 @@ class Tasks(NamedTuple):
         target: index of the observation to predict `(B, N, Q)`.
         truth: `(y_target - level) / scale` `(B, N, Q)`.
         log_scale: log of the anchor's scale `(B, N)`.
+        stay: the newest value in units of the anchor `(B, N)`.
         weight: 1 for a cutoff that counts, 0 for padding `(B, N)`.
     """
 
@@ -51,6 +52,7 @@ class Tasks(NamedTuple):
     target: jax.Array
     truth: jax.Array
     log_scale: jax.Array
+    stay: jax.Array
     weight: jax.Array
 
 
@@ -211,5 +213,6 @@ def make_tasks(
         target=target,
         truth=kept(truth),
         log_scale=kept(jnp.log(anchor.scale)),
+        stay=kept(stay(anchor)),
         weight=(counts * curves.weight[:, None]).astype(y.dtype),
     )

@@ -85,7 +85,7 @@ def log_density(mixture: network.MixtureParams, z: jax.Array) -> jax.Array:
 def log_probs(config: ModelConfig, params: Any, tasks: Tasks) -> jax.Array:
     """Log-density of every target, in the units of the curves `(B, N, Q)`."""
     state, _ = network.encode(config, params, tasks.features)
-    mixture = network.predict(config, params, state, tasks.query)
+    mixture = network.predict(config, params, state, tasks.query, tasks.stay)
     return log_density(mixture, tasks.truth) - tasks.log_scale[..., None]
 
 

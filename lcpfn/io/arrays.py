@@ -2,7 +2,7 @@
 
     curves   (n, t)  values in order, NaN after the end; the only one that is needed
     length   (n,)    number of values; by default up to the last one that is not NaN
-    x        (n, t)  step of each value; by default 1, 2, ...
+    x        (n, t)  step of each value, in any order; by default 1, 2, ...
     task, metric, mode, run_id   (n,)  text
     config   (n,)    hyperparameters as JSON text, may be empty
 
@@ -25,6 +25,7 @@ from lcpfn.curves import Run
 from lcpfn.io.json_stream import parse
 from lcpfn.io.packed import damage
 from lcpfn.io.request import Request, epochs, one_of
+from lcpfn.io.scalar_log import in_order
 from lcpfn.metric import Bounds, Metric
 
 MOST_ARRAYS = 1 << 31
@@ -126,10 +127,15 @@ def read_npz(request: Request) -> Iterator[Run]:
         if request.metric not in (None, metric):
             continue
         row = {name: column[i] for name, column in columns.items()}
+        steps, values = epochs(n), curves[i, :n]
+        if x is not None:
+            steps = x[i, :n]
+            if np.isfinite(steps).all():
+                steps, values = in_order(steps, values)
         yield request.run(
             row.get("run_id", f"row {i}"),
-            epochs(n) if x is None else x[i, :n],
-            curves[i, :n],
+            steps,
+            values,
             Metric(row["mode"], bounds[metric]) if "mode" in row else None,
             task=row.get("task", ""),
             metric=metric,
