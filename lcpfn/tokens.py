@@ -14,10 +14,11 @@ then it is taken from the bounds or, without any, from |y|.
 
 One wild value rules neither. A value enters both averages no further than `REACH`
 scales from the median of the newest three (Hampel 1974), so a spike is cut and a step
-that lasts is taken one observation later; a scale is at most `RECENT` times the
-largest of the newest three changes, so a huge first value is forgotten as soon as three
-others have followed. A value that repeats is no change: what is small at a plateau is
-how often something changes, which tokens count.
+that lasts is taken one observation later. A scale is at most `RECENT` times the largest
+of the newest three changes, the very first one aside, so a huge first value is soon
+forgotten; and after a single change at most a share of the way to a bound, if one is
+known. A value that repeats is no change: what is small at a plateau is how often
+something changes, which tokens count.
 
 Steps enter as distances from where the curve would have been one mean gap before its
 first observation, so epochs 1..50, optimizer steps 1000..50000 and seconds since 1970
@@ -78,7 +79,7 @@ class Stats(NamedTuple):
     `tokens` and `observations` count; `moves` counts changes, `still` the tokens since
     the last one. `before` is the value before the newest one, `clean` the newest one
     as far as it counts, `change` and `change2` are the sizes of the newest two changes
-    of that; `spread` is the raw scale, zero while no two values differed.
+    of that but the first; `spread` is the raw scale, zero while no two values differed.
     """
 
     tokens: Array
@@ -167,7 +168,7 @@ def observe(
     Returns:
         Statistics after it, its anchor, its features `(batch, TOKEN_FEATURES)`.
     """
-    after = _advance(stats, block, start)
+    after = _advance(stats, limits, block, start)
     return after, *_describe(stats, after, limits)
 
 
@@ -182,7 +183,7 @@ def read(
     """
 
     def one(before: Stats, block: Blocks) -> tuple[Stats, tuple[Stats, Stats]]:
-        after = _advance(before, block, start)
+        after = _advance(before, limits, block, start)
         return after, (before, after)
 
     columns = jax.tree.map(jnp.transpose, blocks)
@@ -192,7 +193,7 @@ def read(
     return after, *_describe(before, after, wide)
 
 
-def _advance(stats: Stats, block: Blocks, start: Array) -> Stats:
+def _advance(stats: Stats, limits: Limits, block: Blocks, start: Array) -> Stats:
     """Statistics after one more token."""
     step, value, count = block
     new, tokens = stats.tokens == 0, stats.tokens + 1
@@ -210,9 +211,11 @@ def _advance(stats: Stats, block: Blocks, start: Array) -> Stats:
         kept = jnp.sqrt(jnp.maximum(1 - rate * rate, 0))
         return jnp.where(moves > 0, jnp.hypot(kept * old, rate * diff), 0)
 
-    recent = jnp.maximum(size, jnp.maximum(stats.change, stats.change2))
+    begins = stats.moves == 0
+    most = RECENT * jnp.maximum(size, jnp.maximum(stats.change, stats.change2))
+    most = jnp.where(begins, _begin(value, limits), most)
     spread = root_mean_square(stats.spread, SCALE_WEIGHT, moves)
-    spread = jnp.where(moved, jnp.minimum(spread, RECENT * recent), stats.spread)
+    spread = jnp.where(moved, jnp.minimum(spread, most), stats.spread)
     level = stats.level + LEVEL_WEIGHT * (clean - stats.level)
     level = clean + jnp.clip(level - clean, -REACH * spread, REACH * spread)
     return Stats(
@@ -227,7 +230,7 @@ def _advance(stats: Stats, block: Blocks, start: Array) -> Stats:
         clean=clean,
         level=jnp.where(new, value, level),
         slow_level=average(stats.slow_level, SLOW_WEIGHT, tokens, clean),
-        change=jnp.where(moved, size, stats.change),
+        change=jnp.where(moved, jnp.where(begins, 0, size), stats.change),
         change2=jnp.where(moved, stats.change, stats.change2),
         spread=spread,
         slow_spread=root_mean_square(stats.slow_spread, SLOW_WEIGHT, tokens - 1),
@@ -236,6 +239,15 @@ def _advance(stats: Stats, block: Blocks, start: Array) -> Stats:
         worst=jnp.where(new, value, jnp.maximum(stats.worst, clean)),
         first=jnp.where(new, value, stats.first),
     )
+
+
+def _begin(value: Array, limits: Limits) -> Array:
+    """Largest scale of a first change: where one bound is known, a share of the way."""
+    low, high = jnp.isfinite(limits.low), jnp.isfinite(limits.high)
+    to_low = value - jnp.where(low, limits.low, 0)
+    to_high = jnp.where(high, limits.high, 0) - value
+    way = UNSEEN_SHARE * jnp.where(low, to_low, to_high)
+    return jnp.where((low != high) & (way > 0), way, jnp.inf)
 
 
 def _clean(stats: Stats, value: Array) -> Array:
