@@ -24,7 +24,7 @@ from lcpfn.batch import make_batch, read_batch
 from lcpfn.cli.options import read_suites
 from lcpfn.curves import check_curves
 from lcpfn.eval.curves import of_model
-from lcpfn.eval.data import normal_cases
+from lcpfn.eval.data import scored_cases
 from lcpfn.eval.studies.gallery import effect_rows, montage
 from lcpfn.eval.studies.worst import draw
 from lcpfn.io import read_curves
@@ -165,7 +165,7 @@ def calibration(model: lcpfn.Model, suites: Sequence[Any]) -> Any:
     """Final values of recorded runs among the quantiles that were forecast."""
     found = {}
     for suite in suites:
-        cases = normal_cases(suite, 200)
+        cases = scored_cases(suite, 200)
         truth = np.array([case.truth for case in cases])
         found[suite.name] = of_model(model)(cases).cdf(truth)
     return plot.reliability(found).figure

@@ -1,11 +1,14 @@
 """From recorded runs to cases: given the first observations, what is the final value?
 
-Every method forecasts the same cases. Strata are scored apart, since a few runs of the
-first two kinds would decide every mean:
+Every method forecasts the same cases. A run is in one of four strata:
 
-    flat      nothing moves after the first observation (within 1e-4 of its size)
+    constant  it never moved
     diverged  it ends worse than it began, by more than it ever gained, or not finite
-    normal    all others
+    rest      it has come to rest: its second half stays within `REST` of its range
+    moving    all others
+
+Tables are of moving runs and runs at rest together (`SCORED`). The other two are scored
+apart, since a few of them would decide every mean; runs at rest apart as well.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +19,9 @@ import numpy as np
 from lcpfn.curves import CurveSet, Run
 from lcpfn.metric import Bounds, Metric
 
+STRATA = ("moving", "rest", "constant", "diverged")
+SCORED = ("moving", "rest")
+REST = 0.02
 PERCENTS = (10, 20, 40, 80)
 LEAST_OBSERVATIONS = 10
 
@@ -25,7 +31,7 @@ class Case(NamedTuple):
 
     Attributes:
         suite, task: where the run is from; `task` includes the metric.
-        stratum: "normal", "flat" or "diverged".
+        stratum: one of `STRATA`.
         percent: share of the observations that is shown.
         steps, values: the observations shown `(n,)`, the user's units.
         horizon: step of the last observation.
@@ -53,16 +59,18 @@ class Case(NamedTuple):
 
 
 def stratum(run: Run) -> str:
-    """Which of the three kinds above a run is."""
+    """Which of the four kinds above a run is."""
     y = Metric(run.mode).sign * run.values
     finite = y[np.isfinite(y)]
     if not np.isfinite(y[-1]) or not len(finite):
         return "diverged"
-    later = finite[1:] if len(finite) > 1 else finite
-    if np.ptp(later) <= 1e-4 * np.median(np.abs(finite)):
-        return "flat"
+    if np.ptp(finite) == 0:
+        return "constant"
     first, best, last = finite[0], finite.min(), y[-1]
-    return "diverged" if last - first > first - best else "normal"
+    if last - first > first - best:
+        return "diverged"
+    late = finite[len(finite) // 2 :]
+    return "rest" if np.ptp(late) <= REST * np.ptp(finite) else "moving"
 
 
 def task_of(run: Run) -> str:
@@ -71,21 +79,21 @@ def task_of(run: Run) -> str:
 
 
 def _scales(runs: Sequence[Run]) -> dict[str, float]:
-    """Median over the normal runs of a task of |last value - first value|."""
+    """Median over the scored runs of a task of |last value - first value|."""
     gains: dict[str, list[float]] = {}
     for run in runs:
         finite = run.values[np.isfinite(run.values)]
-        if len(finite) > 1 and stratum(run) == "normal":
+        if len(finite) > 1 and stratum(run) in SCORED:
             gains.setdefault(task_of(run), []).append(abs(finite[-1] - finite[0]))
     return {task: float(np.median(gain)) for task, gain in gains.items()}
 
 
-def normal_cases(
+def scored_cases(
     curves: CurveSet, most: int, percents: Iterable[int] = PERCENTS
 ) -> list[Case]:
-    """Cases of the normal runs among at most `most`, evenly over the tasks."""
+    """Cases of the scored runs among at most `most`, evenly over the tasks."""
     cases = final_value_cases(curves.sample(most), percents)
-    return [case for case in cases if case.stratum == "normal"]
+    return [case for case in cases if case.stratum in SCORED]
 
 
 def final_value_cases(
@@ -94,7 +102,7 @@ def final_value_cases(
     """Every run after some percent of its observations; the last is to be predicted.
 
     Runs with fewer than `LEAST_OBSERVATIONS`, whose last one is not finite, or with
-    nothing finite to show, are no cases; neither are tasks without a normal run.
+    nothing finite to show, are no cases; neither are tasks without a scored run.
     """
     scales = _scales(curves.runs)
     cases = []

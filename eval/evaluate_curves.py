@@ -1,7 +1,7 @@
 """Scores checkpoints and baselines on recorded curves, all in one results file.
 
-Strata are reported apart: "normal" runs make the tables, "flat" and "diverged" ones a
-table of their own (`lcpfn.eval.data`).
+Runs that move or have come to rest make the tables; those at rest, constant and
+diverged ones have one of their own (`lcpfn.eval.data`).
 """
 
 import time
@@ -17,14 +17,20 @@ from lcpfn.eval.baselines.bayesian_fits import FITS, TITLES, bayesian
 from lcpfn.eval.baselines.last_value import across_tasks, best_so_far, last_value
 from lcpfn.eval.baselines.least_squares import CURVES, fitted
 from lcpfn.eval.curves import Method, measure, of_model, summarise
-from lcpfn.eval.data import LEAST_OBSERVATIONS, Case, by_cutoff, final_value_cases
+from lcpfn.eval.data import (
+    LEAST_OBSERVATIONS,
+    SCORED,
+    STRATA,
+    Case,
+    by_cutoff,
+    final_value_cases,
+)
 from lcpfn.eval.method_ranks import PERCENTS, TARGETS, evaluate_ranks
 from lcpfn.eval.run_ordering import rank_tasks
 from lcpfn.eval.scores import mean_with_error
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 
-STRATA = ("normal", "flat", "diverged")
 # Runs of a suite in the protocol of ranks, which has nine cutoffs of each.
 RANKED = 40
 
@@ -56,10 +62,10 @@ def evaluate_curves(
     """
     first, checkpoints = models[0], by_name(models)
     by_stratum = cases_of(suites, most)
-    normal = by_stratum["normal"]
+    scored = [case for name in SCORED for case in by_stratum[name]]
     unknown = {f"{first.name}, bounds unknown": of_model(first, bounds=False)}
-    methods = checkpoints | unknown | baselines(normal, fits, mcmc)
-    results, columns, forecast = score_methods(normal, methods)
+    methods = checkpoints | unknown | baselines(scored, fits, mcmc)
+    results, columns, forecast = score_methods(scored, methods)
     few = min(most, RANKED)
     ranked = [c for s in suites for c in final_value_cases(s.sample(few), PERCENTS)]
     ranks = evaluate_ranks(
@@ -73,9 +79,9 @@ def evaluate_curves(
         "cases": {name: len(part) for name, part in by_stratum.items()},
         "methods": results,
         "strata": strata(by_stratum, methods),
-        "tasks": by_task(normal, columns),
+        "tasks": by_task(scored, columns),
         "method_ranks": {"runs_per_suite": few, "cases": len(ranked), "methods": ranks},
-        "recalibration": recalibrate.study(normal, forecast, columns["last_error"]),
+        "recalibration": recalibrate.study(scored, forecast, columns["last_error"]),
         "pretraining": {m.name: m.card.get("history", []) for m in models},
     }
 
@@ -147,11 +153,11 @@ def cases_of(suites: Sequence[CurveSet], most: int) -> dict[str, list[Case]]:
 def strata(
     by_stratum: Mapping[str, Sequence[Case]], methods: Mapping[str, Method]
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Stratum but the normal one -> method -> `stratum`, where there are cases."""
+    """Stratum but the moving one -> method -> `stratum`, where there are cases."""
     return {
         name: {key: stratum(part, method) for key, method in methods.items()}
         for name, part in by_stratum.items()
-        if name != "normal" and part
+        if name != "moving" and part
     }
 
 

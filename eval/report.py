@@ -53,13 +53,13 @@ SECTIONS: dict[str, tuple[str, *tuple[Callable[[Mapping[str, Any]], str], ...]]]
         "LC-PFN's protocol: after 10, 20, ..., 90 % of a curve all later observations "
         "are forecast, and methods are ranked curve by curve; 1 is best. "
         "{method_ranks[cases]:,} cases from at most {method_ranks[runs_per_suite]} "
-        "runs of each suite, flat and diverged ones among them.",
+        "runs of each suite, constant and diverged ones among them.",
         report_tables.method_ranks,
         report_tables.method_ranks_by_cutoff,
     ),
-    "Flat and diverged runs": (
-        "Final value again, in units of the task's gain; not part of any table above "
-        "but the ranks.",
+    "Runs at rest, constant and diverged": (
+        "Final value again, in units of the task's gain. Runs at rest are in the tables "
+        "above too; constant and diverged ones in the ranks alone.",
         report_tables.strata,
     ),
     "Score against compute": (
@@ -117,7 +117,7 @@ def _sections(results: Mapping[str, Any]) -> dict[str, str]:
     return {
         title: "\n\n".join([about.format(**facts), *(make(results) for make in tables)])
         for title, (about, *tables) in SECTIONS.items()
-        if title != "Flat and diverged runs" or results["strata"]
+        if title != "Runs at rest, constant and diverged" or results["strata"]
     }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from lcpfn.curves import CurveSet
 from lcpfn.eval.curves import extrapolate, measure, of_model
-from lcpfn.eval.data import PERCENTS, Case, normal_cases
+from lcpfn.eval.data import PERCENTS, Case, scored_cases
 from lcpfn.model import Model
 from lcpfn.plot import COLOUR, fan, pyplot
 
@@ -97,7 +97,7 @@ def fans(
     """A row of fans per suite, from typical to worst."""
     figure, axes = grid(len(suites), len(PLACES), (10, 2.3 * len(suites)))
     for row, suite in zip(axes, suites, strict=True):
-        cases = normal_cases(suite, most, (percent,))
+        cases = scored_cases(suite, most, (percent,))
         if not cases:
             continue
         order = np.argsort(measure(cases, of_model(model)(cases))["crps"])

@@ -171,7 +171,7 @@ def method_ranks_by_cutoff(results: Mapping[str, Any]) -> str:
 
 
 def strata(results: Mapping[str, Any]) -> str:
-    """Flat and diverged runs: means over cases, units of the task's gain."""
+    """Runs at rest, constant and diverged: means over cases, in gains of the task."""
     rows = [
         ((f"{stratum} ({row['cases']:.0f})", name), row)
         for stratum, methods in results["strata"].items()

@@ -13,7 +13,8 @@ import numpy as np
 
 from lcpfn.context import Context
 from lcpfn.metric import Metric
-from lcpfn.tokens import Anchor, Array, Blocks, Limits, Stats, empty_stats, read
+from lcpfn.statistics import Array, Blocks, Limits, Stats, empty_stats
+from lcpfn.tokens import Anchor, read
 
 LENGTHS = (8, 16, 32, 64, 128)
 

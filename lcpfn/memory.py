@@ -16,7 +16,8 @@ from lcpfn.batch import Batch, at_last, read_batch
 from lcpfn.config import ModelConfig
 from lcpfn.jax_setup import float64
 from lcpfn.queries import predict_end
-from lcpfn.tokens import Anchor, Array, Blocks, Limits, Stats, observe
+from lcpfn.statistics import Array, Blocks, Limits, Stats
+from lcpfn.tokens import Anchor, observe
 
 
 class Past(NamedTuple):

@@ -20,7 +20,8 @@ from lcpfn.context import Context
 from lcpfn.jax_setup import float64
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
-from lcpfn.tokens import Anchor, Blocks, Limits, Stats, observe, query_features, stay
+from lcpfn.statistics import Blocks, Limits, Stats
+from lcpfn.tokens import Anchor, observe, query_features, stay
 
 if TYPE_CHECKING:
     from lcpfn.model import Model

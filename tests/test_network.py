@@ -27,7 +27,14 @@ def read(model):
 
 @pytest.fixture(scope="module")
 def ask(model):
-    return jax.jit(lambda *x: predict(model.config, model.params, *x))
+    """Jitted `predict`; the newest values are at the level unless they are given."""
+
+    @jax.jit
+    def predicted(state, query, stay=0.0):
+        stay = jnp.broadcast_to(stay, state.shape[:-1])
+        return predict(model.config, model.params, state, query, stay)
+
+    return predicted
 
 
 @pytest.mark.parametrize("changed", [0, 4, 8])
@@ -83,6 +90,7 @@ def test_queries_are_predicted_independently(ask, model):
             one[:, [0, 1, 3, 4]], two[:, [0, 1, 3, 4]], atol=1e-6
         )
         assert np.abs(one - two)[:, 2].max() > 1e-3
+    np.testing.assert_array_equal(whole.mean[..., 0], changed.mean[..., 0])
     alone = ask(state, query[:, 3:4])
     np.testing.assert_allclose(alone.mean[:, 0], whole.mean[:, 3], rtol=1e-5, atol=1e-6)
 
@@ -94,6 +102,18 @@ def test_predictions_are_limited_mixtures(ask, model):
     np.testing.assert_allclose(np.exp(mixture.log_weight).sum(-1), 1, atol=1e-5)
     assert np.abs(mixture.mean).max() <= np.sinh(15) * 1.001
     assert np.abs(mixture.log_std).max() <= 9
+
+
+def test_one_component_stays_at_the_newest_value(ask, model):
+    state = 9 * jax.random.normal(jax.random.key(3), (64, model.config.width))
+    query = 9 * jax.random.normal(jax.random.key(4), (64, 3, QUERY_FEATURES))
+    stay = jnp.linspace(-1e3, 1e3, 64)
+    mixture, before = ask(state, query, stay), ask(state, query)
+    for i in range(3):
+        np.testing.assert_array_equal(mixture.mean[:, i, 0], stay)
+    assert mixture.log_std[..., 0].min() >= -6
+    assert mixture.log_std[..., 0].max() <= -2
+    np.testing.assert_array_equal(mixture.mean[..., 1:], before.mean[..., 1:])
 
 
 def test_fresh_weights_depend_on_the_key_alone(model):
@@ -111,7 +131,7 @@ def test_fresh_weights_depend_on_the_key_alone(model):
         ({"layers": 1.5}, "layers must be a positive integer, got 1.5"),
         ({"context": -1}, "context must be a positive integer, got -1"),
         ({"width": 32, "heads": 3}, "heads must divide width, got 3 and 32"),
-        ({"masked": (2, 26)}, "masked must hold indices below 26"),
+        ({"masked": (2, 27)}, "masked must hold indices below 27"),
     ],
 )
 def test_impossible_sizes_are_refused(wrong, message):

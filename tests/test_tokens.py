@@ -8,15 +8,8 @@ from hypothesis import strategies as st
 
 from lcpfn.batch import pool_factor
 from lcpfn.jax_setup import float64
-from lcpfn.tokens import (
-    QUERY_FEATURES,
-    TOKEN_FEATURES,
-    Blocks,
-    Limits,
-    empty_stats,
-    observe,
-    query_features,
-)
+from lcpfn.statistics import Blocks, Limits, empty_stats
+from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES, observe, query_features
 
 pytestmark = pytest.mark.usefixtures("strict_jax")
 
@@ -130,6 +123,61 @@ def test_the_unit_of_steps_changes_nothing(values, gaps, unit):
     asked = ask(anchors[-1], np.array([100.0]), targets)
     again = ask(moved[-1], np.array([100.0 * unit]), targets * unit)
     np.testing.assert_allclose(again, asked, rtol=1e-9, atol=1e-9)
+
+
+@given(
+    values=CURVES.filter(lambda y: len(y) > 1),
+    offset=st.sampled_from([-1.0, 500_000.0, 1.7e9]),
+)
+def test_where_steps_begin_changes_nothing(values, offset):
+    steps = np.arange(1.0, len(values) + 1)
+    targets = np.array([[30.0, 50.0]])
+    one, anchors = read(values, steps, 50.0)
+    two, moved = read(values, steps + offset, 50.0 + offset)
+    np.testing.assert_allclose(two, one, rtol=1e-9, atol=1e-9)
+    asked = ask(anchors[-1], np.array([50.0]), targets)
+    again = ask(moved[-1], np.array([50.0 + offset]), targets + offset)
+    np.testing.assert_allclose(again, asked, rtol=1e-9, atol=1e-9)
+
+
+def test_a_first_step_is_the_gap_if_that_leaves_as_much_again():
+    gaps = {s: read([1.0], [s], 50.0)[1][0].gap[0] for s in (1.0, 25.0, 40.0, 0.0)}
+    assert gaps[1.0] == 1
+    assert gaps[25.0] == 25
+    assert 0 < gaps[40.0] < 1
+    assert 0 < gaps[0.0] <= 1
+
+
+def _falling(count):
+    return 1 + 2.0 ** -np.arange(count) + 0.01 * np.sin(np.arange(count))
+
+
+@pytest.mark.parametrize("low", [-INF, 0.0])
+@pytest.mark.parametrize("huge", [1e3, 1e6])
+@pytest.mark.parametrize("at", [0, 4])
+def test_one_wild_value_rules_the_anchor_for_no_longer_than_itself(at, huge, low):
+    clean = _falling(at + 6)
+    wild = clean.copy()
+    wild[at] *= huge
+    plain, other = (read(y, low=low)[1][-1] for y in (clean, wild))
+    assert other.scale[0] < 3 * plain.scale[0]
+    assert abs(other.level[0] - plain.level[0]) < 3 * plain.scale[0]
+
+
+def test_a_step_that_lasts_is_taken_one_observation_later():
+    values = np.r_[_falling(9), _falling(3) - 40]
+    anchors = read(values)[1]
+    assert abs(anchors[9].level[0] - values[9]) > 30
+    assert abs(anchors[10].level[0] - values[10]) < 30
+    assert abs(anchors[11].level[0] - values[11]) < 20
+
+
+def test_values_that_repeat_leave_the_scale_and_are_counted():
+    _, anchors = read([0.5, 0.6, 0.65])
+    tokens, still = read([0.5, 0.6, 0.65, 0.65, 0.65, 0.65, 0.66])
+    assert still[5].scale == anchors[2].scale
+    (counted,) = np.flatnonzero(np.isclose(tokens[5], np.log(4)))
+    assert tokens[6, counted] == tokens[2, counted] == 0
 
 
 @pytest.mark.parametrize("huge", [1e30, 1e-30, 1e150])

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lcpfn.tokens import Blocks, Limits, empty_stats, query_features, read, stay
+from lcpfn.statistics import Blocks, Limits, empty_stats
+from lcpfn.tokens import query_features, read, stay
 from lcpfn.train.config import Augment
 
 

@@ -19,7 +19,7 @@ from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval import scores
 from lcpfn.eval.curves import measure, of_model, summarise
-from lcpfn.eval.data import Case, normal_cases
+from lcpfn.eval.data import Case, scored_cases
 from lcpfn.eval.report_tables import RATIOS
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
 from lcpfn.eval.tables import columns_table, fill
@@ -47,7 +47,7 @@ def tune(runs: Sequence[Run], out: Path, steps: int) -> Path:
 def compare(suite: CurveSet, out: Path, steps: int, most: int) -> dict[str, Any]:
     """Figures on the future tasks, before and after each history; JSON values."""
     past, future = split(suite)
-    cases = normal_cases(future, most)
+    cases = scored_cases(future, most)
     before = measure(cases, of_model(lcpfn.load())(cases))
     found = {"0": figures(cases, before, before)}
     for size in SIZES:

@@ -19,7 +19,7 @@ from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet
 from lcpfn.eval import paired
 from lcpfn.eval.curves import measure, of_model, summarise
-from lcpfn.eval.data import PERCENTS, Case, normal_cases
+from lcpfn.eval.data import PERCENTS, Case, scored_cases
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
 from lcpfn.eval.tables import table
 from lcpfn.model import Model
@@ -44,7 +44,7 @@ def compare(
     cases: list[Case] = []
     parts: dict[str, list[dict[str, np.ndarray]]] = {"before": [], "after": []}
     for suite in suites:
-        own = normal_cases(suite, most)
+        own = scored_cases(suite, most)
         cases += own
         for name, model in (("before", before), ("after", after[suite.name])):
             parts[name].append(measure(own, of_model(model)(own)))

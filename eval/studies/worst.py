@@ -19,7 +19,7 @@ import lcpfn
 from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet
 from lcpfn.eval.curves import extrapolate, measure, of_model
-from lcpfn.eval.data import Case, normal_cases
+from lcpfn.eval.data import Case, scored_cases
 from lcpfn.eval.report_plots import fan_of, grid
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
 from lcpfn.eval.tables import columns_table
@@ -32,7 +32,7 @@ def scored(
     model: Model, suite: CurveSet, percent: int, most: int
 ) -> tuple[list[Case], np.ndarray, np.ndarray]:
     """Normal cases of a suite at one cutoff, their CRPS and their surprise."""
-    cases = normal_cases(suite, most, (percent,))
+    cases = scored_cases(suite, most, (percent,))
     columns = measure(cases, of_model(model)(cases))
     surprise = [extrapolate(model, case).surprise for case in cases]
     return cases, columns["crps"] / columns["last_error"].mean(), np.array(surprise)

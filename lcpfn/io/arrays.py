@@ -89,6 +89,12 @@ def _config(text: str) -> Any:
     return parse(text, "config") if text else None
 
 
+def _in_order(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`in_order`, where the steps are numbers; others are refused later."""
+    fine = not np.isfinite(steps).all() or bool((np.diff(steps) > 0).all())
+    return (steps, values) if fine else in_order(steps, values)
+
+
 def read_npz(request: Request) -> Iterator[Run]:
     """Every run, or those of one metric."""
     arrays = load_arrays(request.path)
@@ -127,15 +133,10 @@ def read_npz(request: Request) -> Iterator[Run]:
         if request.metric not in (None, metric):
             continue
         row = {name: column[i] for name, column in columns.items()}
-        steps, values = epochs(n), curves[i, :n]
-        if x is not None:
-            steps = x[i, :n]
-            if np.isfinite(steps).all():
-                steps, values = in_order(steps, values)
+        steps = epochs(n) if x is None else x[i, :n]
         yield request.run(
             row.get("run_id", f"row {i}"),
-            steps,
-            values,
+            *_in_order(steps, curves[i, :n]),
             Metric(row["mode"], bounds[metric]) if "mode" in row else None,
             task=row.get("task", ""),
             metric=metric,

@@ -144,11 +144,13 @@ def test_ratio_with_error_covers_the_true_ratio():
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
-        ([1, 0.5, 0.4, 0.3], "normal"),
-        ([1, 0.5, 0.5, 0.5], "flat"),
+        ([1, 0.5, 0.4, 0.3], "moving"),
+        ([1, 0.5, 0.5, 0.5], "rest"),
+        ([1, 0.5, 0.4, 0.3, 0.3, 0.305], "rest"),
+        ([0.5, 0.5, 0.5, 0.5], "constant"),
         ([0.5, 0.6, 2.0, 9.0], "diverged"),
         ([1, 0.5, np.nan, np.nan], "diverged"),
-        ([1, 0.4, 0.8, 0.9], "normal"),
+        ([1, 0.4, 0.8, 0.9], "moving"),
     ],
 )
 def test_strata(values, kind):

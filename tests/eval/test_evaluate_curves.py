@@ -37,7 +37,7 @@ def test_every_method_has_every_score(results, named):
     ranks = [m["overall"]["all"] for m in results["method_ranks"]["methods"].values()]
     mean = np.mean([row["error_rank"] for row in ranks])
     assert mean == pytest.approx((len(ranks) + 1) / 2)
-    assert results["cases"]["flat"] == results["cases"]["diverged"] == 8
+    assert results["cases"]["constant"] == results["cases"]["diverged"] == 8
     assert len(results["tasks"]) == 6
     rows = [row["40"] for task, row in results["tasks"].items() if "one" in task]
     assert sum(row["cases"] for row in rows) == 18
@@ -47,7 +47,7 @@ def test_every_method_has_every_score(results, named):
 
 
 def test_overall_is_what_the_columns_say(named):
-    cases = cases_of([powers("one")], 400)["normal"]
+    cases = cases_of([powers("one")], 400)["moving"]
     columns = measure(cases, of_model(named)(cases))
     row = summarise(cases, columns)["suites"]["one"]["20"]
     at = np.array([case.percent == 20 for case in cases])

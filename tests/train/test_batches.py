@@ -14,7 +14,8 @@ from lcpfn.curves import check_curves
 from lcpfn.jax_setup import float64
 from lcpfn.metric import Metric
 from lcpfn.priors import LCPFN_PRIOR, Prior, draw
-from lcpfn.tokens import Limits, query_features
+from lcpfn.statistics import Limits
+from lcpfn.tokens import query_features
 from lcpfn.train.batches import (
     Curves,
     best_ahead,

@@ -1,13 +1,11 @@
 """Runs that ship or that tests use, by name. A preset is a claim: see its docstring."""
 
-from lcpfn.train.presets.broad import BROAD
 from lcpfn.train.presets.default import DEFAULT
 from lcpfn.train.presets.domhan import DOMHAN
 from lcpfn.train.presets.recorded import RECORDED
 from lcpfn.train.presets.tiny import TINY
 
 PRESETS = {
-    "broad": BROAD,
     "default": DEFAULT,
     "domhan": DOMHAN,
     "recorded": RECORDED,

@@ -7,10 +7,10 @@ Result:     `eval/results/left_out.json`, by `python -m lcpfn.eval.studies.left_
 
 from dataclasses import replace
 
-from lcpfn.train.presets.broad import BROAD
+from lcpfn.train.presets.default import DEFAULT
 
 RECORDED = replace(
-    BROAD,
+    DEFAULT,
     recorded=0.5,
     blended=0.3,
     steps=250,

@@ -5,7 +5,7 @@ import pytest
 
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.curves import measure
-from lcpfn.eval.data import normal_cases
+from lcpfn.eval.data import scored_cases
 from lcpfn.eval.studies import history
 from lcpfn.mixture import Mixture
 
@@ -39,7 +39,7 @@ def forecasts(cases, off):
 
 def test_the_gain_is_that_of_tasks_in_units_of_the_last_values_error():
     _, future = history.split(a_set())
-    cases = normal_cases(future, 12)
+    cases = scored_cases(future, 12)
     before, after = (measure(cases, forecasts(cases, off)) for off in (0.2, 0.1))
     found = history.figures(cases, before, after)
     last = before["last_error"].mean()
