@@ -36,7 +36,8 @@ RATES = (0.0001, 0.0003, 0.0006, 0.001, 0.0015, 0.002, 0.004, 0.01, 0.1)
 EXAMPLE = Path(lcpfn.__file__).parent / "examples" / "digits_mlp.csv"
 EFFECTS = (
     *("none of them", "schedule", "warm_up", "untrained", "onset", "overfit", "bump"),
-    *("explosion", "flat", "rising", "wander", "skewed", "best_so_far", "rounded"),
+    *("explosion", "flat", "small", "wander", "skewed", "wild", "dying", "ceiling"),
+    *("rest", "best_so_far", "rounded"),
 )
 METRIC: dict[str, Any] = {"mode": "max", "bounds": (0, 1)}
 

@@ -58,8 +58,8 @@ SECTIONS: dict[str, tuple[str, *tuple[Callable[[Mapping[str, Any]], str], ...]]]
         report_tables.method_ranks_by_cutoff,
     ),
     "Runs at rest, constant and diverged": (
-        "Final value again, in units of the task's gain. Runs at rest are in the tables "
-        "above too; constant and diverged ones in the ranks alone.",
+        "Final value again, in units of the task's gain. Runs at rest are in the "
+        "tables above too; constant and diverged ones in the ranks alone.",
         report_tables.strata,
     ),
     "Score against compute": (

@@ -97,6 +97,10 @@ def test_a_member_has_no_discrete_sites_left_and_a_smooth_density():
         metric=1,
         accuracy=0,
         spikes_down=0,
+        easy=0,
+        transient_huge=0,
+        wild_down=0,
+        ceiling_at_bound=0,
     )
     steps = jnp.arange(1.0, 41.0)
     trace = handlers.trace(handlers.seed(model, KEY)).get_trace(steps)

@@ -41,3 +41,35 @@ def test_a_stuck_curve_keeps_the_value_it_had():
     y = run_effect(noise.stuck, U, U**2, stuck_from=jnp.log10(0.5))
     assert (y[51:] == y[51]).all()
     np.testing.assert_array_equal(y[:50], (U**2)[:50])
+
+
+def test_noise_that_dies_out_is_nearly_gone_at_the_end():
+    sigma = run_effect(noise.dying, U, jnp.full_like(U, 0.1), dying=3.0, dies=0.0)
+    assert sigma[0] == pytest.approx(0.1)
+    assert sigma[-1] == pytest.approx(1e-4)
+    assert (jnp.diff(sigma) < 0).all()
+
+
+def test_one_observation_is_wild():
+    jump = run_effect(noise.wild, U, wild_at=0.395, wild=3.0, wild_down=0)
+    assert np.flatnonzero(jump).tolist() == [40]
+    assert jump[40] == pytest.approx(1e3)
+
+
+@pytest.mark.parametrize(("at_bound", "best"), [(0, 0.3), (1, 0.0)])
+def test_nothing_is_better_than_the_ceiling(at_bound, best):
+    low = jnp.array(0.0)
+    y = run_effect(
+        *(noise.ceiling, 1.2 - U, low),
+        ceiling=jnp.log10(0.1 / 0.9),
+        ceiling_at_bound=at_bound,
+    )
+    assert float(y.min()) == pytest.approx(best, abs=1e-6)
+    assert 9 <= (y == y.min()).sum() <= 12
+
+
+def test_a_curve_at_rest_stays_near_the_value_it_had():
+    y = run_effect(noise.rest, U, U**2, rest_from=jnp.log10(0.5), rest_jitter=-3.0)
+    np.testing.assert_array_equal(y[:50], (U**2)[:50])
+    assert np.abs(y[51:] - 0.25).max() < 0.02
+    assert len(set(y[51:].tolist())) > 40
