@@ -166,6 +166,7 @@ class Stream:
 
     Attributes:
         steps, values: all observations so far, the user's units.
+        best: the best finite value so far; NaN if there is none.
         horizon: last step to predict.
         metric: direction and bounds.
     """
@@ -175,6 +176,7 @@ class Stream:
         self.horizon = check_horizon(horizon)
         self.steps: list[float] = []
         self.values: list[float] = []
+        self.best = math.nan
         self._whole = True  # all steps are whole numbers
         self._rows = Rows(model, metric, self.horizon, 1, model.config.context)
 
@@ -224,7 +226,11 @@ class Stream:
         self.values += [value for _, value in checked]
         self._whole &= all(step.is_integer() for step, _ in checked)
         sign = self.metric.sign
-        self._rows.add({0: [(s, sign * v) for s, v in checked if math.isfinite(v)]})
+        finite = [(s, sign * v) for s, v in checked if math.isfinite(v)]
+        self._rows.add({0: finite})
+        best = min((v for _, v in finite), default=math.nan)
+        if not sign * self.best <= best:  # also while there is none
+            self.best = sign * best if finite else self.best
 
     def context(self) -> Context:
         """What is known now, in model space."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcpfn.metric import Bounds
-from lcpfn.stopping.decision import Decision, decide
+from lcpfn.stopping.decision import Decision, Progress, decide
 from lcpfn.stopping.observations import plain
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
 
@@ -120,12 +120,7 @@ class EarlyStopping:
     ) -> Decision:
         stream = self._open()
         decision, self._streak = decide(
-            self.rule,
-            stream.values,
-            forecast,
-            self._streak,
-            stream.steps[-1],
-            protected,
+            self.rule, Progress.of_stream(stream), forecast, self._streak, protected
         )
         return decision
 

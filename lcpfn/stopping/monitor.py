@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcpfn.jax_setup import shared_model
-from lcpfn.stopping.decision import Decision, decide
+from lcpfn.stopping.decision import Decision, Progress, decide
 from lcpfn.stopping.observations import (
     DecisionInterval,
     Observations,
@@ -227,7 +227,7 @@ class RunMonitor:
             return None
         stream.extend([curve[step] for step in steps], steps)
         decision, self._streak = decide(
-            *(self.rule, stream.values, stream.forecast(), self._streak, steps[-1]),
+            *(self.rule, Progress.of_stream(stream), stream.forecast(), self._streak),
             lambda: protected(curve),
         )
         return decision

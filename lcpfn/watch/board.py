@@ -66,7 +66,7 @@ class Outlook(NamedTuple):
     Attributes:
         steps: later ones, the horizon last `(s,)`.
         quantiles: of the value there, by `LEVELS` `(5, s)`.
-        final: mean and 90 % interval at the horizon.
+        final: median and 90 % interval at the horizon.
         known: its curve, and the forecasts that a decision needs.
     """
 
@@ -145,20 +145,20 @@ class Board:
         if batch is None:
             return
         quantiles = np.moveaxis(batch.quantile(np.array(LEVELS)), 0, 1)
-        final = np.stack([batch.final.mean(), *batch.final.interval(0.9)], -1)
+        final = np.stack([batch.final.median(), *batch.final.interval(0.9)], -1)
         newest = np.cumsum([len(known.cutoffs) for known in found]) - 1
         for i, run, known in zip(newest, going, found, strict=True):
             there = np.isfinite(batch.steps[i])
-            mean, low, high = final[i].tolist()
+            median, low, high = final[i].tolist()
             self.outlooks[run] = Outlook(
                 batch.steps[i, there].tolist(),
                 quantiles[i][:, there].tolist(),
-                (mean, low, high),
+                (median, low, high),
                 known,
             )
 
     def rows(self, ended: Mapping[str, str] | None = None) -> list[Row]:
-        """All runs, best expected final value first.
+        """All runs, best predicted final value first.
 
         Args:
             ended: how runs ended of which no more observations will come; "complete"
