@@ -6,8 +6,9 @@ from ax.core.experiment import Experiment
 from ax.core.trial_status import TrialStatus
 from ax.early_stopping.strategies import ModelBasedEarlyStoppingStrategy
 
+from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.observations import WarnOnce
-from lcpfn.study import BestSoFar, Population
+from lcpfn.study import Population
 
 Curves = dict[int, dict[float, float]]
 

@@ -6,7 +6,8 @@ from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lcpfn.study import BestSoFar, Population
+from lcpfn.stopping.best_so_far import BestSoFar
+from lcpfn.study import Population
 
 
 class LCPruner(BasePruner):

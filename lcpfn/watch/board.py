@@ -10,6 +10,7 @@ import numpy as np
 
 from lcpfn.io.follow import Observation
 from lcpfn.jax_setup import shared_model
+from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.observations import (
     DecisionInterval,
     Observations,
@@ -19,7 +20,7 @@ from lcpfn.stopping.observations import (
 from lcpfn.stopping.rule import Rule
 from lcpfn.stopping.threshold import best_of, chance_of
 from lcpfn.stopping.whole_curves import CurveForecasts, decide_on_curve, forecast_curves
-from lcpfn.study import BestSoFar, Population
+from lcpfn.study import Population
 
 # Quantiles of an outlook, and how many steps it has.
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -225,7 +226,9 @@ class Board:
         """
         others = [best for name, best in bests.items() if name != run]
         if rule is not None:
-            protected = partial(self.population.protected, others=others.copy)
+            protected = partial(
+                self.population.protected, others=others.copy, incumbent=rule.beat
+            )
             decision = decide_on_curve(rule, known, protected)
             assert decision is not None  # one is due at every observation
             return decision.stop, decision.prob_better, decision.reason

@@ -293,6 +293,16 @@ def test_state_is_a_copy(model):
         lambda s: s | {"values": [0.5, 0.6]},
         lambda s: s | {"values": ["high"]},
         lambda s: s | {"streak": None},
+        lambda s: s | {"streak": float("inf")},
+        lambda s: s | {"streak": 10**400},
+        lambda s: s | {"streak": -1},
+        lambda s: s | {"steps": [10**400]},
+        lambda s: s | {"values": [10**400]},
+        lambda s: s | {"values": [0.5, 0.6], "steps": [2.0, 1.0]},
+        lambda s: s | {"steps": [21.0]},
+        lambda s: s | {"values": [50.0]},
+        lambda s: s | {"nan": "ignore"},
+        lambda s: s | {"rule": s["rule"] | {"horizon": 10**400}},
         lambda s: s | {"rule": {"horizon": 20}},
         lambda s: s | {"rule": s["rule"] | {"mode": "up"}},
         lambda s: s | {"rule": s["rule"] | {"extra": 1}},
@@ -510,3 +520,28 @@ def test_protection_is_queried_only_where_it_matters():
     assert not hopeless.stop
     assert streak == 0
     assert queried
+
+
+def test_a_state_out_of_soft_bounds_is_read(soft_model):
+    one = EarlyStopping(horizon=20, mode="max", bounds=(0, 1), model=soft_model)
+    one.update(1.2)
+    two = EarlyStopping(horizon=20, mode="max", model=soft_model)
+    two.load_state_dict(one.state_dict())
+    assert two.update(0.9).forecast is not None
+
+
+def test_an_undefined_score_is_skipped_where_wanted(model):
+    skips, plain = stopper(model, nan="skip", patience=1), stopper(model, patience=1)
+    first = skips.update(np.nan)
+    assert (first.stop, first.kind) == (False, "too early")
+    for value, step in ((0.5, 2), (0.6, 4)):
+        decision, same = skips.update(value, step), plain.update(value, step)
+        assert decision.prob_better == pytest.approx(same.prob_better, abs=1e-6)
+        assert (decision.kind, decision.stop) == (same.kind, same.stop)
+        assert skips.update(np.nan) is decision
+    again = stopper(model)
+    again.load_state_dict(json.loads(json.dumps(skips.state_dict())))
+    assert again.nan == "skip"
+    assert skips.update(np.inf).kind == "diverged"
+    with pytest.raises(ValueError, match='nan must be "diverged"'):
+        stopper(model, nan="gap")
