@@ -167,18 +167,6 @@ def test_xgboost_stops_boosting_and_continues_a_model():
     assert patient.run_monitor.stopped_at == booster.num_boosted_rounds()
 
 
-def test_lightgbm_stops_boosting():
-    lightgbm = pytest.importorskip("lightgbm", reason="needs lightgbm")
-    from lcpfn.integrations.lightgbm import LCEarlyStopping
-
-    data = lightgbm.Dataset(X, Y)
-    params = {"objective": "binary", "metric": "auc", "verbose": -1}
-    stopping = LCEarlyStopping(**HOPELESS)
-    options = {"valid_sets": [data], "callbacks": [stopping]}
-    booster = lightgbm.train(params, data, 30, **options)
-    assert stopping.run_monitor.stopped_at == booster.best_iteration == 2
-
-
 def test_catboost_stops_boosting(tmp_path):
     catboost = pytest.importorskip("catboost", reason="needs catboost")
     from lcpfn.integrations.catboost import LCEarlyStopping
