@@ -250,6 +250,27 @@ def test_a_loop_ends_itself_and_resumes_behind_the_last_epoch(model):
     assert again == [3]
 
 
+@pytest.mark.parametrize("how", ["to the end", "stopped", "left"])
+def test_each_further_loop_begins_anew(model, how):
+    options = {"model": model, "bounds": (0, 1), "patience": 2}
+    epochs = Epochs(5, "max", beat=1.0 if how == "stopped" else 0.0, **options)
+    for fold in range(3):
+        seen = []
+        for epoch in epochs:
+            seen.append(epoch)
+            epochs.report(0.5 + epoch / 100 + fold / 1000)
+            if how == "left" and epoch == 3:
+                break
+        assert seen == {"to the end": [1, 2, 3, 4, 5], "stopped": [1, 2]}.get(
+            how, [1, 2, 3]
+        )
+        assert epochs.observations.curve[1] == 0.51 + fold / 1000
+        assert len(epochs.observations.curve) == len(seen)
+    state = epochs.state_dict()
+    epochs.load_state_dict(state)
+    assert next(iter(epochs), 6) == len(seen) + 1
+
+
 def test_a_population_waits_for_finished_runs(model):
     runs = Population("max", 5, n_startup=2, bounds=(0, 1), model=model)
     for run in ("a", "b"):
