@@ -24,7 +24,6 @@ LONG_FUNCTIONS: set[str] = {
     "lcpfn.cli.replay: run",
     "lcpfn.plot.decisions: timeline",
     "lcpfn.priors.broad: broad_model",
-    "lcpfn.stopping.decision: decide",
     "lcpfn.tokens: _describe",
     "lcpfn.train.batches: make_tasks",
     "lcpfn.train.finetune: finetune",

@@ -40,7 +40,7 @@ class Row:
         low, high: 90 % interval of that.
         chance: probability that it ever beats the incumbent; before a run has finished,
             the best value of any run. NaN when it has finished or diverged.
-        rank: by the expected final value, 1 is best.
+        rank: by the median of the final value, 1 is best.
         verdict: "go on", "stop", "diverged" or "finished".
         reason: one sentence.
         saved: steps that are left if it is stopped now, else 0.
