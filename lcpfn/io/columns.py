@@ -60,7 +60,7 @@ class Layout:
     values: tuple[str, ...]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def layout_of(columns: tuple[str, ...], metric: str | None, step: str | None) -> Layout:
     """Which part each column plays, by its name.
 
@@ -87,6 +87,18 @@ def layout_of(columns: tuple[str, ...], metric: str | None, step: str | None) ->
     if MONITOR <= set(columns):
         values = ("r",)
     return Layout(run, names.get(ID), task, label, split, steps, numbered, values)
+
+
+def label_in(row: Mapping[str, Any], layout: Layout) -> str:
+    """The metric or split that a row says it is of; empty if it does not."""
+    cell = row.get(layout.label or layout.split or "")
+    return cell if isinstance(cell, str) and not is_number(cell) else ""
+
+
+def text_in(row: Mapping[str, Any], column: str | None) -> str:
+    """What stands in a column, as text; empty if there is none."""
+    cell = row.get(column) if column else None
+    return "" if cell is None else str(cell)
 
 
 def steps_in_header(columns: Sequence[str]) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from lcpfn.metric import Metric
 ENDING = ".pickle.pbz2"
 ACCURACY = Metric("max", (0.0, 100.0))
 LOSS = Metric("min", (0.0, None))
+PLAIN = (str, int, float, type(None))
 
 
 def architecture_files(path: Path) -> list[Path]:
@@ -67,6 +68,8 @@ def _runs(data: Any, request: Request, seen: set[str]) -> Iterator[Run]:
             name = f"{index:06d}/{schedule}/{dataset}/{seed}"
             result = _mapping(result, name)
             config = {"arch": arch, "epochs": result.get("epochs"), "seed": seed}
+            if not all(isinstance(x, PLAIN) for x in (*config.values(), dataset)):
+                raise ValueError(f"{name} is described by more than text, numbers")
             for metric, known, curve in _curves(result):
                 seen.add(metric)
                 if request.metric in (None, metric):
@@ -103,6 +106,9 @@ def _curves(
 def _in_order(values: Mapping[int, float]) -> tuple[np.ndarray, np.ndarray]:
     if not all(type(epoch) is int for epoch in values):
         raise ValueError("epochs must be whole numbers")
+    # A few nested tuples in a pickle can be an array of any size.
+    if not all(isinstance(value, int | float) for value in values.values()):
+        raise ValueError("values must be numbers")
     order = sorted(values)
     steps, shared = numbers(order, "epochs") + 1, epochs(len(order))
     curve = numbers([values[epoch] for epoch in order], "values")

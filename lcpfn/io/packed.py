@@ -21,8 +21,8 @@ from typing import IO, cast
 from tqdm import tqdm
 
 # Far above real files: 1.4 MB for NATS-Bench, less than 1 MB a line of PD1.
-MOST_BZ2 = 1 << 26
-MOST_LINE = 1 << 26
+MOST_BZ2 = 1 << 25
+MOST_LINE = 1 << 24
 MOST_UNPACKED = 1 << 33
 GZIP = b"\x1f\x8b"
 DAMAGE = (

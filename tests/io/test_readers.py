@@ -857,7 +857,7 @@ def nats_result(result):
         (b"\x80\x02}K\x01" + b"\x85" * 300_000 + b"K\x01s.", "a key that is neither"),
         (b"\x80\x02K\x01" + b"\x85" * 300_000 + b")R.", "not a pickle of plain data"),
         (b"\x80\x02K\x05.", "must be a dictionary, got int"),
-        (b"\x80\x02" + b"N" * (1 << 22) + b".", "more than 2097152 instructions"),
+        (b"\x80\x02" + b"N" * (1 << 22) + b".", "more than 524288 instructions"),
         ({"12": {"all_results": {"x": {}}}}, "no data set and seed"),
         ({"12": {"all_results": 3}}, "all_results must be a dictionary"),
         (nats_result(3), "000001/12/a/1 must be a dictionary"),
