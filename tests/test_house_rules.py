@@ -27,7 +27,6 @@ LONG_FUNCTIONS: set[str] = {
     "lcpfn.tokens: _describe",
     "lcpfn.train.batches: make_tasks",
     "lcpfn.train.finetune: finetune",
-    "lcpfn.train.fit: fit",
     "lcpfn.trajectories: _roll",
     "lcpfn.watch.text: table",
 }

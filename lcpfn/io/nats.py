@@ -23,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lcpfn.curves import Run
+from lcpfn.io.cells import printable
 from lcpfn.io.packed import unpack_bz2
 from lcpfn.io.pickled import plain_data
 from lcpfn.io.request import Request, epochs, numbers, one_of
@@ -47,7 +48,7 @@ def read_nats(request: Request) -> Iterator[Run]:
         raise ValueError(f"holds no architectures (000000{ENDING} and so on)")
     seen: set[str] = set()
     off = None if request.progress else True
-    for file in tqdm(files, desc=request.stem, leave=False, disable=off):
+    for file in tqdm(files, desc=printable(request.stem), leave=False, disable=off):
         pickled = unpack_bz2(file)
         try:
             yield from _runs(plain_data(pickled), request, seen)
