@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -39,6 +40,8 @@ WEIGHTS = re.compile(r"weights(-[0-9a-f]{16})?")
 BLOCK = 1 << 20
 # How often a checkpoint may be replaced while it is read.
 TRIES = 20
+# Two threads in orbax at once write to directories that are not there yet.
+_ORBAX = threading.Lock()
 
 
 def checksum(folder: Path) -> str:
@@ -86,10 +89,11 @@ def _write(part: Path, params: Params, config: ModelConfig, card: dict) -> None:
     from orbax.checkpoint import v1 as ocp
 
     weights, params = part / "weights", jax.tree.map(np.asarray, params)
-    ocp.save(weights, params)
+    with _ORBAX:
+        ocp.save(weights, params)
     # Orbax does not always say that something could not be written.
     try:
-        stored, written = _by_path(ocp.load(weights)), _by_path(params)
+        stored, written = _by_path(_load(weights)), _by_path(params)
         lost = [n for n, x in written.items() if stored[n].tobytes() != x.tobytes()]
     except Exception as error:  # orbax has no common base class for its errors
         raise OSError(f"{weights} was not written whole: {error}") from error
@@ -167,6 +171,13 @@ def find(name: str | Path | None) -> Path:
     )
 
 
+def _load(weights: Path) -> Any:
+    from orbax.checkpoint import v1 as ocp
+
+    with _ORBAX:
+        return ocp.load(weights)
+
+
 def weights_of(path: Path) -> Path:
     """Directory of the weights of a checkpoint.
 
@@ -225,8 +236,6 @@ def _config(path: Path, card: Mapping[str, Any]) -> ModelConfig:
 
 
 def _params(path: Path, card: Mapping[str, Any], config: ModelConfig) -> Params:
-    from orbax.checkpoint import v1 as ocp
-
     try:
         weights = _weights(path, card)
         found = f"sha256:{checksum(weights)}"
@@ -235,7 +244,7 @@ def _params(path: Path, card: Mapping[str, Any], config: ModelConfig) -> Params:
                 f"{path} is damaged: its weights have checksum {found[:19]}..., its "
                 f"card says {str(card['checksum'])[:19]}...; restore it from its source"
             )
-        stored = _by_path(ocp.load(weights))
+        stored = _by_path(_load(weights))
     except CheckpointError:
         raise
     except Exception as error:

@@ -75,12 +75,11 @@ def test_killed_before_any_operation_on_a_file(tmp_path, before):
 @pytest.mark.parametrize("before", ["old", "none"])
 def test_an_error_in_any_operation_on_a_file(tmp_path, before):
     count = 0
-    for path, name, done in interrupted(tmp_path, before, "error"):
+    for _, name, done in interrupted(tmp_path, before, "error"):
         count += 1
         if done:
             assert name == "new"
         assert name in (before, "new")
-        assert not list(path.glob(".lock"))
     assert count > 50
 
 

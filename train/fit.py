@@ -146,10 +146,12 @@ def fit(
         DirectoryBusy: if a run is going on there.
     """
     out = Path(out).absolute()
+    prior, shardings = find_prior(config.prior), batch_sharding(config.batch)
     out.mkdir(parents=True, exist_ok=True)
     with _alone_in(out):
         claim_directory(out, config)
-        return _run(config, out, recorded, start, progress, tensorboard)
+        show = {"progress": progress, "tensorboard": tensorboard}
+        return _run(config, prior, out, shardings, recorded, start, show)
 
 
 @contextmanager
@@ -169,15 +171,15 @@ def _alone_in(out: Path) -> Iterator[None]:
 
 def _run(
     config: TrainConfig,
+    prior: Prior,
     out: Path,
+    shardings: tuple[NamedSharding, NamedSharding],
     recorded: Sequence[Sequence[Run]],
     start: Any,
-    progress: bool,
-    tensorboard: bool,
+    show: dict[str, bool],
 ) -> Path:
     """What `fit` does in a directory that is its own."""
-    prior = find_prior(config.prior)
-    sharded, replicated = batch_sharding(config.batch)
+    sharded, replicated = shardings
     feeds = make_feeds(
         config,
         prior,
@@ -194,10 +196,7 @@ def _run(
     )
     score = validation(config, prior, replicated)
     key = jax.random.key(config.seed + 1)
-    journal = Journal(
-        out, first, config.steps, progress=progress, tensorboard=tensorboard
-    )
-    with journal:
+    with Journal(out, first, config.steps, **show) as journal:
         for number in range(first + 1, config.steps + 1):
             state, metrics = step(state, key)
             journal.add(number, metrics)
