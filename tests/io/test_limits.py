@@ -116,9 +116,9 @@ def test_headers_without_end(tmp_path):
 
 
 def test_a_document_on_one_long_line(tmp_path, monkeypatch):
-    path, count = tmp_path / "run.json", 200_000
+    path, count = tmp_path / "run.json", 400_000
     path.write_text("[" + "0.5, " * count + "0.5]")
-    monkeypatch.setattr(growing, "MOST_LINE", 1000)
+    monkeypatch.setattr(growing, "MOST_LINE", growing.BLOCK + 1)
     (run,) = read(path)
     assert len(run.values) == count + 1
     monkeypatch.setattr(documents, "MOST_DOCUMENT", 1000)
