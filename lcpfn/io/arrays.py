@@ -32,7 +32,8 @@ MOST_ARRAYS = 1 << 29
 TEXTS = ("task", "metric", "mode", "config", "run_id")
 # What NumPy and zipfile raise for a damaged, encrypted or boastful archive.
 BROKEN = (
-    *(KeyError, MemoryError, NotImplementedError, RuntimeError, SyntaxError),
+    *(KeyError, MemoryError, NotImplementedError, OverflowError),
+    *(RuntimeError, SyntaxError),
     *(SystemError, TokenError, TypeError, ValueError),
 )
 

@@ -1,8 +1,10 @@
 """What a file may cost: memory and time of reading end at stated limits."""
 
 import bz2
+import io
 import json
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -134,6 +136,18 @@ def test_no_more_is_read_of_what_is_no_event_file(tmp_path, monkeypatch):
     assert file.update()
     with pytest.raises(ValueError, match="is no event file"):
         file.check_end()
+
+
+@pytest.mark.parametrize("shape", [(10**30, 2), (2, 2**63), (10**12, 0), (0, 10**12)])
+def test_arrays_of_impossible_shapes(tmp_path, shape):
+    header = io.BytesIO()
+    about = {"descr": "<f8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, about)
+    path = tmp_path / "curves.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("curves.npy", header.getvalue())
+    with pytest.raises(ValueError, match=r"curves.npz"):
+        read(path)
 
 
 def test_lengths_are_found_row_by_row(tmp_path):
