@@ -4,8 +4,9 @@
 
 FOLDER/1, FOLDER/2, ... begin as copies of OLD, if there is one, and the N-th save ends
 before its N-th operation on any file there: HOW is "kill" or "error". A kill before an
-operation that only reads leaves the same behind as a later one and is left out. The
-last save is not stopped. Prints for each whether it says that it has saved.
+operation that only reads leaves the same behind as a later one and is left out; "swap"
+is a kill before an operation outside of the directory that is being prepared. The last
+save is not stopped. Prints for each whether it says that it has saved.
 """
 
 import errno
@@ -20,11 +21,12 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1  # noqa: F401  imported before it forks
 
-from lcpfn.checkpoint import save
+from lcpfn.checkpoint import PART, save
 from lcpfn.config import ModelConfig
 from lcpfn.network import init
 
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir"}
+SWAPS = {"os.mkdir", "os.rename", "os.remove", "shutil.rmtree"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 SMALL = ModelConfig(width=8, layers=1, heads=2, hidden=8, head_hidden=8, components=2)
 
@@ -48,11 +50,15 @@ class Stopper:
         self.left -= 1
         if self.left:
             return
-        if self.how == "kill":
+        if self.how != "error":
             os._exit(9)
         raise OSError(errno.ENOSPC, f"no space left, says the test: {event}")
 
     def counts(self, event, arguments):
+        if self.how == "swap":
+            target = str(arguments[event == "os.rename"]) if arguments else ""
+            top = self.folder in target and PART not in target
+            return top and event in SWAPS
         # Directories are removed by names relative to them.
         here = event in ("os.remove", "os.rmdir")
         here = here or any(self.folder in str(x) for x in arguments)
@@ -88,7 +94,7 @@ def main(old, folder, how):
         path = folder / str(number)
         if old.is_dir():
             shutil.copytree(old, path)
-        if how == "kill":
+        if how != "error":
             saved.append(in_child(has_saved, stopper, path, number))
             is_last = saved[-1]
         else:

@@ -54,14 +54,15 @@ def interrupted(tmp_path, before, how):
         assert {p.name for p in path.iterdir()} == {"card.json", weights_of(path).name}
 
 
-@pytest.mark.parametrize(
-    "before",
-    [
-        "old",
-        pytest.param("none", marks=pytest.mark.slow),
-        pytest.param("format 1", marks=pytest.mark.slow),
-    ],
-)
+def test_killed_while_the_checkpoint_is_swapped(tmp_path):
+    found = [name for _, name, _ in interrupted(tmp_path, "old", "swap")]
+    turn = found.index("new")
+    assert 3 <= turn < len(found) - 1
+    assert found == ["old"] * turn + ["new"] * (len(found) - turn)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("before", ["old", "none", "format 1"])
 def test_killed_before_any_operation_on_a_file(tmp_path, before):
     found = [name for _, name, _ in interrupted(tmp_path, before, "kill")]
     first = "none" if before == "none" else "old"
