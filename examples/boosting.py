@@ -6,7 +6,7 @@ Prints, with all three
 
     XGBoost stopped at round 150 of 200
     The run beats its own best, 0.147548, by 0.002 by step 200 with probability 2.1%
-    (expected final value 0.1513); stopped at confidence 0.975.
+    (final value 0.1496, 90% between 0.1463 and 0.1625); stopped at confidence 0.975.
     LightGBM stopped at round 103 of 200
     ...
     CatBoost stopped at round 115 of 200
@@ -27,7 +27,7 @@ if find_spec("xgboost"):
 
     from lcpfn.integrations.xgboost import LCEarlyStopping
 
-    stopping = LCEarlyStopping(ROUNDS, maximize=False, min_delta=0.002)
+    stopping = LCEarlyStopping(ROUNDS, min_delta=0.002)
     xgboost.train(
         {"objective": "binary:logistic", "eval_metric": "logloss", "eta": 0.1},
         xgboost.DMatrix(x, y),

@@ -6,10 +6,15 @@
 The budget is the same number of trials; what is compared is how many epochs they took
 and how good the best one is. Prints
 
-    breast_cancer: 40 trials, 2400 epochs without, 820 with the pruner (66% saved); best
-    accuracy 0.9708 and 0.9649
-    digits: 40 trials, 2400 epochs without, 1359 with the pruner (43% saved); best
+    breast_cancer: 40 trials, 2400 epochs without, 1013 with the pruner (58% saved);
+    best accuracy 0.9708 and 0.9649
+    digits: 40 trials, 2400 epochs without, 1384 with the pruner (42% saved); best
     accuracy 0.9833 and 0.9870
+
+On breast_cancer the search with the pruner ends worse, by one of 171 validation
+examples; on digits it ends better, by two of 540. The sampler sees other values and so
+tries other configurations: a single pair of searches cannot tell such differences from
+luck.
 """
 
 import argparse

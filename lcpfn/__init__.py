@@ -20,7 +20,7 @@ from lcpfn.without_links import find_folders_beside
 if TYPE_CHECKING:
     import jax
 
-    from lcpfn.checkpoint import CheckpointError
+    from lcpfn.card import CheckpointError
     from lcpfn.forecast import Forecast
     from lcpfn.model import Model
     from lcpfn.stopping.decision import Decision
@@ -34,7 +34,7 @@ except PackageNotFoundError:  # a checkout that is not installed
 find_folders_beside()
 
 _HOME = {
-    "CheckpointError": "lcpfn.checkpoint",
+    "CheckpointError": "lcpfn.card",
     "Decision": "lcpfn.stopping.decision",
     "EarlyStopping": "lcpfn.stopping.early_stopping",
     "Forecast": "lcpfn.forecast",

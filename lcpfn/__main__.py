@@ -45,10 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return args.run(args)
     except (ValueError, OSError, ModuleNotFoundError, RuntimeError) as error:
-        from lcpfn.io.cells import printable
+        from lcpfn.io.cells import printable_lines
 
-        lines = map(printable, str(error).splitlines())
-        print("lcpfn:", "\n".join(lines), file=sys.stderr)
+        print("lcpfn:", printable_lines(str(error)), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -1,18 +1,26 @@
 """Checkpoints: an orbax directory of weights and a JSON card that vouches for it.
 
-    NAME/card.json      format, model size, metric, prior, training figures, checksum
-    NAME/weights/       orbax (OCDBT) pytree
+    NAME/card.json           says which weights are meant, see `lcpfn.card`
+    NAME/weights-CHECKSUM/   orbax (OCDBT) pytree; the name has 16 digits of the
+                             checksum, in format 1 it is `weights`
 
 Nothing in it is code, and nothing is executed by reading it. The checksum covers every
-file below `weights/`, so a truncated or altered checkpoint is refused before orbax sees
-it. Writing goes to a sibling directory that is renamed when complete.
+file below the weights, so a truncated or altered checkpoint is refused before orbax
+sees it. Saving writes new weights beside the old ones; then the card is replaced, which
+is one operation of the file system. So whoever reads finds the old checkpoint or the
+new one, whole, whatever happens to whoever writes.
 """
 
 import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
+import tempfile
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,70 +28,127 @@ from typing import Any
 import jax
 import numpy as np
 
+from lcpfn.card import CARD, FORMAT, CheckpointError, read_card, weights_name
 from lcpfn.config import ModelConfig
+from lcpfn.directory_lock import directory_lock
 from lcpfn.network import Params, init
 
-FORMAT = 1
 # What `load()` without a name takes: the first of these that is bundled.
 DEFAULTS = ("default", "domhan")
-
-
-class CheckpointError(ValueError):
-    """A checkpoint is missing, damaged, foreign or newer than this library."""
+PART = ".part-"
+WEIGHTS = re.compile(r"weights(-[0-9a-f]{16})?")
+BLOCK = 1 << 20
+# How often a checkpoint may be replaced while it is read.
+TRIES = 20
+# Two threads in orbax at once write to directories that are not there yet.
+_ORBAX = threading.Lock()
 
 
 def checksum(folder: Path) -> str:
     """SHA-256 over the names and contents of all files below `folder`."""
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        content = path.read_bytes()
-        digest.update(
-            f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode()
-        )
-        digest.update(content)
+        name = path.relative_to(folder).as_posix()
+        digest.update(f"{name}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
     return digest.hexdigest()
 
 
 def save(path: str | Path, params: Params, config: ModelConfig, card: dict) -> None:
-    """Writes a checkpoint, replacing an older one at `path` only when complete.
+    """Writes a checkpoint, or replaces the one at `path`, at once or not at all.
+
+    Several may save there at the same time: one waits for the other.
 
     Args:
         path: directory of the checkpoint.
         params: weights, a nested dict of arrays.
         config: size of the network.
         card: what else to record; JSON values.
+
+    Raises:
+        OSError: if it cannot be written; an older checkpoint is as it was.
     """
+    path = Path(path).absolute()
+    json.dumps(card)  # fails before anything is written
+    path.mkdir(parents=True, exist_ok=True)
+    with directory_lock(path, wait=True) as is_alone:
+        part = Path(tempfile.mkdtemp(prefix=PART, dir=path))
+        try:
+            _write(part, params, config, card)
+            _publish(part, path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        if is_alone:
+            _remove_stale(path)
+
+
+def _write(part: Path, params: Params, config: ModelConfig, card: dict) -> None:
+    """A whole checkpoint in a directory that nobody looks into."""
     from orbax.checkpoint import v1 as ocp
 
-    path = Path(path).absolute()
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    weights, params = part / "weights", jax.tree.map(np.asarray, params)
+    with _ORBAX:
+        ocp.save(weights, params)
+    # Orbax does not always say that something could not be written.
     try:
-        ocp.save(part / "weights", jax.tree.map(np.asarray, params))
-        # Orbax notes the absolute path it wrote to, which is nobody else's business.
-        for mark in part.rglob("commit_success.txt"):
-            mark.write_text("committed\n")
-        own = {"format": FORMAT, "model": asdict(config)}
-        full = own | card | own  # the card may come from another checkpoint
-        full["checksum"] = f"sha256:{checksum(part / 'weights')}"
-        (part / "card.json").write_text(json.dumps(full, indent=2) + "\n")
-        if path.exists():
-            old = path.with_name(f".{path.name}.{os.getpid()}.old")
-            path.rename(old)
-            part.rename(path)
-            shutil.rmtree(old)
-        else:
-            part.rename(path)
+        stored, written = _by_path(_load(weights)), _by_path(params)
+        lost = [n for n, x in written.items() if stored[n].tobytes() != x.tobytes()]
+    except Exception as error:  # orbax has no common base class for its errors
+        raise OSError(f"{weights} was not written whole: {error}") from error
+    if lost:
+        raise OSError(f"{weights} was not written whole: {lost[0]} is not what it was")
+    # Orbax notes the absolute path it wrote to, which is nobody else's business.
+    for mark in weights.rglob("commit_success.txt"):
+        mark.write_text("committed\n")
+    own = {"format": FORMAT, "model": asdict(config)}
+    full = own | card | own  # the card may come from another checkpoint
+    full["checksum"] = f"sha256:{checksum(weights)}"
+    weights.rename(part / weights_name(full))
+    (part / CARD).write_text(json.dumps(full, indent=2) + "\n")
+    for file in part.rglob("*"):
+        _sync(file)
+
+
+def _publish(part: Path, path: Path) -> None:
+    """Makes what was written the checkpoint at `path`."""
+    for weights in part.glob("weights-*"):
+        weights.rename(path / weights.name)
+    _sync(path)
+    os.replace(part / CARD, path / CARD)
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file or directory is on the disk, where one can."""
+    if os.name != "posix":
+        return
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    except OSError:
+        if not path.is_dir():  # some file systems have nothing to wait for
+            raise
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        os.close(file)
+
+
+def _remove_stale(path: Path) -> None:
+    """Removes older weights, and what was left behind by those that were killed."""
+    with suppress(OSError, CheckpointError):
+        kept = weights_name(read_card(path))
+        for entry in path.iterdir():
+            is_stale = WEIGHTS.fullmatch(entry.name) and entry.name != kept
+            if is_stale or entry.name.startswith(PART):
+                shutil.rmtree(entry, ignore_errors=True)
 
 
 def bundled() -> dict[str, Path]:
     """Directories of the checkpoints that come with the package, by name."""
     spec = importlib.util.find_spec("lcpfn.checkpoints")
     folders = (spec and spec.submodule_search_locations) or ()
-    cards = [card for folder in folders for card in Path(folder).glob("*/card.json")]
+    cards = [card for folder in folders for card in Path(folder).glob(f"*/{CARD}")]
     return {card.parent.name: card.parent for card in sorted(cards)}
 
 
@@ -106,30 +171,27 @@ def find(name: str | Path | None) -> Path:
     )
 
 
-def read_card(path: Path) -> dict:
-    """The card of a checkpoint directory, checked for format but not for content.
+def _load(weights: Path) -> Any:
+    from orbax.checkpoint import v1 as ocp
+
+    with _ORBAX:
+        return ocp.load(weights)
+
+
+def weights_of(path: Path) -> Path:
+    """Directory of the weights of a checkpoint.
 
     Raises:
         CheckpointError: naming the path and what is wrong.
     """
-    file = path / "card.json"
-    try:
-        card = json.loads(file.read_text())
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"{path} is not an lcpfn checkpoint: it has no card.json"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file} cannot be read: {error}") from None
-    found = card.get("format") if isinstance(card, dict) else None
-    if not isinstance(found, int) or "checksum" not in card or "model" not in card:
-        raise CheckpointError(f"{file} is not the card of an lcpfn checkpoint")
-    if found > FORMAT:
-        raise CheckpointError(
-            f"{path} has format {found}, this lcpfn reads up to {FORMAT}: "
-            "pip install --upgrade lcpfn-jax"
-        )
-    return card
+    return _weights(path, read_card(path))
+
+
+def _weights(path: Path, card: Mapping[str, Any]) -> Path:
+    weights = path / weights_name(card)
+    if not weights.is_dir():
+        raise CheckpointError(f"{path} is damaged: it has no weights")
+    return weights
 
 
 def _name(way: tuple) -> str:
@@ -145,7 +207,7 @@ def _size(leaf: Any) -> str:
 
 
 def restore(path: str | Path) -> tuple[Params, ModelConfig, dict]:
-    """Reads a checkpoint.
+    """Reads a checkpoint, the newest if it is replaced meanwhile.
 
     Returns:
         Weights as a nested dict of NumPy arrays, the size of the network, the card.
@@ -155,25 +217,37 @@ def restore(path: str | Path) -> tuple[Params, ModelConfig, dict]:
     """
     path = Path(path).absolute()
     card = read_card(path)
-    weights = path / "weights"
-    if not weights.is_dir():
-        raise CheckpointError(f"{path} is damaged: it has no weights")
-    found = f"sha256:{checksum(weights)}"
-    if found != card["checksum"]:
-        raise CheckpointError(
-            f"{path} is damaged: its weights have checksum {found[:19]}..., its card "
-            f"says {str(card['checksum'])[:19]}...; restore it from its source"
-        )
+    for _ in range(TRIES):
+        try:
+            config = _config(path, card)
+            return _params(path, card, config), config, card
+        except CheckpointError:
+            before, card = card["checksum"], read_card(path)
+            if card["checksum"] == before:
+                raise
+    raise CheckpointError(f"{path} is replaced faster than it can be read; try later")
+
+
+def _config(path: Path, card: Mapping[str, Any]) -> ModelConfig:
     try:
-        config = ModelConfig(**card["model"])
+        return ModelConfig(**card["model"])
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: bad model size in card.json: {error}") from None
+        raise CheckpointError(f"{path}: bad model size in {CARD}: {error}") from None
 
-    from orbax.checkpoint import v1 as ocp
 
+def _params(path: Path, card: Mapping[str, Any], config: ModelConfig) -> Params:
     try:
-        stored = _by_path(ocp.load(weights))
-    except Exception as error:  # orbax has no common base class for its errors
+        weights = _weights(path, card)
+        found = f"sha256:{checksum(weights)}"
+        if found != card["checksum"]:
+            raise CheckpointError(
+                f"{path} is damaged: its weights have checksum {found[:19]}..., its "
+                f"card says {str(card['checksum'])[:19]}...; restore it from its source"
+            )
+        stored = _by_path(_load(weights))
+    except CheckpointError:
+        raise
+    except Exception as error:
         raise CheckpointError(
             f"{path} cannot be read: {type(error).__name__}: {error}"
         ) from error
@@ -186,5 +260,4 @@ def restore(path: str | Path) -> tuple[Params, ModelConfig, dict]:
             raise CheckpointError(
                 f"{path} does not fit this network: {name} is {here}, expected {there}"
             )
-    params = jax.tree.map_with_path(lambda way, _: stored[_name(way)], shapes)
-    return params, config, card
+    return jax.tree.map_with_path(lambda way, _: stored[_name(way)], shapes)

@@ -4,6 +4,17 @@ from dataclasses import dataclass
 
 from lcpfn.tokens import TOKEN_FEATURES
 
+# Far above any network of this kind: what is larger is a mistake or an attack.
+MOST = {
+    "width": 1 << 14,
+    "layers": 64,
+    "heads": 1 << 10,
+    "hidden": 1 << 16,
+    "head_hidden": 1 << 16,
+    "components": 1 << 10,
+    "context": 1 << 16,
+}
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -33,16 +44,23 @@ class ModelConfig:
     masked: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "masked", tuple(self.masked))  # a card has a list
-        if not set(self.masked) <= set(range(TOKEN_FEATURES)):
-            raise ValueError(
-                f"masked must hold indices below {TOKEN_FEATURES}, got {self.masked!r}"
-            )
-        for name in self.__dataclass_fields__.keys() - {"best", "masked"}:
+        for name, most in MOST.items():
             size = getattr(self, name)
-            if not isinstance(size, int) or size < 1:
-                raise ValueError(f"{name} must be a positive integer, got {size!r}")
+            if type(size) is not int or not 1 <= size <= most:
+                raise ValueError(
+                    f"{name} must be a positive integer up to {most}, got {size!r:.80}"
+                )
         if self.width % self.heads:
             raise ValueError(
                 f"heads must divide width, got {self.heads} and {self.width}"
             )
+        if type(self.best) is not bool:
+            raise ValueError(f"best must be true or false, got {self.best!r:.80}")
+        masked, known = self.masked, range(TOKEN_FEATURES)
+        if not isinstance(masked, list | tuple) or not all(
+            type(index) is int and index in known for index in masked
+        ):
+            raise ValueError(
+                f"masked must hold indices below {TOKEN_FEATURES}, got {masked!r:.80}"
+            )
+        object.__setattr__(self, "masked", tuple(masked))  # a card has a list

@@ -1,7 +1,8 @@
-"""How results are written: JSON with null for the numbers that it lacks."""
+"""How results are written: at once, and as JSON with null for numbers that it lacks."""
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,14 @@ def to_json(value: Any, indent: int | None = None) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file, and makes its folder if need be."""
+    """Writes a file at once or not at all, and makes its folder if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any, indent: int | None = 1) -> None:

@@ -9,14 +9,16 @@ grow with the length of the curve.
 
 import math
 import sys
+from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 
 from lcpfn.batch import limits_of, make_batch, pool, pool_factor
-from lcpfn.context import Context, step_unit
+from lcpfn.context import Context
 from lcpfn.curves import check_horizon, check_observation
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process, float64
@@ -166,6 +168,7 @@ class Stream:
 
     Attributes:
         steps, values: all observations so far, the user's units.
+        best: the best finite value so far; NaN if there is none.
         horizon: last step to predict.
         metric: direction and bounds.
     """
@@ -175,18 +178,19 @@ class Stream:
         self.horizon = check_horizon(horizon)
         self.steps: list[float] = []
         self.values: list[float] = []
+        self.best = math.nan
         self._whole = True  # all steps are whole numbers
+        self._gaps: list[float] = []  # between steps, sorted; not kept for whole ones
         self._rows = Rows(model, metric, self.horizon, 1, model.config.context)
 
     @property
     def nbytes(self) -> int:
         """Bytes held beyond the model."""
-        return (
-            self._rows.nbytes + sys.getsizeof(self.steps) + sys.getsizeof(self.values)
-        )
+        lists = (self.steps, self.values, self._gaps)
+        return self._rows.nbytes + sum(map(sys.getsizeof, lists))
 
-    def extend(self, values: Iterable[float], steps: Iterable[float]) -> None:
-        """Takes several observations without a forecast.
+    def extend(self, values: Iterable[float], steps: Iterable[float | None]) -> None:
+        """Takes several observations without a forecast; a step None is the next one.
 
         Raises:
             ValueError: as of `update`. The stream is then as it was before.
@@ -224,7 +228,11 @@ class Stream:
         self.values += [value for _, value in checked]
         self._whole &= all(step.is_integer() for step, _ in checked)
         sign = self.metric.sign
-        self._rows.add({0: [(s, sign * v) for s, v in checked if math.isfinite(v)]})
+        finite = [(s, sign * v) for s, v in checked if math.isfinite(v)]
+        self._rows.add({0: finite})
+        best = min((v for _, v in finite), default=math.nan)
+        if not sign * self.best <= best:  # also while there is none
+            self.best = sign * best if finite else self.best
 
     def context(self) -> Context:
         """What is known now, in model space."""
@@ -232,8 +240,23 @@ class Stream:
             raise ValueError("this stream has no observations yet; update it first")
         row = self._rows.rows[0]
         last, newest = self.steps[-1], self.metric.sign * self.values[-1]
-        unit = 1.0 if self._whole else step_unit(np.array(self.steps))
-        return Context(row.steps, row.values, last, newest, self.horizon, None, unit)
+        return Context(
+            row.steps, row.values, last, newest, self.horizon, None, self._unit()
+        )
+
+    def _unit(self) -> float:
+        """`lcpfn.context.step_unit` of all steps, whose gaps are sorted only once."""
+        if self._whole:
+            return 1.0
+        gaps, newer = self._gaps, self.steps[len(self._gaps) :]
+        new = [later - step for step, later in pairwise(newer)]
+        if len(new) == 1:
+            insort(gaps, new[0])
+        elif new:
+            gaps.extend(new)
+            gaps.sort()
+        middle = gaps[(len(gaps) - 1) // 2 : len(gaps) // 2 + 1]
+        return sum(middle) / len(middle) if middle else self.steps[0]
 
     def forecast(self) -> Forecast:
         """Forecast from the observations so far.

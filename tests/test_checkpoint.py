@@ -1,12 +1,15 @@
 """Checkpoints: what is read back is what was written, or a refusal by name."""
 
 import json
+import math
 
 import jax
 import numpy as np
 import pytest
 
-from lcpfn.checkpoint import FORMAT, CheckpointError, find, restore, save
+from lcpfn import checkpoint
+from lcpfn.card import FORMAT, CheckpointError
+from lcpfn.checkpoint import find, restore, save, weights_of
 from lcpfn.config import ModelConfig
 from lcpfn.network import init
 
@@ -51,7 +54,7 @@ def test_round_trip_is_exact(saved, small):
 
 def test_nothing_else_is_left_behind(saved):
     assert [p.name for p in saved.parent.iterdir()] == ["small"]
-    assert {p.name for p in saved.iterdir()} == {"card.json", "weights"}
+    assert {p.name for p in saved.iterdir()} == {"card.json", weights_of(saved).name}
 
 
 def test_replacing_a_checkpoint(saved, small):
@@ -86,7 +89,7 @@ def test_weights_that_were_cut_short(saved):
 
 
 def test_one_flipped_bit_anywhere(saved):
-    files = sorted(p for p in (saved / "weights").rglob("*") if p.stat().st_size)
+    files = sorted(p for p in weights_of(saved).rglob("*") if p.stat().st_size)
     for file in (p for p in files if p.is_file()):
         whole = file.read_bytes()
         flipped = bytearray(whole)
@@ -98,11 +101,11 @@ def test_one_flipped_bit_anywhere(saved):
 
 
 def test_files_that_are_missing_or_too_many(saved):
-    extra = saved / "weights" / "extra"
+    extra = weights_of(saved) / "extra"
     extra.write_text("")
     assert_refused(saved, "damaged")
     extra.unlink()
-    (saved / "weights").rename(saved / "elsewhere")
+    weights_of(saved).rename(saved / "elsewhere")
     assert_refused(saved, "damaged: it has no weights")
 
 
@@ -125,10 +128,80 @@ def test_a_card_that_is_not_json(saved, text):
     assert_refused(saved, "card.json cannot be read")
 
 
-@pytest.mark.parametrize("text", ["[]", "3", "null", "{}", '{"format": "1"}'])
+NOT_CARDS = ["[]", "3", "null", "{}", '{"format": "1"}', '{"format": true}']
+
+
+@pytest.mark.parametrize("text", NOT_CARDS)
 def test_a_card_of_something_else(saved, text):
     (saved / "card.json").write_text(text)
     assert_refused(saved, "card.json is not the card of an lcpfn checkpoint")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"checksum": 3}, "checksum must be sha256: and 64 hexadecimal digits, got 3"),
+        ({"checksum": "sha256:../../../../etc/cron.d"}, "checksum must be sha256:"),
+        ({"metric": []}, r"metric must be an object, got \[\]"),
+        ({"metric": {"hard_bounds": "no"}}, "hard_bounds must be true or false"),
+        ({"training": "long"}, "training must be an object"),
+        ({"format": -1}, "is not the card of an lcpfn checkpoint"),
+    ],
+)
+def test_fields_of_another_type(saved, changes, message):
+    edit(saved, **changes)
+    assert_refused(saved, message)
+
+
+def test_cards_that_are_nested_or_large(saved, monkeypatch):
+    (saved / "card.json").write_text("[" * 100_000)
+    assert_refused(saved, "card.json cannot be read: maximum recursion depth")
+    monkeypatch.setattr("lcpfn.card.MOST_CARD", 1000)
+    assert_refused(saved, "card.json cannot be read: more than 1000 bytes")
+
+
+def test_format_1_is_read(saved, small):
+    weights_of(saved).rename(saved / "weights")
+    edit(saved, format=1)
+    params, config, card = restore(saved)
+    assert (config, card["format"]) == (SMALL, 1)
+    assert jax.tree.all(jax.tree.map(np.array_equal, params, small))
+
+
+def test_other_files_beside_a_checkpoint_stay(saved, small):
+    (saved / "notes.txt").write_text("mine")
+    (saved / "weights-of-mine").mkdir()
+    save(saved, small, SMALL, CARD)
+    assert (saved / "notes.txt").read_text() == "mine"
+    assert (saved / "weights-of-mine").is_dir()
+
+
+def test_what_cannot_be_written_is_an_error(saved, small, monkeypatch):
+    """Orbax hides some errors; a checkpoint is read back before it counts."""
+    from orbax.checkpoint import v1
+
+    monkeypatch.setattr(v1, "load", lambda path: jax.tree.map(np.zeros_like, small))
+    with pytest.raises(OSError, match=r"was not written whole: .* is not "):
+        save(saved, small, SMALL, CARD | {"name": "other"})
+    monkeypatch.undo()
+    assert restore(saved)[2]["name"] == "small"
+
+
+def test_weights_that_vanish_while_they_are_read(saved, small, monkeypatch):
+    """A reader that held the old card takes the new one."""
+    read, calls = checkpoint.checksum, []
+
+    def replaced_meanwhile(folder):
+        calls.append(folder)
+        if len(calls) == 1:
+            monkeypatch.setattr(checkpoint, "checksum", read)
+            save(saved, small, SMALL, CARD | {"name": "newer"})
+            monkeypatch.setattr(checkpoint, "checksum", replaced_meanwhile)
+        return read(folder)
+
+    monkeypatch.setattr(checkpoint, "checksum", replaced_meanwhile)
+    assert restore(saved)[2]["name"] == "newer"
+    assert len(calls) == 2
 
 
 def test_a_newer_format(saved):
@@ -148,6 +221,18 @@ def test_a_newer_format(saved):
         ({"width": -8}, "bad model size in card.json: width must be"),
         ({"heads": 3}, "bad model size in card.json: heads must divide"),
         ({"depth": 3}, "bad model size in card.json"),
+        ({"layers": 1_000_000}, "layers must be a positive integer up to 64"),
+        ({"width": 1 << 40}, "width must be a positive integer up to 16384"),
+        ({"width": math.nan}, "width must be a positive integer up to 16384, got nan"),
+        ({"width": "8"}, "width must be a positive integer"),
+        ({"layers": True}, "layers must be a positive integer"),
+        ({"components": None}, "components must be a positive integer"),
+        ({"context": [128]}, "context must be a positive integer"),
+        ({"best": "yes"}, "best must be true or false"),
+        ({"masked": 3}, "masked must hold indices"),
+        ({"masked": ["1"]}, "masked must hold indices"),
+        ({"masked": [[1]]}, "masked must hold indices"),
+        ({"masked": [-1]}, "masked must hold indices"),
     ],
 )
 def test_weights_of_another_size(saved, model, message):

@@ -24,11 +24,9 @@ LONG_FUNCTIONS: set[str] = {
     "lcpfn.cli.replay: run",
     "lcpfn.plot.decisions: timeline",
     "lcpfn.priors.broad: broad_model",
-    "lcpfn.stopping.decision: decide",
     "lcpfn.tokens: _describe",
     "lcpfn.train.batches: make_tasks",
     "lcpfn.train.finetune: finetune",
-    "lcpfn.train.fit: fit",
     "lcpfn.trajectories: _roll",
     "lcpfn.watch.text: table",
 }

@@ -127,9 +127,9 @@ def test_fresh_weights_depend_on_the_key_alone(model):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"width": 0}, "width must be a positive integer, got 0"),
-        ({"layers": 1.5}, "layers must be a positive integer, got 1.5"),
-        ({"context": -1}, "context must be a positive integer, got -1"),
+        ({"width": 0}, "width must be a positive integer up to 16384, got 0"),
+        ({"layers": 1.5}, "layers must be a positive integer up to 64, got 1.5"),
+        ({"context": -1}, "context must be a positive integer up to 65536, got -1"),
         ({"width": 32, "heads": 3}, "heads must divide width, got 3 and 32"),
         ({"masked": (2, 27)}, "masked must hold indices below 27"),
     ],

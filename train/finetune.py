@@ -68,12 +68,17 @@ def finetune(
     params, model, card = restore(find(checkpoint))
     held = recorded_curves(usable[::HELD_OUT])
     seen = [run for i, run in enumerate(usable) if i % HELD_OUT]
-    before = card["training"]
+    before = card.get("training", {})
+    if missing := {"prior", "augment", "seed"} - set(before):
+        raise ValueError(
+            f"the card does not say how its weights were trained: {min(missing)} is "
+            "missing; give a checkpoint that `lcpfn pretrain` has made"
+        )
     config = TrainConfig(
         prior=before["prior"],
         lengths=tuple(before.get("lengths", ())),
         augment=Augment(**before["augment"]),
-        # Cards of format 1 name it otherwise.
+        # Older cards name it otherwise.
         loss_limit=before.get("loss_limit", before.get("tame")),
         recorded=SHARE,
         model=model,

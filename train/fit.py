@@ -14,7 +14,8 @@ hosts: start the same command on each after `jax.distributed.initialize()`.
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -28,11 +29,13 @@ from orbax.checkpoint import v1 as ocp
 
 from lcpfn import checkpoint
 from lcpfn.curves import Run
+from lcpfn.directory_lock import DirectoryBusy, directory_lock
+from lcpfn.json_files import write_text
 from lcpfn.priors import Prior, find_prior
 from lcpfn.train.config import TrainConfig
 from lcpfn.train.data import make_feeds
 from lcpfn.train.release import save_apart
-from lcpfn.train.run_log import Journal, NonFiniteLoss, write_text
+from lcpfn.train.run_log import Journal, NonFiniteLoss
 from lcpfn.train.step import TrainState, init_state, train_step
 from lcpfn.train.validate import validation
 
@@ -66,7 +69,12 @@ def claim_directory(out: Path, config: TrainConfig) -> None:
     path, wanted = out / "config.json", _as_json(config)
     if path.exists():
         # A run of an older version lacks newer fields: it had their defaults.
-        found = _as_json(TrainConfig()) | json.loads(path.read_text())
+        try:
+            found = _as_json(TrainConfig()) | json.loads(path.read_text())
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"{path} is damaged ({error}); restore it, or delete {out}"
+            ) from None
         differ = sorted(k for k in wanted if found[k] != wanted[k])
         if differ:
             raise ValueError(
@@ -74,7 +82,6 @@ def claim_directory(out: Path, config: TrainConfig) -> None:
                 f"{', '.join(differ)}); choose another directory or delete it"
             )
         return
-    out.mkdir(parents=True, exist_ok=True)
     if jax.process_index() == 0:
         write_text(path, json.dumps(wanted, indent=2))
 
@@ -136,11 +143,43 @@ def fit(
     Raises:
         NonFiniteLoss: naming the step.
         ValueError: if `out` holds another run.
+        DirectoryBusy: if a run is going on there.
     """
     out = Path(out).absolute()
-    prior = find_prior(config.prior)
-    sharded, replicated = batch_sharding(config.batch)
-    claim_directory(out, config)
+    prior, shardings = find_prior(config.prior), batch_sharding(config.batch)
+    out.mkdir(parents=True, exist_ok=True)
+    with _alone_in(out):
+        claim_directory(out, config)
+        show = {"progress": progress, "tensorboard": tensorboard}
+        return _run(config, prior, out, shardings, recorded, start, show)
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Keeps another run out of a directory; the processes of one run are no others."""
+    if jax.process_index():
+        yield
+        return
+    try:
+        with directory_lock(out, wait=False):
+            yield
+    except DirectoryBusy as error:
+        raise DirectoryBusy(
+            f"{error}: a run is going on there; wait for it or give another directory"
+        ) from None
+
+
+def _run(
+    config: TrainConfig,
+    prior: Prior,
+    out: Path,
+    shardings: tuple[NamedSharding, NamedSharding],
+    recorded: Sequence[Sequence[Run]],
+    start: Any,
+    show: dict[str, bool],
+) -> Path:
+    """What `fit` does in a directory that is its own."""
+    sharded, replicated = shardings
     feeds = make_feeds(
         config,
         prior,
@@ -157,10 +196,7 @@ def fit(
     )
     score = validation(config, prior, replicated)
     key = jax.random.key(config.seed + 1)
-    journal = Journal(
-        out, first, config.steps, progress=progress, tensorboard=tensorboard
-    )
-    with journal:
+    with Journal(out, first, config.steps, **show) as journal:
         for number in range(first + 1, config.steps + 1):
             state, metrics = step(state, key)
             journal.add(number, metrics)

@@ -1,7 +1,6 @@
 """The log of a run: a JSONL file, a progress bar, and TensorBoard if asked for."""
 
 import json
-import os
 import time
 from pathlib import Path
 from types import TracebackType
@@ -11,31 +10,24 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from lcpfn.json_files import write_text
+
 
 class NonFiniteLoss(RuntimeError):
     """The loss became NaN or infinite; the last checkpoint before it is kept."""
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file at once or not at all."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def read_log(path: Path, step: int) -> list[dict]:
     """Lines of a log up to `step`; a torn last line is dropped."""
     lines = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    text = path.read_text(errors="replace") if path.exists() else ""
+    for line in text.splitlines():
         try:
             entry = json.loads(line)
-        except json.JSONDecodeError:
+            if entry["step"] <= step:
+                lines.append(entry)
+        except (ValueError, TypeError, KeyError):
             break
-        if entry["step"] <= step:
-            lines.append(entry)
     return lines
 
 

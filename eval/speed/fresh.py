@@ -76,7 +76,7 @@ def memory(model: Model) -> list[Row]:
     """Peak resident memory of a process, and the weights on disk."""
     with saved(model) as path:
         _, found = fresh_process("memory", str(path))
-        files = [p for p in (path / "weights").rglob("*") if p.is_file()]
+        files = [p for p in checkpoint.weights_of(path).rglob("*") if p.is_file()]
         size = sum(p.stat().st_size for p in files) / 1e6
     rival = reference_network.ReferenceConfig()
     shapes = jax.eval_shape(lambda: reference_network.init(rival, jax.random.key(0)))

@@ -155,7 +155,7 @@ def _print_table(outcome: Outcome, checkpoint: str) -> None:
     fan = decision.forecast
     shown = np.linspace(0, len(fan.steps) - 1, SHOWN).round().astype(int)
     rows = fan.quantile(np.array(LEVELS))
-    print(f"forecast by {checkpoint}")
+    print(f"forecast by {printable(checkpoint)}")
     print("      step" + "".join(f"{q:>11.0%} " for q in LEVELS))
     for i in np.unique(shown):
         cells = "".join(f"{row[i]:>12.5g}" for row in rows)

@@ -16,12 +16,14 @@ def run(args: argparse.Namespace) -> int:
     """Prints the card of a checkpoint, and which ones are bundled."""
     import lcpfn
     from lcpfn import checkpoint
+    from lcpfn.card import read_card
+    from lcpfn.io.cells import printable
 
     path = checkpoint.find(args.checkpoint)
     bundled = checkpoint.bundled()
-    card = checkpoint.read_card(path)
+    card = read_card(path)
     if not args.json:
         print(f"lcpfn {lcpfn.__version__}; bundled: {', '.join(bundled) or 'none'}")
-        print(f"{path.name}: {path}")
+        print(printable(f"{path.name}: {path}"))
     print(json.dumps(card if args.json else card | {"checksum": "..."}, indent=2))
     return 0

@@ -106,7 +106,9 @@ def read_suites(
 
 def report(results: dict, table: str, out: Path | None) -> None:
     """Prints a table, and writes what it is made of."""
+    from lcpfn.io.cells import printable_lines
+
     if out is not None:
         write_json(out, results)
         print(f"wrote {out}", file=sys.stderr)
-    print(table)
+    print(printable_lines(table))

@@ -6,8 +6,8 @@ from ax.core.experiment import Experiment
 from ax.core.trial_status import TrialStatus
 from ax.early_stopping.strategies import ModelBasedEarlyStoppingStrategy
 
-from lcpfn.stopping.observations import WarnOnce
-from lcpfn.study import BestSoFar, Population
+from lcpfn.stopping.best_so_far import BestSoFar
+from lcpfn.study import Population
 
 Curves = dict[int, dict[float, float]]
 
@@ -51,18 +51,16 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
             interval=interval,
             check_safe=check_safe,
         )
-        self.options = {
-            "horizon": horizon,
-            "n_startup": max(min_curves, 1),
-            "warn_once": WarnOnce(),
-            **rule,
+        n_startup = max(min_curves, 1)
+        self._runs = {
+            mode: Population(mode, horizon, n_startup=n_startup, **rule)
+            for mode in ("max", "min")
         }
-        Population("max", **self.options)  # refuses impossible options here and now
 
     def _curves(self, experiment: Experiment) -> tuple[Curves, Population, str, Any]:
         """Curves by trial, the rule, the metric, and the data as Ax keeps them."""
         signature, minimize = self._default_objective_and_direction(experiment)
-        runs = Population("min" if minimize else "max", **self.options)
+        runs = self._runs["min" if minimize else "max"]
         data = self._lookup_and_validate_data(experiment, [signature])
         if data is None:
             return {}, runs, signature, None
@@ -88,7 +86,7 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
         curves, runs, _, frame = self._curves(experiment)
         if frame is None or not self.is_eligible_any(trial_indices, experiment, frame):
             return {}
-        bests = {i: BestSoFar(curve, runs.mode) for i, curve in curves.items()}
+        bests = {i: runs.best_so_far(curve) for i, curve in curves.items()}
         finished = self._finished(experiment, bests)
         stopped: dict[int, str | None] = {}
         for index in sorted(trial_indices & set(curves)):
@@ -97,7 +95,11 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
                 continue
             others = [best for i, best in bests.items() if i != index]
             stop, monitor = runs.judge(
-                f"trial {index}", curves[index], finished.values(), others.copy
+                f"trial {index}",
+                curves[index],
+                finished.values(),
+                others.copy,
+                [bests[i] for i in finished],
             )
             if stop:
                 stopped[index] = monitor.reason
@@ -105,7 +107,7 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
 
     def _is_harmful(self, trial_indices: set[int], experiment: Experiment) -> bool:
         curves, runs, _, _ = self._curves(experiment)
-        bests = {i: BestSoFar(curve, runs.mode) for i, curve in curves.items()}
+        bests = {i: runs.best_so_far(curve) for i, curve in curves.items()}
         known = {
             i: value
             for i, value in self._finished(experiment, bests).items()

@@ -1,12 +1,28 @@
 """What the adapters of boosting libraries share; imports none of them."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from lcpfn.stopping.monitor import RunMonitor
+from lcpfn.stopping.observations import number
+from lcpfn.stopping.threshold import best_of
 
-# Data set, metric, value.
-Score = tuple[str, str, Any]
+
+class Score(NamedTuple):
+    """What one round has come to.
+
+    Attributes:
+        data: name of the data set.
+        metric: name of the metric.
+        value: its value.
+        maximize: whether more is better; None: the library does not say.
+    """
+
+    data: str
+    metric: str
+    value: Any
+    maximize: bool | None = None
 
 
 class BoostingMonitor:
@@ -21,6 +37,8 @@ class BoostingMonitor:
 
     Attributes:
         run_monitor: its decisions, reason and predicted final value.
+        best_round: the best round so far, counted from 1; 0 before the first.
+        best_value: its value.
     """
 
     def __init__(
@@ -32,18 +50,32 @@ class BoostingMonitor:
         **rule: Any,
     ) -> None:
         self.metric, self.data = metric, data
-        self.run_monitor = RunMonitor(mode, horizon, **rule)
+        self.horizon, self.options = horizon, rule
+        self.begin(mode)
 
-    def fits(self, score: Sequence[Any]) -> bool:
-        """Whether this is of the metric and of the data set."""
-        return self.data in (None, score[0]) and self.metric in (None, score[1])
+    def begin(self, mode: str) -> None:
+        """Begins another curve."""
+        self.run_monitor = RunMonitor(mode, self.horizon, **self.options)
+        self.best_round, self.best_value = 0, math.nan
+
+    def chosen(self, scores: Iterable[Score]) -> Score | None:
+        """The first of the metric and of the data set."""
+        for score in scores:
+            if self.data in (None, score.data) and self.metric in (None, score.metric):
+                return score
+        return None
 
     def take(self, scores: Iterable[Score], step: int) -> bool:
         """Takes what a round has come to; True: stop. The first that fits counts."""
         found = list(scores)
         wanted = f"{self.data or 'a data set'} {self.metric or 'metric'}"
-        for score in filter(self.fits, found):
-            wanted = f"{score[0]} {score[1]}"
-            break
-        values = {f"{data} {metric}": value for data, metric, value in found}
+        score = self.chosen(found)
+        if score is not None:
+            wanted = f"{score.data} {score.metric}"
+            value = number(score.value)
+            known = math.nan if value is None else value
+            best = best_of((self.best_value, known), self.run_monitor.rule.mode)
+            if self.best_round == 0 or best not in (self.best_value, math.nan):
+                self.best_round, self.best_value = step, known
+        values = {f"{score.data} {score.metric}": score.value for score in found}
         return self.run_monitor.take(values, wanted, step)

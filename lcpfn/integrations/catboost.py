@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lcpfn.integrations.boosting import BoostingMonitor
+from lcpfn.integrations.boosting import BoostingMonitor, Score
 
 
 class LCEarlyStopping(BoostingMonitor):
@@ -40,7 +40,7 @@ class LCEarlyStopping(BoostingMonitor):
     def after_iteration(self, info: Any) -> bool:
         """Takes the newest value; True goes on, as CatBoost has it."""
         scores = [
-            (data, metric, values[-1])
+            Score(data, metric, values[-1])
             for data, metrics in info.metrics.items()
             for metric, values in metrics.items()
             if values

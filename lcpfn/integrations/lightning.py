@@ -1,5 +1,6 @@
 """PyTorch Lightning: a callback that ends a fit which has too little left to gain."""
 
+import math
 import sys
 from typing import Any
 
@@ -29,7 +30,8 @@ class LCEarlyStopping(Callback):
     Args:
         monitor: name of a logged metric.
         mode: "max" or "min".
-        horizon: last step of a full run; default: the trainer's `max_epochs`.
+        horizon: last step of a full run; default: where the trainer ends, which is the
+            earlier of its `max_epochs` and the epoch in which it reaches `max_steps`.
         check_on_train_epoch_end: decide after the training epoch instead of after
             validation.
         **rule: `beat`, `bounds`, `confidence`, ... of `lcpfn.EarlyStopping`; `model`,
@@ -75,9 +77,12 @@ class LCEarlyStopping(Callback):
     def _check(self, trainer: Any) -> None:
         batches, epochs = trainer.num_training_batches, trainer.max_epochs
         step, horizon = trainer.global_step, trainer.max_steps
-        if epochs is not None and epochs > 0 and batches != float("inf"):
+        if epochs is not None and epochs > 0 and batches != math.inf:
             done = (trainer.fit_loop.batch_idx + 1) / batches
             step, horizon = trainer.current_epoch + done, epochs
+            if trainer.max_steps > 0:  # steps of the optimizer, not batches
+                each = math.ceil(batches / trainer.accumulate_grad_batches)
+                horizon = min(epochs, math.ceil(trainer.max_steps / each))
         self.run_monitor.set_horizon(horizon)
         stop = self.run_monitor.take(trainer.callback_metrics, self.monitor, step)
         if trainer.strategy.reduce_boolean_decision(stop, all=False):

@@ -15,7 +15,8 @@ class Epochs(RunMonitor):
             epochs.report(accuracy())     # ends the loop when it is hopeless
         print(epochs.reason)
 
-    After `load_state_dict` the loop begins behind the last epoch reported.
+    After `load_state_dict` the loop begins behind the last epoch reported. Each further
+    loop, for the next fold for instance, begins a curve of its own.
 
     Args:
         horizon: epochs of a full run, counted from 1.
@@ -28,11 +29,17 @@ class Epochs(RunMonitor):
     """
 
     def __init__(self, horizon: int, mode: str, **options: Any) -> None:
-        self.should_stop, self.epoch = False, 0
         super().__init__(mode, horizon, **options)
 
+    def reset(self) -> None:
+        """Begins another curve."""
+        super().reset()
+        self.should_stop, self.epoch, self._looped = False, 0, False
+
     def __iter__(self) -> Iterator[int]:
-        self.should_stop = False
+        if self._looped:
+            self.reset()
+        self._looped, self.should_stop = True, False
         self.epoch = int(self.observations.last or 0)
         while self.epoch < int(self.horizon or 0) and not self.should_stop:
             self.epoch += 1

@@ -6,7 +6,20 @@ from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lcpfn.study import BestSoFar, Population
+from lcpfn.stopping.best_so_far import BestSoFar
+from lcpfn.stopping.decision import Decision
+from lcpfn.study import Population
+
+# Options of what the pruner is made of that it names otherwise, or sets itself.
+OTHER_NAMES = {
+    "n_startup": "n_startup_trials",
+    "start_from": "n_warmup_steps",
+    "every": "interval_steps",
+    "mode": "the direction of the study",
+    "beat": "the completed trials",
+    "name": "the number of the trial",
+    "warn_once": "nothing",
+}
 
 
 class LCPruner(BasePruner):
@@ -14,17 +27,26 @@ class LCPruner(BasePruner):
 
         study = optuna.create_study(pruner=LCPruner(horizon=50, bounds=(0, 1)))
 
-    Free of side effects, so it works in several threads and processes on one storage;
-    picklable unless `model` is a loaded one that was never saved.
+    A completed trial counts with the value it returned, which is what Optuna ranks by.
+    Steps may count from 0 or 1. Free of side effects on the storage, so it works in
+    several threads and processes on one; picklable unless `model` is a loaded one that
+    was never saved.
 
     Args:
-        horizon: last step that a full trial reports.
-        n_startup_trials: completed trials before anything is pruned.
+        horizon: how many steps a full trial takes, or the last one that it reports.
+        n_startup_trials: completed trials before anything is pruned; at least one.
         n_warmup_steps: a trial is not pruned before this step.
         interval_steps: decide at the first report of every so many steps.
-        **rule: `top_k`, `protect`, `confidence`, ... of `lcpfn.study.Population`;
-            `bounds`, `patience`, `min_steps`, ... of `lcpfn.EarlyStopping`; `dry_run`
-            and `model`.
+        **rule: `top_k`, `protect`, `confidence` of `lcpfn.study.Population`; `bounds`,
+            `patience`, `min_steps`, `nan`, ... of `lcpfn.EarlyStopping`; `dry_run` and
+            `model`.
+
+    Attributes:
+        decisions: the newest decision on each trial that this process has made, by its
+            number; `pruner.decisions[3].reason` says why trial 3 was pruned or not.
+
+    Raises:
+        ValueError, TypeError: for impossible options.
     """
 
     def __init__(
@@ -36,12 +58,43 @@ class LCPruner(BasePruner):
         interval_steps: int = 1,
         **rule: Any,
     ) -> None:
-        rule |= {"start_from": n_warmup_steps, "every": interval_steps}
+        for name in OTHER_NAMES.keys() & rule.keys():
+            raise TypeError(
+                f"LCPruner has no option {name!r}; it is {OTHER_NAMES[name]} here"
+            )
+        for name, value, least in (
+            ("n_startup_trials", n_startup_trials, 0),
+            ("n_warmup_steps", n_warmup_steps, 0),
+            ("interval_steps", interval_steps, 1),
+        ):
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}, got {value!r}")
+        self._options = {
+            "horizon": horizon,
+            "n_startup_trials": n_startup_trials,
+            "n_warmup_steps": n_warmup_steps,
+            "interval_steps": interval_steps,
+            **rule,
+        }
+        self._begin()
+
+    def _begin(self) -> None:
+        """Another study: what was said and decided in the last one is forgotten."""
+        options = dict(self._options)
+        n_startup = max(options.pop("n_startup_trials"), 1)
+        options["start_from"] = options.pop("n_warmup_steps")
+        options["every"] = options.pop("interval_steps")
         self._runs = {
-            mode: Population(mode, horizon, n_startup=n_startup_trials, **rule)
+            mode: Population(mode, n_startup=n_startup, **options)
             for mode in ("max", "min")
         }
+        self.decisions: dict[int, Decision] = {}
+        self._study: tuple[int, int] | None = None
         self._finished: dict[int, tuple[FrozenTrial, BestSoFar]] = {}
+
+    def __repr__(self) -> str:
+        options = (f"{name}={value!r}" for name, value in self._options.items())
+        return f"LCPruner({', '.join(options)})"
 
     def _runs_of(self, study: Study) -> Population:
         maximize = study.direction == StudyDirection.MAXIMIZE
@@ -49,29 +102,39 @@ class LCPruner(BasePruner):
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether to prune the trial now, from what it has reported so far."""
-        runs = self._runs_of(study)
-        trials = [t for t in study.get_trials(deepcopy=False) if t.intermediate_values]
+        # The number of a study is one of its storage.
+        this = (id(study._storage), study._study_id)
+        if self._study not in (None, this):
+            self._begin()
+        self._study = this
+        runs, trials = self._runs_of(study), study.get_trials(deepcopy=False)
+        complete = [t for t in trials if t.state == TrialState.COMPLETE]
         finished, before = {}, self._finished
         for t in trials:
             if t.state.is_finished():  # it does not change, and is read once
                 known = before.get(id(t))
-                finished[id(t)] = known or (t, _best_so_far(t, runs))
+                finished[id(t)] = known or (t, runs.best_so_far(t.intermediate_values))
         self._finished = finished
-        complete = [
-            best.final
-            for t, best in finished.values()
-            if t.state == TrialState.COMPLETE
-        ]
 
         def others() -> list[BestSoFar]:
             return [
-                finished[id(t)][1] if id(t) in finished else _best_so_far(t, runs)
+                finished[id(t)][1]
+                if id(t) in finished
+                else runs.best_so_far(t.intermediate_values)
                 for t in trials
                 if t.number != trial.number
             ]
 
-        name, curve = f"trial {trial.number}", trial.intermediate_values
-        return runs.judge(name, curve, complete, others)[0]
+        stop, monitor = runs.judge(
+            f"trial {trial.number}",
+            trial.intermediate_values,
+            [t.value for t in complete if t.value is not None],
+            others,
+            [finished[id(t)][1] for t in complete],
+        )
+        if monitor.decision is not None:
+            self.decisions[trial.number] = monitor.decision
+        return stop
 
     def predicted_final(
         self, trial: Trial | FrozenTrial, study: Study | None = None
@@ -97,9 +160,5 @@ class LCPruner(BasePruner):
         return self._runs_of(study).predict(trial.intermediate_values)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle: without the trials that were read."""
-        return vars(self) | {"_finished": {}}
-
-
-def _best_so_far(trial: FrozenTrial, runs: Population) -> BestSoFar:
-    return BestSoFar(trial.intermediate_values, runs.mode)
+        """For pickle: without the trials that were read, and what was decided."""
+        return vars(self) | {"_finished": {}, "decisions": {}, "_study": None}

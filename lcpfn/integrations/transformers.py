@@ -43,6 +43,7 @@ class LCEarlyStoppingCallback(TrainerCallback, ExportableState):
         self.monitor, self.mode, self.horizon = monitor, mode, horizon
         self.options = rule
         self.saved: dict[str, Any] | None = None
+        self._evaluated: dict[str, Any] = {}  # since the last step of training
         self.run_monitor = RunMonitor(mode or "min", horizon, **self.options)
 
     def on_train_begin(
@@ -78,10 +79,27 @@ class LCEarlyStoppingCallback(TrainerCallback, ExportableState):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        """Takes the newest value and decides."""
-        metrics = kwargs.get("metrics")
-        if self.run_monitor.take(metrics, str(self.monitor), state.global_step):
+        """Takes the newest value and decides; sets are evaluated one after another."""
+        metrics = kwargs.get("metrics") or {}
+        self._evaluated |= metrics
+        if self.monitor in metrics and self.run_monitor.take(
+            metrics, str(self.monitor), state.global_step
+        ):
             control.should_training_stop = True
+
+    def on_step_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """Says if no set that was evaluated has the metric."""
+        if self._evaluated and self.monitor not in self._evaluated:
+            self.run_monitor.take(self._evaluated, str(self.monitor), state.global_step)
+        self._evaluated = {}
+
+    on_train_end = on_step_begin
 
     def state(self) -> dict[str, Any]:
         """For the trainer's checkpoint, in JSON."""

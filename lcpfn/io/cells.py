@@ -97,6 +97,11 @@ def shown(x: Any) -> str:
     return printable(text)
 
 
+def printable_lines(text: str) -> str:
+    """The same as `printable`, for text of several lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def printable(text: str) -> str:
     """Text without anything that controls a terminal or a page.
 

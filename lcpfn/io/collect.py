@@ -27,14 +27,17 @@ from lcpfn.io.columns import (
     choose_axis,
     choose_value,
     is_chart,
+    label_in,
     layout_of,
+    text_in,
 )
 from lcpfn.io.request import one_of
 from lcpfn.io.rows import Row, Skipped
 from lcpfn.io.scalar_log import Curve, in_order
 
-# Names and kinds of rows that are kept.
-MOST_NAMES = 10_000
+# Names that are kept, in all and by kind of row; columns of a row; runs of a file.
+MOST_NAMES, MOST_KINDS = 10_000, 1 << 20
+MOST_COLUMNS, MOST_RUNS = 50_000, 1 << 20
 
 
 class Key(NamedTuple):
@@ -67,6 +70,7 @@ class Collector:
         self._columns: dict[str, None] = {}
         self._candidates: dict[str, None] = {}
         self._pending: dict[tuple[str, ...], list[str]] = {}
+        self._kept = 0
         self._chosen, self._example = metric, ""
         self._clear()
 
@@ -88,14 +92,17 @@ class Collector:
             decimal_comma: as for `number_in`.
         """
         columns = tuple(row)
+        if len(columns) > MOST_COLUMNS:
+            self.skipped.add(where, f"it has more than {MOST_COLUMNS} columns")
+            return
         if is_chart(columns):
             for part in chart_rows(row):
                 self.add(part, where, decimal_comma)
             return
         layout = layout_of(columns, self.metric, self.step)
         self._note(layout, row, where)
-        label = _label(layout, row)
-        run, task = _text(row, layout.run), _text(row, layout.task)
+        label = label_in(row, layout)
+        run, task = text_in(row, layout.run), text_in(row, layout.task)
         if layout.numbered:
             key = Key(run or where.replace("line", "row"), task, label)
             for name in layout.numbered:
@@ -117,8 +124,10 @@ class Collector:
         columns = tuple(row)
         pending = self._pending.get(columns)
         if pending is None:
-            if len(self._pending) > MOST_NAMES:
+            self._kept += len(columns) + 1
+            if self._kept > MOST_KINDS:
                 self._pending.clear()
+                self._kept = 0
             pending = self._pending[columns] = list(layout.values)
             if len(self._columns) < MOST_NAMES:
                 self._columns.update(dict.fromkeys(columns))
@@ -130,7 +139,8 @@ class Collector:
             if not self._candidates and not self._example:
                 self._chosen = choose_value(layout.values)  # empty cells count as steps
             return
-        pending[:] = [c for c in pending if c not in set(numeric)]
+        known = set(numeric)
+        pending[:] = [c for c in pending if c not in known]
         self._candidates.update(dict.fromkeys(numeric))
         chosen = choose_value(self._candidates)
         # What is chosen late has its first value in this row, so nothing is missed.
@@ -157,6 +167,8 @@ class Collector:
     ) -> bool:
         """Takes one cell; whether it is an observation."""
         self._passed[key] = position = self._passed.get(key, 0) + 1
+        if len(self._passed) > MOST_RUNS:
+            raise ValueError(f"holds more than {MOST_RUNS} runs")
         try:
             value = number_in(cell, self.percent, decimal_comma)
         except ValueError as error:
@@ -174,7 +186,7 @@ class Collector:
         """Keeps every possible step of the newest observation, and its id."""
         newest = len(self._values) - 1
         if layout.id:
-            self._ids[newest] = _text(row, layout.id)
+            self._ids[newest] = text_in(row, layout.id)
         for name in layout.steps:
             if name in row:
                 steps = self._steps.setdefault(name, array("d"))
@@ -285,14 +297,3 @@ def _no_number(row: Row, columns: Sequence[str], where: str) -> str:
         except ValueError as error:
             return f"{where}: {error}"
     return ""
-
-
-def _label(layout: Layout, row: Row) -> str:
-    """The metric or split that a row says it is of; empty if it does not."""
-    cell = row.get(layout.label or layout.split or "")
-    return cell if isinstance(cell, str) and not is_number(cell) else ""
-
-
-def _text(row: Row, column: str | None) -> str:
-    cell = row.get(column) if column else None
-    return "" if cell is None else str(cell)

@@ -60,7 +60,7 @@ class Layout:
     values: tuple[str, ...]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def layout_of(columns: tuple[str, ...], metric: str | None, step: str | None) -> Layout:
     """Which part each column plays, by its name.
 
@@ -76,7 +76,9 @@ def layout_of(columns: tuple[str, ...], metric: str | None, step: str | None) ->
 
     run, task, label = first(RUN_NAMES), first(TASK_NAMES), first([LABEL])
     split = first(SPLIT_NAMES)
-    steps = (step,) if step else _step_columns(names)
+    # Monitor files of Stable-Baselines3: reward, length and time of an episode.
+    is_monitor = set(columns) >= MONITOR
+    steps = (step,) if step else () if is_monitor else _step_columns(names)
     numbered = () if step else steps_in_header(columns)
     taken = {run, names.get(ID), task, label, split, *steps, *numbered}
     values = tuple(
@@ -84,9 +86,21 @@ def layout_of(columns: tuple[str, ...], metric: str | None, step: str | None) ->
         for c in columns
         if c and c not in taken and c[0] != "_" and c.lower() not in BESIDE
     )
-    if MONITOR <= set(columns):
+    if is_monitor:
         values = ("r",)
     return Layout(run, names.get(ID), task, label, split, steps, numbered, values)
+
+
+def label_in(row: Mapping[str, Any], layout: Layout) -> str:
+    """The metric or split that a row says it is of; empty if it does not."""
+    cell = row.get(layout.label or layout.split or "")
+    return cell if isinstance(cell, str) and not is_number(cell) else ""
+
+
+def text_in(row: Mapping[str, Any], column: str | None) -> str:
+    """What stands in a column, as text; empty if there is none."""
+    cell = row.get(column) if column else None
+    return "" if cell is None else str(cell)
 
 
 def steps_in_header(columns: Sequence[str]) -> tuple[str, ...]:
@@ -99,9 +113,6 @@ def steps_in_header(columns: Sequence[str]) -> tuple[str, ...]:
 
 def _step_columns(names: dict[str, str]) -> tuple[str, ...]:
     """Columns with a usual name of steps, alone or behind a slash."""
-    if MONITOR <= set(names):
-        # Monitor files of Stable-Baselines3: reward, length and time of an episode.
-        return ()
     last = {lower.rpartition("/")[2]: column for lower, column in names.items()} | names
     return tuple(last[n] for n in STEP_NAMES + WEAK_STEP_NAMES if n in last)
 

@@ -19,7 +19,7 @@ from lcpfn.io.json_stream import parse
 from lcpfn.io.packed import damage, unpacked
 from lcpfn.io.rows import Row
 
-MOST_DOCUMENT = 1 << 28
+MOST_DOCUMENT = 1 << 26
 
 
 def is_document(start: bytes, is_all: bool = True) -> bool | None:
@@ -68,7 +68,7 @@ def read_document(path: Path) -> Iterator[tuple[str, Row]]:
         content = unpacked(file, path.name).read(MOST_DOCUMENT + 1)
     if len(content) > MOST_DOCUMENT:
         raise ValueError(f"is a JSON document of more than {MOST_DOCUMENT} bytes")
-    decoder = LineDecoder()
+    decoder = LineDecoder(MOST_DOCUMENT)
     text = "\n".join([*decoder.feed(content), decoder.rest])
     data = parse(text, "it")
     if not isinstance(data, list):

@@ -95,11 +95,12 @@ class EventFile:
         if self._file.is_anew():
             self._begin()
         for block in self._file.blocks(self._seen):
-            if not self.failure:
-                try:
-                    self._parse(self._rest + block)
-                except ValueError as error:
-                    self.failure = f"{self.path.name} {error}"
+            if self.failure:
+                break
+            try:
+                self._parse(self._rest + block)
+            except ValueError as error:
+                self.failure = f"{self.path.name} {error}"
         return True
 
     def check_end(self) -> None:

@@ -99,12 +99,15 @@ class LineDecoder:
     Without a mark it is UTF-8, and zero bytes are left out: a crash leaves them behind,
     and plain text in UTF-16 without a mark is read as well.
 
+    Args:
+        most: characters of a line; longer ones are left out. Default: `MOST_LINE`.
+
     Attributes:
         overlong: how many lines were left out since they are too long.
     """
 
-    def __init__(self) -> None:
-        self.overlong = 0
+    def __init__(self, most: int | None = None) -> None:
+        self.overlong, self._most = 0, MOST_LINE if most is None else most
         self._decoder: io.IncrementalNewlineDecoder | None = None
         self._rest, self._skipping, self._is_marked = "", False, False
 
@@ -126,7 +129,7 @@ class LineDecoder:
             block = block.translate(None, b"\0")
         text = str(self._decoder.decode(block))
         first, *others = text.split("\n")
-        if not others and len(self._rest) + len(first) > MOST_LINE:
+        if not others and len(self._rest) + len(first) > self._most:
             self.overlong += not self._skipping
             self._rest, self._skipping = "", True
             return []

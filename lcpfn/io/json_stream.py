@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 BLOCK = 1 << 20
-MOST_ENTRY = 1 << 28
+MOST_ENTRY = 1 << 24
 CLOSING = {"{": "}", "[": "]"}
 SPACE = " \t\r\n"
 

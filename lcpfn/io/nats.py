@@ -23,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lcpfn.curves import Run
+from lcpfn.io.cells import printable
 from lcpfn.io.packed import unpack_bz2
 from lcpfn.io.pickled import plain_data
 from lcpfn.io.request import Request, epochs, numbers, one_of
@@ -31,6 +32,7 @@ from lcpfn.metric import Metric
 ENDING = ".pickle.pbz2"
 ACCURACY = Metric("max", (0.0, 100.0))
 LOSS = Metric("min", (0.0, None))
+PLAIN = (str, int, float, type(None))
 
 
 def architecture_files(path: Path) -> list[Path]:
@@ -46,7 +48,7 @@ def read_nats(request: Request) -> Iterator[Run]:
         raise ValueError(f"holds no architectures (000000{ENDING} and so on)")
     seen: set[str] = set()
     off = None if request.progress else True
-    for file in tqdm(files, desc=request.stem, leave=False, disable=off):
+    for file in tqdm(files, desc=printable(request.stem), leave=False, disable=off):
         pickled = unpack_bz2(file)
         try:
             yield from _runs(plain_data(pickled), request, seen)
@@ -67,6 +69,8 @@ def _runs(data: Any, request: Request, seen: set[str]) -> Iterator[Run]:
             name = f"{index:06d}/{schedule}/{dataset}/{seed}"
             result = _mapping(result, name)
             config = {"arch": arch, "epochs": result.get("epochs"), "seed": seed}
+            if not all(isinstance(x, PLAIN) for x in (*config.values(), dataset)):
+                raise ValueError(f"{name} is described by more than text, numbers")
             for metric, known, curve in _curves(result):
                 seen.add(metric)
                 if request.metric in (None, metric):
@@ -103,6 +107,9 @@ def _curves(
 def _in_order(values: Mapping[int, float]) -> tuple[np.ndarray, np.ndarray]:
     if not all(type(epoch) is int for epoch in values):
         raise ValueError("epochs must be whole numbers")
+    # A few nested tuples in a pickle can be an array of any size.
+    if not all(isinstance(value, int | float) for value in values.values()):
+        raise ValueError("values must be numbers")
     order = sorted(values)
     steps, shared = numbers(order, "epochs") + 1, epochs(len(order))
     curve = numbers([values[epoch] for epoch in order], "values")

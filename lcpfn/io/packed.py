@@ -20,9 +20,11 @@ from typing import IO, cast
 
 from tqdm import tqdm
 
+from lcpfn.io.cells import printable
+
 # Far above real files: 1.4 MB for NATS-Bench, less than 1 MB a line of PD1.
-MOST_BZ2 = 1 << 26
-MOST_LINE = 1 << 26
+MOST_BZ2 = 1 << 25
+MOST_LINE = 1 << 24
 MOST_UNPACKED = 1 << 33
 GZIP = b"\x1f\x8b"
 DAMAGE = (
@@ -133,7 +135,7 @@ def bar(path: Path, progress: bool) -> "tqdm[None]":
     """A bar of the bytes of a file, on standard error if that is a terminal."""
     return tqdm(
         total=path.stat().st_size,
-        desc=path.name,
+        desc=printable(path.name),
         unit="B",
         unit_scale=True,
         leave=False,

@@ -20,8 +20,8 @@ DTYPE = ("numpy", "dtype")
 # The second is its name since NumPy 2.
 SCALARS = (("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"))
 ADMITTED = {ORDERED, DTYPE, *SCALARS}
-# Far above real files, which have 50,000. Each may cost a hundred bytes of memory.
-MOST_OPCODES = 1 << 21
+# Far above real files, which have 50,000. Each may cost two hundred bytes of memory.
+MOST_OPCODES = 1 << 19
 PLAIN_DTYPE = re.compile(r"[fiu][1248]|b1")
 
 
@@ -82,7 +82,10 @@ class _Machine:
         else:
             raise ValueError(f"items for a {type(target).__name__}")
 
-    def named(self, module: str, name: str) -> None:
+    def named(self, module: Any, name: Any) -> None:
+        # A few nested tuples can take for ever to hash, compare or print.
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise ValueError("it asks for something by a name that is no text")
         if (module, name) not in ADMITTED:
             raise ValueError(
                 f"refused: it asks for {module}.{name}, and no pickle of numbers needs "
@@ -92,6 +95,8 @@ class _Machine:
 
     def reduce(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
+        if not isinstance(function, _Global):
+            raise ValueError(f"refused: it calls a {type(function).__name__}")
         if function == ORDERED and arguments == ():
             self.stack.append({})
         elif function == DTYPE and PLAIN_DTYPE.fullmatch(arguments[0]):
@@ -101,7 +106,7 @@ class _Machine:
             (number,) = np.frombuffer(content, dtype.order + dtype.code)
             self.stack.append(number.item())
         else:
-            raise ValueError(f"refused: it calls {function!r:.80}")
+            raise ValueError(f"refused: how it calls {function.module}.{function.name}")
 
     def build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]

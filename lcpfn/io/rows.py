@@ -17,6 +17,7 @@ Row = Mapping[str, Any]
 # Kept back until the delimiter is evident, or a quoted cell ends.
 MOST_HELD = 5
 MOST_QUOTED = 20
+MOST_HEADERS = 20
 NAMED = 3
 WHITESPACE = " "
 
@@ -50,7 +51,7 @@ class RowParser:
 
     Attributes:
         decimal_comma: whether a comma within a number may be a decimal point.
-        headers: every header so far, with its line.
+        headers: the first headers, with their lines.
     """
 
     def __init__(self, skipped: Skipped) -> None:
@@ -209,7 +210,8 @@ class RowParser:
             return
         if self._is_header(cells):
             self._header = _named(cells)
-            self.headers.append((number, cells))
+            if len(self.headers) < MOST_HEADERS:
+                self.headers.append((number, cells))
         elif len(cells) != len(self._header):
             self.skipped.add(
                 f"line {number}",

@@ -38,7 +38,7 @@ def _sentence(forecast: "Forecast") -> str:
     low, high = forecast.interval(0.9)
     return (
         f"<p>Forecast at step {_number(float(forecast.steps))}: "
-        f"<b>{_number(forecast.mean())}</b>, 90&#160;% interval "
+        f"<b>{_number(forecast.median())}</b>, 90&#160;% interval "
         f"{_number(low)} to {_number(high)}</p>"
     )
 
@@ -49,19 +49,17 @@ def _table(forecast: "Forecast") -> str:
     end = forecast.final if forecast.over_steps else forecast
     if not known:
         return f"<code>{escape(repr(forecast))}</code>"
-    mean, std = end.mean(), end.std()
-    low, high = end.interval(0.9)
-    count = len(mean)
+    median, (low, high) = end.median(), end.interval(0.9)
+    count = len(median)
     head = "".join(
-        f"<th>{name}</th>"
-        for name in ("curve", "step", "mean", "std", "90&#160;% interval")
+        f"<th>{name}</th>" for name in ("curve", "step", "median", "90&#160;% interval")
     )
     rows = ""
     for i in range(min(count, ROWS)):
         cells = (
             str(i),
             _number(end.steps[i]),
-            *(_number(column[i]) for column in (mean, std)),
+            _number(median[i]),
             f"{_number(low[i])} to {_number(high[i])}",
         )
         rows += "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"

@@ -15,6 +15,7 @@ finished      no     is at its horizon
 over the observations of one run.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,11 +27,14 @@ from lcpfn.stopping.threshold import best_of, chance_of, threshold_of
 
 if TYPE_CHECKING:
     from lcpfn.forecast import Forecast
+    from lcpfn.stream import Stream
 
 KINDS = (
     *("promising", "hopeless", "plateau", "diverged", "surprised"),
     *("protected", "too early", "patience", "finished"),
 )
+# Quantiles of the final value that people are told.
+SHOWN = (0.05, 0.5, 0.95)
 
 
 class Evidence(NamedTuple):
@@ -134,64 +138,127 @@ def _first_that_holds(conditions: dict[str, Any], otherwise: str) -> Any:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """What one run has shown so far; values in the user's units.
+
+    Attributes:
+        count: observations.
+        step, last: of the newest one; the value may be NaN or infinite.
+        best: the best finite value; NaN if there is none.
+    """
+
+    count: int
+    step: float
+    last: float
+    best: float
+
+    @staticmethod
+    def of(values: Sequence[float], mode: str, step: float | None = None) -> "Progress":
+        """Of a run's values; the newest one's step is their number unless given."""
+        count = len(values)
+        at = float(count) if step is None else step
+        return Progress(count, at, values[-1], best_of(values, mode))
+
+    @staticmethod
+    def of_stream(stream: "Stream") -> "Progress":
+        """Of a stream that has observations."""
+        count, step = len(stream.steps), stream.steps[-1]
+        return Progress(count, step, stream.values[-1], stream.best)
+
+
+@dataclass(frozen=True)
 class Decision:
     """What to do with a run, and why.
 
     Attributes:
         stop: whether to stop it now.
-        reason: one sentence for people, with the probability.
-        prob_better: probability of beating the threshold, as the rule's method has it.
-        expected_final: expected value at the horizon, the user's units.
-        forecast: the forecast behind it.
-        threshold: the value to beat; NaN while there is none.
-        final_std: standard deviation of the value at the horizon.
         kind: one of `KINDS`, for programs.
+        prob_better: probability of beating the threshold, as the rule's method has it.
+        threshold: the value to beat; NaN while there is none.
+        forecast: the forecast behind it.
+        rule, progress, evidence, streak: what else it was made from.
     """
 
     stop: bool
-    reason: str
+    kind: str
     prob_better: float
-    expected_final: float
-    forecast: "Forecast"
     threshold: float
-    final_std: float = 0.0
-    kind: str = "promising"
+    forecast: "Forecast"
+    rule: Rule
+    progress: Progress
+    evidence: Evidence
+    streak: int
+
+    @property
+    def expected_final(self) -> float:
+        """Expected value at the horizon, the user's units."""
+        return float(self.forecast.final.mean())
+
+    @property
+    def final_std(self) -> float:
+        """Standard deviation of the value at the horizon."""
+        return float(self.forecast.final.std())
+
+    @functools.cached_property
+    def reason(self) -> str:
+        """One sentence for people: the probability, and where the run will end.
+
+        The median with its 90 % interval: the mean of a skewed distribution lies where
+        hardly any run ends.
+        """
+        rule, run = self.rule, self.progress
+        if self.kind == "finished":
+            return f"The run has reached its horizon of {rule.horizon:g} steps."
+        if self.evidence.diverged:
+            outlook = f"The run diverged: its last value is {run.last:g}"
+        else:
+            what = f"{self.threshold:g}"
+            if self.evidence.plateau:
+                gain = f" by {rule.min_delta:g}" if rule.min_delta else ""
+                what = f"its own best, {run.best:g},{gain}"
+            when = " at any one step" if rule.method == "marginal" else ""
+            low, median, high = self.forecast.final.quantile(np.array(SHOWN))
+            outlook = (
+                f"The run beats {what} by step {rule.horizon:g} with probability "
+                f"{self.prob_better:.1%}{when} (final value {median:.4g}, 90% between "
+                f"{low:.4g} and {high:.4g})"
+            )
+        return (
+            f"{outlook}; {_consequence(rule, self.kind, self.evidence, self.streak)}."
+        )
 
 
 def decide(
     rule: Rule,
-    values: Sequence[float],
+    run: Progress,
     forecast: "Forecast",
     streak: int,
-    step: float | None = None,
     protected: bool | Callable[[], bool] = False,
 ) -> tuple[Decision, int]:
     """Decides on one run.
 
     Args:
         rule: when to stop.
-        values: the run so far, the user's units.
+        run: what it has shown.
         forecast: from its newest observation.
         streak: consecutive earlier decisions that found it hopeless.
-        step: of the newest observation; default: the number of observations.
         protected: whether it is among the runs that are not to be stopped; a function
             is called only if the run looks hopeless.
 
     Returns:
         The decision, and the streak after it.
     """
-    threshold = threshold_of(rule, values)
+    threshold = threshold_of(rule, run.best)
     finished, diverged = bool(forecast.finished), bool(forecast.diverged)
     own_best = rule.beat is None or threshold != rule.beat
-    share = 1.0 if finished else (len(values) if step is None else step) / rule.horizon
-    confidence = float(confidence_at(rule.confidence, share))
+    share = 1.0 if finished else run.step / rule.horizon
+    least = 1 - float(confidence_at(rule.confidence, share))
     if finished:
         beaten = rule.beat is not None and own_best and not np.isnan(threshold)
-        chance, expected, std = float(beaten), float(values[-1]), 0.0
+        chance = float(beaten)
     else:
-        chance = chance_of(rule, forecast, threshold, 1 - confidence)
-        expected, std = float(forecast.final.mean()), float(forecast.final.std())
-    evidence = Evidence(chance, diverged, share, len(values), plateau=own_best)
+        chance = chance_of(rule, forecast, threshold, least)
+    evidence = Evidence(chance, diverged, share, run.count, plateau=own_best)
     if not finished and looks_hopeless(rule, evidence):
         known = rule.max_surprise is not None and not diverged
         evidence = evidence._replace(
@@ -199,37 +266,12 @@ def decide(
             surprise=forecast.surprise if known else np.nan,
         )
     found = decide_all(rule, evidence, streak)
-    kind, stop, streak = found.kind, bool(found.stop), int(found.streak)
-    if finished:
-        reason = f"The run has reached its horizon of {rule.horizon:g} steps."
-    else:
-        outlook = _outlook(rule, values, evidence, threshold, expected)
-        reason = f"{outlook}; {_consequence(rule, kind, evidence, streak)}."
-    return (
-        Decision(stop, reason, chance, expected, forecast, threshold, std, kind),
-        streak,
+    stop, streak = bool(found.stop), int(found.streak)
+    decision = Decision(
+        *(stop, found.kind, chance, threshold, forecast),
+        *(rule, run, evidence, streak),
     )
-
-
-def _outlook(
-    rule: Rule,
-    values: Sequence[float],
-    evidence: Evidence,
-    threshold: float,
-    expected: float,
-) -> str:
-    """What is to be expected of a run, for people."""
-    if evidence.diverged:
-        return f"The run diverged: its last value is {values[-1]:g}"
-    what = f"{threshold:g}"
-    if evidence.plateau:
-        gain = f" by {rule.min_delta:g}" if rule.min_delta else ""
-        what = f"its own best, {best_of(values, rule.mode):g},{gain}"
-    when = " at any one step" if rule.method == "marginal" else ""
-    return (
-        f"The run beats {what} by step {rule.horizon:g} with probability "
-        f"{evidence.chance:.1%}{when} (expected final value {expected:.4g})"
-    )
+    return decision, streak
 
 
 def _consequence(rule: Rule, kind: str, evidence: Evidence, streak: int) -> str:

@@ -3,22 +3,25 @@
 The rule is in `lcpfn.stopping.rule`, how it decides in `lcpfn.stopping.decision`.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcpfn.metric import Bounds
-from lcpfn.stopping.decision import Decision, decide
-from lcpfn.stopping.observations import plain
+import numpy as np
+
+from lcpfn.jax_setup import shared_model
+from lcpfn.metric import Bounds, Metric
+from lcpfn.stopping.decision import Decision, Progress, decide
+from lcpfn.stopping.observations import NAN_MEANINGS, check_nan, plain
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
+from lcpfn.stopping.saved_state import STATE_FORMAT, saved_curve, saved_streak
 
 if TYPE_CHECKING:
-    from lcpfn.forecast import Forecast
     from lcpfn.model import Model
     from lcpfn.stream import Stream
 
-STATE_FORMAT = 2
 # Fields that are the same in all states of a format: the first knew one method.
 FIXED_FIELDS: dict[Any, dict[str, Any]] = {1: {"method": "marginal"}, STATE_FORMAT: {}}
 
@@ -34,7 +37,9 @@ class EarlyStopping:
                 break
 
     Args are the fields of `Rule`; `model` is a loaded model, a checkpoint name, or None
-    for the default. The model is loaded at the first update, not before.
+    for the default. The model is loaded at the first update, not before. With
+    `nan="skip"` a NaN is no observation: its step is counted and the last decision
+    holds; by default the run has diverged. Infinity always is divergence.
 
     `beat` may be set between updates, as the best of the other runs moves.
     """
@@ -47,14 +52,20 @@ class EarlyStopping:
         beat: float | None = None,
         confidence: float | ConfidenceSchedule = Rule.confidence,
         *,
+        nan: str = "diverged",
         model: "Model | str | Path | None" = None,
         **options: Any,
     ) -> None:
         self.rule = Rule(horizon, mode, bounds, beat, confidence, **options)
-        self._model = model
+        self.nan, self._model = check_nan(nan), model
+        self._restart({}, 0)
+
+    def _restart(self, past: dict[float, float], streak: int) -> None:
+        """Begins with these values by step, which are read at the next update."""
+        self._past, self._streak = past, streak
         self._stream: Stream | None = None
-        self._streak = 0
-        self._past: tuple[list[float], list[float]] = ([], [])
+        self._decision: Decision | None = None
+        self._skipped = 0  # values that are no observations
 
     @property
     def beat(self) -> float | None:
@@ -67,16 +78,14 @@ class EarlyStopping:
 
     def _open(self) -> "Stream":
         if self._stream is None:
-            from lcpfn import load
-
-            model = self._model
-            if model is None or isinstance(model, str | Path):
-                model = load(model)
-            rule = self.rule
+            rule, model = self.rule, shared_model(self._model)
             stream = model.stream(rule.horizon, mode=rule.mode, bounds=rule.bounds)
-            stream.extend(*self._past)
-            self._stream = stream
+            stream.extend(self._past.values(), self._past)
+            self._stream, self._skipped = stream, self._without_value(stream.values)
         return self._stream
+
+    def _without_value(self, values: Iterable[float]) -> int:
+        return sum(map(math.isnan, values)) if self.nan == "skip" else 0
 
     def update(
         self,
@@ -97,13 +106,12 @@ class EarlyStopping:
             ValueError: a step not after the last one or beyond the horizon, or a value
                 outside the bounds. The state is then as it was before.
         """
-        stream = self._open()
-        return self._decide(stream.update(value, step), protected)
+        return self.replay([value], [step], protected)
 
     def replay(
         self,
         values: Iterable[float],
-        steps: Iterable[float],
+        steps: Iterable[float | None],
         protected: bool | Callable[[], bool] = False,
     ) -> Decision:
         """Takes a run's observations at once and decides at the newest one.
@@ -112,31 +120,29 @@ class EarlyStopping:
         are not made.
         """
         stream = self._open()
+        known = len(stream.values)
         stream.extend(values, steps)
-        return self._decide(stream.forecast(), protected)
-
-    def _decide(
-        self, forecast: "Forecast", protected: bool | Callable[[], bool]
-    ) -> Decision:
-        stream = self._open()
-        decision, self._streak = decide(
-            self.rule,
-            stream.values,
-            forecast,
-            self._streak,
-            stream.steps[-1],
-            protected,
+        self._skipped += self._without_value(stream.values[known:])
+        run, forecast = Progress.of_stream(stream), stream.forecast()
+        if self._without_value([run.last]):
+            # It decides nothing; without observations it is too early for all rules.
+            first, _ = decide(self.rule, replace(run, count=0), forecast, 0)
+            return self._decision or first
+        run = replace(run, count=run.count - self._skipped)
+        self._decision, self._streak = decide(
+            self.rule, run, forecast, self._streak, protected
         )
-        return decision
+        return self._decision
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on elsewhere; plain JSON values."""
-        values, steps = self._past
+        steps, values = list(self._past), list(self._past.values())
         if self._stream is not None:
-            values, steps = self._stream.values, self._stream.steps
+            steps, values = self._stream.steps, self._stream.values
         return {
             "format": STATE_FORMAT,
             "rule": self.rule.state(),
+            "nan": self.nan,
             "values": plain(values),
             "steps": list(steps),
             "streak": self._streak,
@@ -146,20 +152,31 @@ class EarlyStopping:
         """Continues from a `state_dict()`, whose rule replaces this one's.
 
         Raises:
-            ValueError: if it is not such a state.
+            ValueError: if it is not such a state; this one is then as it was before.
         """
         try:
             if state["format"] not in FIXED_FIELDS:
                 raise ValueError(f"format {state['format']!r}, not {STATE_FORMAT}")
             fields = {**state["rule"], **FIXED_FIELDS[state["format"]]}
-            restored = Rule.from_state(fields)
-            past = ([float(v) for v in state["values"]], [*map(float, state["steps"])])
-            if len(past[0]) != len(past[1]):
-                raise ValueError("as many values as steps expected")
-            streak = int(state["streak"])
-        except (KeyError, TypeError, ValueError) as error:
+            rule, nan = (
+                Rule.from_state(fields),
+                check_nan(state.get("nan", NAN_MEANINGS[0])),
+            )
+            pairs = zip(state["steps"], state["values"], strict=True)
+            past = saved_curve(pairs, rule.horizon)
+            self._check_bounds(rule, past)
+            streak = saved_streak(state["streak"], len(past))
+        except Exception as error:
             raise ValueError(
                 f"this is not a state of EarlyStopping: {type(error).__name__}: {error}"
             ) from error
-        self.rule, self._past, self._streak = restored, past, streak
-        self._stream = None
+        self.rule, self.nan = rule, nan
+        self._restart(past, streak)
+
+    def _check_bounds(self, rule: Rule, past: dict[float, float]) -> None:
+        """Refuses values outside bounds, unless they are mere hints to the model."""
+        try:
+            Metric(rule.mode, rule.bounds).check(np.array([*past.values()]), "values")
+        except ValueError:
+            if shared_model(self._model).metric(rule.mode, rule.bounds).hard:
+                raise

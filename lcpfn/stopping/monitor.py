@@ -5,7 +5,8 @@ What hosts do to a curve, and what follows:
 
 * an observation that is no number, outside hard bounds or beyond the horizon, a metric
   that is missing: left out;
-* NaN or infinity: the run diverged, which is a reason to stop like any other;
+* NaN or infinity: the run diverged, which is a reason to stop like any other; with
+  `nan="skip"` NaN is no observation, for scores that some epochs leave undefined;
 * repeated, late and rewound observations, restarted curves: see `ReportKind`; a
   repeated observation keeps its decision, a late one makes none;
 * a forecast that fails, a state that cannot be read: the run goes on.
@@ -22,16 +23,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcpfn.jax_setup import shared_model
-from lcpfn.stopping.decision import Decision, decide
+from lcpfn.stopping.decision import Decision, Progress, decide
 from lcpfn.stopping.observations import (
     DecisionInterval,
     Observations,
     ReportKind,
     WarnOnce,
+    check_nan,
     number,
-    plain,
 )
 from lcpfn.stopping.rule import Rule
+from lcpfn.stopping.saved_state import STATE_FORMAT, saved_run
 from lcpfn.stopping.whole_curves import (
     Protected,
     decide_on_curve,
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
     from lcpfn.stream import Stream
 
 log = logging.getLogger(__name__)
-STATE_FORMAT = 2
 
 
 class RunMonitor:
@@ -62,6 +63,8 @@ class RunMonitor:
         start_from: no decision before this step; earlier observations still count.
         every: decide at the first observation of every so many steps.
         dry_run: stop nothing; log what would have been done.
+        nan: "diverged": a run whose newest value is NaN is stopped; "skip": such a
+            value is left out, and only infinity is divergence.
         model: a loaded model, a checkpoint name or path, or None for the default. It
             is loaded at the first decision, once per process.
         name: of the run, for the log.
@@ -72,6 +75,7 @@ class RunMonitor:
         observations: those so far.
         decision: the last one; None before the first.
         stopped_at: step at which it first said stop, or would have in a dry run.
+        quiet: do not log that.
 
     Raises:
         ValueError, TypeError: for options that `Rule` refuses.
@@ -91,7 +95,8 @@ class RunMonitor:
         **rule: Any,
     ) -> None:
         self.interval, self.dry_run = DecisionInterval(start_from, every), dry_run
-        self.name, self.model = name, model
+        self.name, self.model, self.quiet = name, model, False
+        self.nan = check_nan(rule.pop("nan", "diverged"))
         self.warn_once = warn_once or WarnOnce()
         self.horizon, self._from_host = horizon, horizon is None
         # A rule needs some horizon; nothing is decided before the host has told it.
@@ -100,7 +105,7 @@ class RunMonitor:
 
     def reset(self) -> None:
         """Begins another curve."""
-        self.observations = Observations(self.warn_once)
+        self.observations = Observations(self.warn_once, self.nan)
         self.decision: Decision | None = None
         self.stopped_at: float | None = None
         self._read_anew()
@@ -207,27 +212,27 @@ class RunMonitor:
             decision = make(protected)
         except Exception as error:  # noqa: BLE001 - the training must go on
             self._read_anew()
-            what = f"{type(error).__name__}: {error}"
-            self.warn_once("forecast", f"no forecast, the run goes on ({what})")
+            self.warn_once("forecast", "no forecast, the run goes on", error)
             return False
         self.decision = decision or self.decision
         return decision is not None and self._verdict()
 
     def _update(self, protected: Protected) -> Decision | None:
         """Reads what is new and decides; None if nothing is."""
-        model, curve = shared_model(self.model), self.observations.curve
         if self._stream is None:
-            mode, bounds = self.rule.mode, self.rule.bounds
-            self._stream = model.stream(self.rule.horizon, mode=mode, bounds=bounds)
-        stream, read = self._stream, len(self._stream.steps)
-        metric = model.metric(self.rule.mode, self.rule.bounds)
-        self.observations.leave_out_beyond(metric, list(curve)[read:])
-        steps = list(curve)[read:]
-        if not steps:
+            model, rule = shared_model(self.model), self.rule
+            self._stream = model.stream(
+                rule.horizon, mode=rule.mode, bounds=rule.bounds
+            )
+        stream, observations = self._stream, self.observations
+        read = stream.steps[-1] if stream.steps else None
+        observations.leave_out_beyond(stream.metric, observations.after(read))
+        curve, new = observations.curve, observations.after(read)
+        if not new:
             return None
-        stream.extend([curve[step] for step in steps], steps)
+        stream.extend([curve[step] for step in new], new)
         decision, self._streak = decide(
-            *(self.rule, stream.values, stream.forecast(), self._streak, steps[-1]),
+            *(self.rule, Progress.of_stream(stream), stream.forecast(), self._streak),
             lambda: protected(curve),
         )
         return decision
@@ -252,10 +257,9 @@ class RunMonitor:
         if self.stopped_at is None:
             self.stopped_at = self.observations.last
             text = f"stop {self.name} at step {self.stopped_at:g}: {self.reason}"
-            if self.dry_run:
-                log.warning("dry run, would %s", text)
-            else:
-                log.info("%s", text)
+            if not self.quiet:
+                would = "dry run, would " if self.dry_run else ""
+                log.log(logging.WARNING if would else logging.INFO, would + text)
         return not self.dry_run
 
     def state_dict(self) -> dict[str, Any]:
@@ -265,11 +269,8 @@ class RunMonitor:
             "curve": self.observations.state(),
             "stopped_at": self.stopped_at,
             "streak": self._streak,
-            "rule": self._rule_state(plain(self.beat)),
+            "rule": self.rule.state() | {"horizon": self.horizon},
         }
-
-    def _rule_state(self, beat: Any) -> dict[str, Any]:
-        return self.rule.state() | {"beat": beat, "horizon": self.horizon}
 
     def load_state_dict(self, state: Any) -> None:
         """Goes on from a `state_dict()`, under this monitor's own rule.
@@ -279,20 +280,17 @@ class RunMonitor:
         """
         self.reset()
         try:
-            if state["format"] not in (1, STATE_FORMAT):
-                raise ValueError(f"format {state['format']!r}, not {STATE_FORMAT}")
-            self.stopped_at = state["stopped_at"]
-            self.observations.restore(state["curve"])
-            # The first format had both in "stopper", which was None before a decision.
-            counted = state["stopper"] if state["format"] == 1 else state
-            if counted is not None:
-                self.set_horizon(counted["rule"]["horizon"])
-                if counted["rule"] | {"beat": None} == self._rule_state(None):
-                    self._streak = int(counted["streak"])
+            saved = saved_run(state)
+            if saved.rule is not None:
+                self.set_horizon(saved.rule["horizon"])
+                mine = self.state_dict()["rule"]
+                if saved.rule | {"beat": None} == mine | {"beat": None}:
+                    self._streak = saved.streak
+            self.observations.restore(saved.curve)
+            self.stopped_at = saved.stopped_at
         except Exception as error:  # noqa: BLE001 - the training must go on
             self.reset()
-            what = f"{type(error).__name__}: {error}"
-            self.warn_once("state", f"no state of a monitor, beginning anew ({what})")
+            self.warn_once("state", "no state of a monitor, beginning anew", error)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copies: no network in it, a loaded model by its path."""

@@ -8,6 +8,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from enum import Enum
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ import numpy as np
 from lcpfn.metric import Metric
 
 log = logging.getLogger(__name__)
+# What NaN as the newest value means; infinity is always a diverged run.
+NAN_MEANINGS = ("diverged", "skip")
 
 
 class MonitorWarning(UserWarning):
@@ -27,8 +30,10 @@ class WarnOnce:
     def __init__(self) -> None:
         self.known: set[str] = set()
 
-    def __call__(self, kind: str, message: str) -> None:
+    def __call__(self, kind: str, message: str, error: Exception | None = None) -> None:
         """Warns, unless it has warned of this kind of trouble before."""
+        if error is not None:
+            message = f"{message} ({type(error).__name__}: {error})"
         if kind in self.known:
             return
         self.known.add(kind)
@@ -47,7 +52,7 @@ class ReportKind(Enum):
         BACK: a known step with another value: the host went back to its checkpoint.
             Observations from that step on are dropped.
         RESTART: the first step again: another curve, the next fold for instance.
-        LATE: an unknown step before the last one, put in its place.
+        LATE: an unknown step before the last one, the first one too, put in its place.
         NOTHING: an older observation again, or none at all.
     """
 
@@ -110,21 +115,46 @@ def plain(x: Any) -> Any:
     return str(x) if isinstance(x, float) and not math.isfinite(x) else x
 
 
+def check_nan(nan: Any) -> str:
+    """One of `NAN_MEANINGS`; refuses anything else."""
+    if nan not in NAN_MEANINGS:
+        raise ValueError(
+            'nan must be "diverged" (a run whose newest value is NaN is stopped) or '
+            f'"skip" (such a value is no observation), got {nan!r:.80}'
+        )
+    return str(nan)
+
+
 class Observations:
     """The observations of one run.
 
+    Args:
+        warn_once: how to warn.
+        nan: of `NAN_MEANINGS`.
+
     Attributes:
-        curve: values by step, in order of the steps.
+        changes: how often anything but the end of the curve has changed.
+        last: the newest step; None if there is none.
     """
 
-    def __init__(self, warn_once: WarnOnce) -> None:
-        self.warn_once = warn_once
-        self.curve: dict[float, float] = {}
+    def __init__(self, warn_once: WarnOnce, nan: str = "diverged") -> None:
+        self.warn_once, self.nan, self.changes = warn_once, nan, 0
+        self.last: float | None = None
+        self._skipped: float | None = None  # the newest step without a value
+        self._curve: dict[float, float] = {}
+        self._first, self._in_order = math.inf, True
 
     @property
-    def last(self) -> float | None:
-        """The newest step."""
-        return next(reversed(self.curve), None)
+    def curve(self) -> dict[float, float]:
+        """Values by step, in order of the steps; not to be changed."""
+        if not self._in_order:
+            self._curve, self._in_order = dict(sorted(self._curve.items())), True
+        return self._curve
+
+    def after(self, step: float | None) -> list[float]:
+        """All later steps, in order, in time of their number; None: all there are."""
+        low = -math.inf if step is None else step
+        return [*takewhile(lambda at: at > low, reversed(self.curve))][::-1]
 
     def add(self, value: Any, step: Any, horizon: float | None) -> ReportKind:
         """Takes a report; raises nothing.
@@ -134,9 +164,9 @@ class Observations:
             step: its step; None: the last one plus 1.
             horizon: later steps are left out; None: it is not known, and all are.
         """
-        last = self.last
         y = number(value)
-        at = (1.0 if last is None else last + 1) if step is None else number(step)
+        before = max(filter(None, (self.last, self._skipped)), default=0.0)
+        at = before + 1 if step is None else number(step)
         if y is None or at is None or not 0 <= at < math.inf:
             self.warn_once(
                 "observation", f"no observation: got {value!r:.80} at step {step!r:.80}"
@@ -154,41 +184,69 @@ class Observations:
                 "here on: give a later horizon",
             )
             return ReportKind.NOTHING
-        if last is None or at > last:
-            self.curve[at] = y
+        if math.isnan(y) and self.nan == "skip":
+            return self._skip(at)
+        if self.last is None or at > self.last:
+            # Steps behind all others keep the order there is.
+            self._curve[at], self.last = y, at
+            self._first = min(self._first, at)
             return ReportKind.NEWEST
-        return self._put_in_order(y, at, last)
+        kind = self._put_in_order(y, at, self.last)
+        self.changes += kind not in (ReportKind.REPEATED, ReportKind.NOTHING)
+        return kind
+
+    def _skip(self, at: float) -> ReportKind:
+        """Counts a step without a value; another curve may begin with one."""
+        self._skipped = at
+        if self.last is None or not at == self._first < self.last:
+            return ReportKind.NOTHING
+        self.restore({})
+        self.changes += 1
+        return ReportKind.RESTART
 
     def _put_in_order(self, y: float, at: float, last: float) -> ReportKind:
         """Takes an observation that is not after all others."""
-        first, known = next(iter(self.curve)), self.curve.get(at)
-        if at < first or (at == first < last):
-            log.info("step %g after step %g: another curve begins", at, last)
-            self.curve = {at: y}
-            return ReportKind.RESTART
+        known = self._curve.get(at)
         if known is None:
-            self.curve = dict(sorted({**self.curve, at: y}.items()))
+            self._curve[at], self._in_order = y, False
+            self._first = min(self._first, at)
             return ReportKind.LATE
+        if at == self._first < last:
+            log.info("step %g after step %g: another curve begins", at, last)
+            self._skipped = None
+            self.restore({at: y})
+            return ReportKind.RESTART
         if known == y or (math.isnan(known) and math.isnan(y)):
             return ReportKind.REPEATED if at == last else ReportKind.NOTHING
-        self.curve = {s: v for s, v in self.curve.items() if s < at} | {at: y}
+        curve = self.curve
+        while next(reversed(curve)) > at:
+            curve.popitem()
+        curve[at], self.last, self._skipped = y, at, None
         return ReportKind.BACK
 
     def leave_out_beyond(self, metric: Metric, steps: list[float]) -> None:
         """Leaves out those of these steps whose values lie outside hard bounds."""
+        curve = self.curve
+        try:
+            metric.check(np.array([curve[step] for step in steps]), "the values")
+            return
+        except ValueError:
+            pass  # which one is said below
         for step in steps:
             try:
-                metric.check(
-                    np.array([self.curve[step]]), f"the value at step {step:g}"
-                )
+                metric.check(np.array([curve[step]]), f"the value at step {step:g}")
             except ValueError as error:
                 self.warn_once("observation", f"an observation was left out: {error}")
-                del self.curve[step]
+                del curve[step]
+        self.restore(curve)
+        self.changes += 1
 
     def state(self) -> list[Any]:
         """The observations in plain JSON values."""
         return plain(list(self.curve.items()))
 
-    def restore(self, state: Any) -> None:
-        """The observations of a `state()`; raises for anything else."""
-        self.curve = {float(step): float(value) for step, value in state}
+    def restore(self, curve: dict[float, float]) -> None:
+        """Goes on from values by step, in order of the steps."""
+        self._curve, self._in_order = curve, True
+        self.last = next(reversed(curve), None)
+        self._first = next(iter(curve), math.inf)

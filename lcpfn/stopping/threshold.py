@@ -26,14 +26,18 @@ def best_of(values: Iterable[float], mode: str) -> float:
     return better(filter(math.isfinite, values), default=math.nan)
 
 
-def threshold_of(rule: "Rule", values: Iterable[float]) -> float:
-    """The value to beat: `rule.beat`, or the best finite value if that is better.
+def threshold_of(rule: "Rule", best: float) -> float:
+    """The value to beat: `rule.beat`, or the run's own best if that is better.
 
     With `rule.min_delta`, the run's best is raised (for "min": lowered) by it first.
     NaN if there is neither.
+
+    Args:
+        rule: with `beat`, or None.
+        best: the run's best finite value; NaN while there is none.
     """
     gain = rule.min_delta or 0.0
-    own = best_of(values, rule.mode) + (gain if rule.mode == "max" else -gain)
+    own = best + (gain if rule.mode == "max" else -gain)
     if rule.beat is None or math.isnan(own):
         return own if rule.beat is None else float(rule.beat)
     return max(own, rule.beat) if rule.mode == "max" else min(own, rule.beat)

@@ -13,7 +13,7 @@ import numpy as np
 
 from lcpfn.context import default_targets, step_unit
 from lcpfn.forecast import Forecast
-from lcpfn.stopping.decision import Decision, decide
+from lcpfn.stopping.decision import Decision, Progress, decide
 from lcpfn.stopping.observations import DecisionInterval
 from lcpfn.stopping.rule import Rule
 
@@ -107,8 +107,6 @@ def decide_on_curve(
     steps, values = list(known.curve), list(known.curve.values())
     for n, forecast in zip(known.cutoffs, known.forecasts, strict=True):
         seen = dict(zip(steps[:n], values[:n], strict=True))
-        decision, streak = decide(
-            *(rule, values[:n], forecast, streak, steps[n - 1]),
-            partial(protected, seen),
-        )
+        run = Progress.of(values[:n], rule.mode, steps[n - 1])
+        decision, streak = decide(rule, run, forecast, streak, partial(protected, seen))
     return decision

@@ -10,6 +10,7 @@ import numpy as np
 
 from lcpfn.io.follow import Observation
 from lcpfn.jax_setup import shared_model
+from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.observations import (
     DecisionInterval,
     Observations,
@@ -19,7 +20,7 @@ from lcpfn.stopping.observations import (
 from lcpfn.stopping.rule import Rule
 from lcpfn.stopping.threshold import best_of, chance_of
 from lcpfn.stopping.whole_curves import CurveForecasts, decide_on_curve, forecast_curves
-from lcpfn.study import BestSoFar, Population
+from lcpfn.study import Population
 
 # Quantiles of an outlook, and how many steps it has.
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -39,7 +40,7 @@ class Row:
         low, high: 90 % interval of that.
         chance: probability that it ever beats the incumbent; before a run has finished,
             the best value of any run. NaN when it has finished or diverged.
-        rank: by the expected final value, 1 is best.
+        rank: by the median of the final value, 1 is best.
         verdict: "go on", "stop", "diverged" or "finished".
         reason: one sentence.
         saved: steps that are left if it is stopped now, else 0.
@@ -66,7 +67,7 @@ class Outlook(NamedTuple):
     Attributes:
         steps: later ones, the horizon last `(s,)`.
         quantiles: of the value there, by `LEVELS` `(5, s)`.
-        final: mean and 90 % interval at the horizon.
+        final: median and 90 % interval at the horizon.
         known: its curve, and the forecasts that a decision needs.
     """
 
@@ -145,20 +146,20 @@ class Board:
         if batch is None:
             return
         quantiles = np.moveaxis(batch.quantile(np.array(LEVELS)), 0, 1)
-        final = np.stack([batch.final.mean(), *batch.final.interval(0.9)], -1)
+        final = np.stack([batch.final.median(), *batch.final.interval(0.9)], -1)
         newest = np.cumsum([len(known.cutoffs) for known in found]) - 1
         for i, run, known in zip(newest, going, found, strict=True):
             there = np.isfinite(batch.steps[i])
-            mean, low, high = final[i].tolist()
+            median, low, high = final[i].tolist()
             self.outlooks[run] = Outlook(
                 batch.steps[i, there].tolist(),
                 quantiles[i][:, there].tolist(),
-                (mean, low, high),
+                (median, low, high),
                 known,
             )
 
     def rows(self, ended: Mapping[str, str] | None = None) -> list[Row]:
-        """All runs, best expected final value first.
+        """All runs, best predicted final value first.
 
         Args:
             ended: how runs ended of which no more observations will come; "complete"
@@ -225,7 +226,9 @@ class Board:
         """
         others = [best for name, best in bests.items() if name != run]
         if rule is not None:
-            protected = partial(self.population.protected, others=others.copy)
+            protected = partial(
+                self.population.protected, others=others.copy, incumbent=rule.beat
+            )
             decision = decide_on_curve(rule, known, protected)
             assert decision is not None  # one is due at every observation
             return decision.stop, decision.prob_better, decision.reason

@@ -13,6 +13,7 @@ import pytest
 
 from lcpfn import checkpoint
 from lcpfn.__main__ import COMMANDS, main
+from lcpfn.cli.options import report
 
 EXAMPLE = Path(__file__).parents[2] / "lcpfn" / "examples" / "digits_mlp.csv"
 FORECAST = ["--horizon", "60", "--mode", "max", "--bounds", "0", "1"]
@@ -195,6 +196,13 @@ def test_pretrain_then_finetune_then_forecast(tmp_path, capsys):
     assert np.isfinite([report["log_prob_before"], report["log_prob_after"]]).all()
     card = checkpoint.read_card(Path(report["checkpoint"]))
     assert "10 runs" in card["training"]["origin"]
+
+
+def test_tables_and_paths_control_no_terminal(capsys, tmp_path):
+    report({}, "| a\x1b[31m | \u202eb\x9b |\n| c | d |", None)
+    assert capsys.readouterr().out == "| a\\x1b[31m | \\u202eb\\x9b |\n| c | d |\n"
+    assert main(["info", str(tmp_path / "a\x1b[31m")]) == 1
+    assert "\x1b" not in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 import lcpfn
 import lcpfn.stopping.decision
-from lcpfn.stopping.decision import KINDS, Evidence, decide, decide_all
+from lcpfn.stopping.decision import KINDS, Evidence, Progress, decide, decide_all
 from lcpfn.stopping.early_stopping import EarlyStopping
 from lcpfn.stopping.rule import Rule
 from lcpfn.stopping.threshold import (
     among_best,
+    best_of,
     chance_of,
     incumbent_of,
     threshold_of,
@@ -35,7 +36,11 @@ def forecast(chances, final=0.7, diverged=False, queried=None):
         steps=np.arange(len(chances)) + 3.0,
         diverged=diverged,
         finished=not len(chances),
-        final=SimpleNamespace(mean=lambda: final, std=lambda: 0.02),
+        final=SimpleNamespace(
+            mean=lambda: final,
+            std=lambda: 0.02,
+            quantile=lambda q: final + 0.1 * (np.asarray(q) - 0.5),
+        ),
         prob_better=prob_better,
         has_best=False,
     )
@@ -49,10 +54,15 @@ def joint(ever, each=(0.01,), surprise=1.0):
     return made
 
 
+def judge(rule, values, forecast, streak, protected=False, step=None):
+    run = Progress.of(list(values), rule.mode, step)
+    return decide(rule, run, forecast, streak, protected)
+
+
 def decide_with(chances, streak=0, values=(0.5, 0.6), **options):
     plain = {"horizon": 10, "mode": "max", "beat": 0.8, "method": "marginal"}
     rule = Rule(**(plain | options))
-    return decide(rule, list(values), forecast(chances), streak)
+    return judge(rule, values, forecast(chances), streak)
 
 
 def test_hopeless_at_every_step_is_stopped():
@@ -114,9 +124,9 @@ def test_too_few_records_are_never_stopped():
 )
 def test_the_threshold_counts_the_runs_own_best_in(mode, beat, values, threshold):
     rule = Rule(horizon=10, mode=mode, beat=beat, method="marginal")
-    assert threshold_of(rule, values) == threshold
+    assert threshold_of(rule, best_of(values, rule.mode)) == threshold
     queried = []
-    decision, _ = decide(rule, values, forecast([0.5], queried=queried), 0)
+    decision, _ = judge(rule, values, forecast([0.5], queried=queried), 0)
     assert queried == [threshold]
     assert decision.threshold == threshold
     own = beat is None or threshold != beat
@@ -124,13 +134,13 @@ def test_the_threshold_counts_the_runs_own_best_in(mode, beat, values, threshold
 
 
 def test_without_any_number_there_is_no_threshold():
-    assert np.isnan(threshold_of(Rule(horizon=10, mode="max"), [np.nan]))
+    assert np.isnan(threshold_of(Rule(horizon=10, mode="max"), np.nan))
 
 
 def test_a_diverged_run_is_stopped_for_that_reason():
     rule = Rule(horizon=10, mode="max", beat=0.8)
     lost = forecast([0.0], final=-np.inf, diverged=True)
-    decision, streak = decide(rule, [0.5, 0.6, np.nan], lost, 0)
+    decision, streak = judge(rule, [0.5, 0.6, np.nan], lost, 0)
     assert decision.stop
     assert streak == 1
     assert decision.reason.startswith("The run diverged: its last value is nan")
@@ -139,7 +149,7 @@ def test_a_diverged_run_is_stopped_for_that_reason():
 @pytest.mark.parametrize(("beat", "chance"), [(0.55, 1.0), (0.8, 0.0), (None, 0.0)])
 def test_at_the_horizon_there_is_nothing_to_stop(beat, chance):
     rule = Rule(horizon=2, mode="max", beat=beat)
-    decision, streak = decide(rule, [0.5, 0.6], forecast([]), 5)
+    decision, streak = judge(rule, [0.5, 0.6], forecast([], final=0.6), 5)
     assert not decision.stop
     assert streak == 0
     assert decision.expected_final == 0.6
@@ -283,6 +293,16 @@ def test_state_is_a_copy(model):
         lambda s: s | {"values": [0.5, 0.6]},
         lambda s: s | {"values": ["high"]},
         lambda s: s | {"streak": None},
+        lambda s: s | {"streak": float("inf")},
+        lambda s: s | {"streak": 10**400},
+        lambda s: s | {"streak": -1},
+        lambda s: s | {"steps": [10**400]},
+        lambda s: s | {"values": [10**400]},
+        lambda s: s | {"values": [0.5, 0.6], "steps": [2.0, 1.0]},
+        lambda s: s | {"steps": [21.0]},
+        lambda s: s | {"values": [50.0]},
+        lambda s: s | {"nan": "ignore"},
+        lambda s: s | {"rule": s["rule"] | {"horizon": 10**400}},
         lambda s: s | {"rule": {"horizon": 20}},
         lambda s: s | {"rule": s["rule"] | {"mode": "up"}},
         lambda s: s | {"rule": s["rule"] | {"extra": 1}},
@@ -300,12 +320,12 @@ def test_foreign_states_are_refused(model, damage):
 
 def test_ever_asks_for_the_best_value_still_to_come():
     rule = Rule(horizon=10, mode="max", beat=0.8)
-    hopeless, _ = decide(rule, [0.5, 0.6], joint(0.02, each=[0.9]), 0)
+    hopeless, _ = judge(rule, [0.5, 0.6], joint(0.02, each=[0.9]), 0)
     assert hopeless.stop
     assert hopeless.prob_better == 0.02
     assert hopeless.kind == "hopeless"
     # Many records with a small chance each are a large one together.
-    fine, _ = decide(rule, [0.5, 0.6], joint(0.4, each=[0.01] * 40), 0)
+    fine, _ = judge(rule, [0.5, 0.6], joint(0.4, each=[0.01] * 40), 0)
     assert not fine.stop
     assert fine.kind == "promising"
 
@@ -339,27 +359,27 @@ def test_ever_without_such_a_checkpoint_counts_joint_paths(mode):
 
 def test_a_surprised_model_stops_nothing():
     rule = Rule(horizon=10, mode="max", beat=0.8, max_surprise=3)
-    lost, streak = decide(rule, [0.5, 0.6], joint(0.0, surprise=4.2), 2)
+    lost, streak = judge(rule, [0.5, 0.6], joint(0.0, surprise=4.2), 2)
     assert not lost.stop
     assert (lost.kind, streak) == ("surprised", 0)
     assert "surprise 4.2" in lost.reason
     for surprise in (2.0, np.nan):
-        assert decide(rule, [0.5, 0.6], joint(0.0, surprise=surprise), 0)[0].stop
+        assert judge(rule, [0.5, 0.6], joint(0.0, surprise=surprise), 0)[0].stop
 
 
 def test_a_protected_run_is_not_stopped_unless_it_diverged():
     rule = Rule(horizon=10, mode="max", beat=0.8)
-    decision, streak = decide(rule, [0.5, 0.6], joint(0.0), 1, protected=True)
+    decision, streak = judge(rule, [0.5, 0.6], joint(0.0), 1, protected=True)
     assert not decision.stop
     assert (decision.kind, streak) == ("protected", 0)
     gone = forecast([0.0], diverged=True)
-    assert decide(rule, [0.5, np.nan], gone, 0, protected=True)[0].kind == "diverged"
+    assert judge(rule, [0.5, np.nan], gone, 0, protected=True)[0].kind == "diverged"
 
 
 def test_confidence_may_follow_a_schedule():
     rule = Rule(10, "max", beat=0.8, confidence=((0.0, 0.99), (0.5, 0.9)))
-    early, _ = decide(rule, [0.5, 0.6], joint(0.05), 0, step=4)
-    late, _ = decide(rule, [0.5, 0.6], joint(0.05), 0, step=5)
+    early, _ = judge(rule, [0.5, 0.6], joint(0.05), 0, step=4)
+    late, _ = judge(rule, [0.5, 0.6], joint(0.05), 0, step=5)
     assert (early.stop, late.stop) == (False, True)
     assert rule.confidence_at(0) == 0.99
     assert Rule(10, "max", confidence=((0.3, 0.8),)).confidence_at(1) == 0.8
@@ -368,7 +388,7 @@ def test_confidence_may_follow_a_schedule():
 def test_without_others_a_run_stops_on_its_plateau():
     queried = []
     rule = Rule(10, "min", method="marginal", min_delta=0.1)
-    decision, _ = decide(rule, [0.9, 0.5], forecast([0.01], queried=queried), 0)
+    decision, _ = judge(rule, [0.9, 0.5], forecast([0.01], queried=queried), 0)
     assert queried == [0.4]
     assert decision.kind == "plateau"
     assert "its own best, 0.5, by 0.1" in decision.reason
@@ -407,7 +427,7 @@ def test_one_decision_is_the_same_as_many(rule, found):
         one = joint(c, each=[] if i == 8 else [0.01], surprise=s)
         one.diverged = d
         values = [0.9 if a else 0.5] * i
-        decision, streak = decide(rule, values, one, streaks[-1], protected=p)
+        decision, streak = judge(rule, values, one, streaks[-1], protected=p)
         made.append((decision.kind, decision.stop))
         streaks.append(streak)
     for many in (
@@ -492,11 +512,36 @@ def test_protection_is_queried_only_where_it_matters():
         return True
 
     rule = Rule(horizon=10, mode="max", beat=0.8)
-    hopeful, _ = decide(rule, [0.5, 0.6], joint(0.5), 0, protected=protect)
+    hopeful, _ = judge(rule, [0.5, 0.6], joint(0.5), 0, protected=protect)
     assert hopeful.kind == "promising"
     assert not queried
-    hopeless, streak = decide(rule, [0.5, 0.6], joint(0.01), 2, protected=protect)
+    hopeless, streak = judge(rule, [0.5, 0.6], joint(0.01), 2, protected=protect)
     assert hopeless.kind == "protected"
     assert not hopeless.stop
     assert streak == 0
     assert queried
+
+
+def test_a_state_out_of_soft_bounds_is_read(soft_model):
+    one = EarlyStopping(horizon=20, mode="max", bounds=(0, 1), model=soft_model)
+    one.update(1.2)
+    two = EarlyStopping(horizon=20, mode="max", model=soft_model)
+    two.load_state_dict(one.state_dict())
+    assert two.update(0.9).forecast is not None
+
+
+def test_an_undefined_score_is_skipped_where_wanted(model):
+    skips, plain = stopper(model, nan="skip", patience=1), stopper(model, patience=1)
+    first = skips.update(np.nan)
+    assert (first.stop, first.kind) == (False, "too early")
+    for value, step in ((0.5, 2), (0.6, 4)):
+        decision, same = skips.update(value, step), plain.update(value, step)
+        assert decision.prob_better == pytest.approx(same.prob_better, abs=1e-6)
+        assert (decision.kind, decision.stop) == (same.kind, same.stop)
+        assert skips.update(np.nan) is decision
+    again = stopper(model)
+    again.load_state_dict(json.loads(json.dumps(skips.state_dict())))
+    assert again.nan == "skip"
+    assert skips.update(np.inf).kind == "diverged"
+    with pytest.raises(ValueError, match='nan must be "diverged"'):
+        stopper(model, nan="gap")

@@ -4,14 +4,22 @@ import copy
 import json
 import logging
 import pickle
+import time
 import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lcpfn.integrations.loop import Epochs
 from lcpfn.stopping.monitor import RunMonitor
-from lcpfn.stopping.observations import MonitorWarning
+from lcpfn.stopping.observations import (
+    MonitorWarning,
+    Observations,
+    ReportKind,
+    WarnOnce,
+)
 from lcpfn.study import Population
 
 CURVE = [0.5, 0.6, 0.62, 0.65, 0.66]
@@ -242,6 +250,27 @@ def test_a_loop_ends_itself_and_resumes_behind_the_last_epoch(model):
     assert again == [3]
 
 
+@pytest.mark.parametrize("how", ["to the end", "stopped", "left"])
+def test_each_further_loop_begins_anew(model, how):
+    options = {"model": model, "bounds": (0, 1), "patience": 2}
+    epochs = Epochs(5, "max", beat=1.0 if how == "stopped" else 0.0, **options)
+    for fold in range(3):
+        seen = []
+        for epoch in epochs:
+            seen.append(epoch)
+            epochs.report(0.5 + epoch / 100 + fold / 1000)
+            if how == "left" and epoch == 3:
+                break
+        assert seen == {"to the end": [1, 2, 3, 4, 5], "stopped": [1, 2]}.get(
+            how, [1, 2, 3]
+        )
+        assert epochs.observations.curve[1] == 0.51 + fold / 1000
+        assert len(epochs.observations.curve) == len(seen)
+    state = epochs.state_dict()
+    epochs.load_state_dict(state)
+    assert next(iter(epochs), 6) == len(seen) + 1
+
+
 def test_a_population_waits_for_finished_runs(model):
     runs = Population("max", 5, n_startup=2, bounds=(0, 1), model=model)
     for run in ("a", "b"):
@@ -262,3 +291,182 @@ def test_a_population_waits_for_finished_runs(model):
     with pytest.raises(ValueError, match="protect must lie"):
         Population("max", 5, protect=2)
     assert Population("max", 5, top_k=2, model=model).incumbent([0.3, 0.9, 0.5]) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("steps", "kept"),
+    [
+        ((200, 100, 300), [100, 200, 300]),
+        ((200, 100), [100, 200]),
+        ((3, 2, 1, 4), [1, 2, 3, 4]),
+        ((5, 0, 10), [0, 5, 10]),
+        # The first of all that are known again: another curve.
+        ((200, 100, 300, 100, 150), [100, 150]),
+        ((2, 1, 3, 1, 2), [1, 2]),
+    ],
+)
+def test_a_late_first_observation_is_told_from_a_restart(model, steps, kept):
+    watch = monitor(model, horizon=1000)
+    for i, step in enumerate(steps):
+        watch.report(0.3 + i / 100, step)
+    assert list(watch.observations.curve) == kept
+    newest = {step: 0.3 + i / 100 for i, step in enumerate(steps)}
+    assert list(watch.observations.curve.values()) == [newest[step] for step in kept]
+
+
+@given(st.permutations(range(1, 9)))
+def test_observations_in_any_order_are_one_curve(steps):
+    observations = Observations(WarnOnce())
+    assert not any(
+        observations.add(step / 10, step, 10) is ReportKind.RESTART for step in steps
+    )
+    assert list(observations.curve.items()) == [(i, i / 10) for i in range(1, 9)]
+    assert observations.last == 8
+    assert observations.after(5) == [6, 7, 8]
+
+
+def test_a_score_that_is_undefined_in_one_epoch_is_skipped_where_wanted(model):
+    plain, skips = monitor(model, beat=0.1), monitor(model, beat=0.1, nan="skip")
+    assert [plain.report(y, i) for i, y in enumerate((0.5, np.nan), 1)] == [False, True]
+    for step, y in ((1, 0.5), (2, np.nan), (None, 0.6), (None, np.nan), (None, 0.7)):
+        assert not skips.report(y, step)
+    assert skips.observations.curve == {1: 0.5, 3: 0.6, 5: 0.7}
+    assert skips.report(np.inf, 6)
+    assert skips.decision.kind == "diverged"
+    assert not skips.read({1: 0.5, 2: np.nan})
+    fold = monitor(model, nan="skip")  # the next fold begins with an undefined score
+    for step, y in ((1, 0.5), (2, 0.6), (1, np.nan), (2, 0.4)):
+        fold.report(y, step)
+    assert fold.observations.curve == {2: 0.4}
+    with pytest.raises(ValueError, match='nan must be "diverged"'):
+        monitor(model, nan="ignore")
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        ({"streak": float("inf")}, "streak must be a whole number"),
+        ({"streak": 10**400}, "streak must be a whole number"),
+        ({"streak": -1}, "streak must be a whole number"),
+        ({"streak": True}, "streak must be a whole number"),
+        ({"curve": [[1, 10**400]]}, "observation 0 must be numbers"),
+        ({"curve": [[10**400, 0.5]]}, "observation 0 must be numbers"),
+        ({"curve": [[2, 0.5], [1, 0.6]]}, "steps must increase"),
+        ({"curve": [[1, 0.5], [1, 0.6]]}, "steps must increase"),
+        ({"curve": [[-1, 0.5]]}, "steps must increase"),
+        ({"curve": [["inf", 0.5]]}, "steps must increase"),
+        ({"stopped_at": "there"}, "stopped_at must be"),
+    ],
+)
+def test_what_is_wrong_with_a_state_is_named_when_it_is_loaded(model, damage, named):
+    watch = monitor(model)
+    for i, y in enumerate(CURVE, 1):
+        watch.report(y, i)
+    with pytest.warns(MonitorWarning, match=named):
+        watch.load_state_dict(watch.state_dict() | damage)
+    assert not watch.observations.curve
+    assert watch.state_dict()["streak"] == 0
+
+
+def shortest(act, times=15):
+    """Seconds of the fastest of several calls."""
+
+    def one():
+        begun = time.perf_counter()
+        act()
+        return time.perf_counter() - begun
+
+    return min(one() for _ in range(times))
+
+
+def test_many_observations_are_restored_in_one_pass(model):
+    curve = [[i, 0.9 - 0.5 / i] for i in range(1, 20_001)]
+    watch = monitor(model, horizon=40_000)
+    state = watch.state_dict() | {"curve": curve}
+
+    def resume():
+        watch.load_state_dict(state)
+        watch.report(0.9, 20_001)
+
+    resume()
+    assert shortest(resume, times=3) < 3
+    assert len(watch.observations.curve) == 20_001
+
+
+@pytest.mark.parametrize("gap", [1.0, 0.25])
+def test_an_observation_costs_the_same_late_in_a_long_run(model, gap):
+    costs = []
+    for count in (1_000, 100_000):
+        runs = Population("max", 200_000, bounds=(0, 1), model=model, every=gap)
+        runs.finished["c"] = 0.99
+        curve = [[i * gap, 0.8 - 0.5 / i] for i in range(1, count + 1)]
+        for run in ("a", "b"):
+            runs.runs[run] = runs.monitor(run)
+            state = runs.runs[run].state_dict() | {"curve": curve}
+            runs.runs[run].load_state_dict(state)
+        steps = iter(range(count + 1, count + 100))
+
+        def report(runs=runs, steps=steps):
+            step = next(steps) * gap
+            assert runs.report("a", 0.8, step) == runs.report("b", 0.8, step)
+
+        report(), report()
+        costs.append(shortest(report))
+    assert costs[1] < 1.6 * costs[0] + 0.001
+
+
+def test_a_finished_run_out_of_bounds_does_not_end_all_stopping(model):
+    runs = Population("max", 5, bounds=(0, 1), model=model, protect=0)
+    with pytest.warns(MonitorWarning, match="a finished run was left out"):
+        assert runs.incumbent([85.0, 0.6, 0.5, np.nan]) == 0.6
+    assert runs.incumbent([85.0, 0.7]) == 0.7  # said once
+    # Nor does it take the protection from the best of the others.
+    best = Population("max", 5, bounds=(0, 1), model=model)
+    others = [best.best_so_far({1: 85.0}), best.best_so_far({1: 0.4})]
+    assert best.protected({1: 0.5}, others.copy)
+
+
+def test_what_beats_the_incumbent_is_never_stopped_for_its_plateau(model):
+    curve = {i: 0.9 for i in range(1, 15)}
+    runs = Population("max", 20, bounds=(0, 1), model=model, protect=0, confidence=0.5)
+    better = [runs.best_so_far({i: 0.95 for i in range(1, 21)})]
+    assert not runs.judge("a", curve, [0.8], better.copy)[0]
+    stop, watch = runs.judge("b", curve | {15: np.nan}, [0.8], better.copy)
+    assert stop
+    assert watch.decision.kind == "diverged"
+
+
+@pytest.mark.parametrize(
+    ("steps", "last", "warns"),
+    [
+        (range(1, 11), 10, False),  # 1, ..., n
+        (range(10), 9, False),  # 0, ..., n - 1
+        (range(0, 10, 2), 8, False),
+        (range(1, 8), 7, True),
+        (range(1, 13), 10, True),
+        ([4], 4, False),
+    ],
+)
+def test_finished_runs_tell_where_a_run_ends(steps, last, warns):
+    runs = Population("max", 10, bounds=(0, 1))
+    ended = [runs.best_so_far({i: 0.5 for i in steps}), runs.best_so_far({1: 0.4})]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert runs.last_step(ended) == runs.last_step(ended) == last
+    assert len(told) == warns
+    assert all(
+        f"horizon is 10, but the longest finished run ended at step {max(steps)}"
+        in str(warning.message)
+        for warning in told
+    )
+
+
+def test_no_run_is_stopped_at_its_last_observation(model):
+    runs = Population("max", 5, bounds=(0, 1), model=model, protect=0, confidence=0.5)
+    for i, y in enumerate(CURVE):
+        runs.report("a", y, i)
+    runs.finish("a")
+    runs.finished["b"] = 1.0
+    assert [runs.report("c", y, i) for i, y in enumerate(CURVE)][1:] == [True] * 3 + [
+        False
+    ]

@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 
 from lcpfn import checkpoint, network
 from lcpfn.config import ModelConfig
+from lcpfn.directory_lock import DirectoryBusy, directory_lock
 from lcpfn.train.fit import NonFiniteLoss, batch_sharding, fit
 from lcpfn.train.presets import TINY
 from lcpfn.train.run_log import Journal, read_log
@@ -34,6 +35,32 @@ SMALL = dataclasses.replace(
 def finished(tmp_path_factory):
     """An uninterrupted run of the preset."""
     return fit(TINY, tmp_path_factory.mktemp("tiny"), progress=False)
+
+
+def test_one_run_at_a_time(tmp_path, cheap):
+    with directory_lock(tmp_path, wait=False):
+        with pytest.raises(DirectoryBusy, match=r"in use .* give another directory"):
+            fit(SMALL, tmp_path, progress=False)
+    assert not list(tmp_path.iterdir())
+    fit(SMALL, tmp_path, progress=False)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"config.json", "log.jsonl", "release", "state"}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\0\0"])
+def test_a_damaged_configuration_is_named(tmp_path, cheap, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"config.json is damaged .*; restore it"):
+        fit(SMALL, tmp_path, progress=False)
+
+
+@pytest.mark.parametrize(
+    "end", [b'{"step": 3', b"\0\0\xff", b"[3]", b"{}", b'{"step": []}']
+)
+def test_a_log_with_a_torn_end(tmp_path, end):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b'{"step": 1}\n{"step": 2}\n' + end)
+    assert [entry["step"] for entry in read_log(path, 9)] == [1, 2]
 
 
 def cheap_step(bad_loss=10**9, bad_norm=10**9):

@@ -4,7 +4,10 @@ import http.client
 import io
 import json
 import re
+import socket
+import struct
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from lcpfn.stopping.rule import Rule
 from lcpfn.watch.board import LEVELS, POINTS, Board
 from lcpfn.watch.web.data import MOST, snapshot, thinned
 from lcpfn.watch.web.page import live_page, policy, still_page
-from lcpfn.watch.web.server import serving
+from lcpfn.watch.web.server import HEADERS, serving
 
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
 OPTIONS = ["--horizon", "20", "--mode", "max", "--bounds", "0", "1"]
@@ -176,6 +179,70 @@ def test_other_hosts_are_refused(server):
         assert b"runs" not in body
     for origin in ("http://evil.example", "null", f"https://127.0.0.1:{number}"):
         assert ask(server, "/", Origin=origin)[0] == 403
+
+
+def spoken(server, request):
+    """The answer to the bytes of a request."""
+    with socket.create_connection(("127.0.0.1", server.server_port), 10) as line:
+        line.sendall(request)
+        line.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: line.recv(1 << 16), b""))
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"BREW / HTTP/1.1\r\nHost: {}\r\n\r\n", 501),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 200 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/9.9\r\n\r\n", 505),
+        (b"<script> <b> \x1b[31m\r\n\r\n", 400),
+    ],
+)
+def test_what_is_no_request_gets_the_same_headers(server, request_, status):
+    answer = spoken(server, request_)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.0 %d " % status)
+    for name, value in HEADERS.items():
+        assert f"\r\n{name}: {value}".encode() in head
+    assert b"\r\nContent-Type: text/plain" in head
+    assert b"<" not in body
+    assert b"\x1b" not in answer
+
+
+def test_readers_that_go_away_leave_no_traceback(server, board, capfd):
+    server.publish(snapshot(board, "logs", {}, {}) | {"padding": "x" * 5_000_000})
+    host = f"127.0.0.1:{server.server_port}"
+    for request in (
+        b"",
+        b"GET /data.js",
+        b"GET /data.json HTTP/1.1\r\nHost: %s\r\n\r\n",
+    ):
+        line = socket.create_connection(("127.0.0.1", server.server_port), 10)
+        line.sendall(request.replace(b"%s", host.encode()))
+        if request.endswith(b"\r\n\r\n"):
+            line.recv(1000)
+        # Closes with a reset.
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        line.close()
+    assert ask(server)[0] == 200
+    time.sleep(0.2)
+    assert capfd.readouterr().err == ""
+
+
+def test_many_readers_at_once(server):
+    lines = [
+        socket.create_connection(("127.0.0.1", server.server_port), 5)
+        for _ in range(100)
+    ]
+    assert ask(server)[0] == 200
+    for line in lines:
+        line.close()
+
+
+def test_names_of_what_is_watched_control_nothing(board):
+    assert snapshot(board, "a\x1b[31m\u202e", {}, {})["name"] == "a\\x1b[31m\\u202e"
 
 
 def test_all_addresses_but_no_names():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lcpfn.io.cells import printable
 from lcpfn.watch.board import LEVELS, Board, Outlook, Row
 
 # Records of a run that the page gets.
@@ -31,7 +32,7 @@ def snapshot(
         ended: as of `Board.rows`.
     """
     return {
-        "name": name,
+        "name": printable(name),
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
         "horizon": board.rule.horizon,
         "mode": board.rule.mode,

@@ -9,6 +9,7 @@ import hashlib
 import json
 import socket
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ class Server(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    # Many pages may ask at the same moment.
+    request_queue_size = 128
 
     def __init__(self, host: str, port: int, every: float) -> None:
         self.host = host
@@ -62,6 +65,11 @@ class Server(ThreadingHTTPServer):
         """Binds without asking the network for this machine's name."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.host, self.socket.getsockname()[1]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of those who went away in the middle."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
     @property
     def address(self) -> str:
@@ -107,6 +115,8 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Server
     server_version, sys_version = "lcpfn", ""
+    # An older one is answered without headers.
+    default_request_version = "HTTP/1.0"
     timeout = 20
 
     def do_GET(self) -> None:
@@ -132,6 +142,14 @@ class Handler(BaseHTTPRequestHandler):
         self._send(HTTPStatus.METHOD_NOT_ALLOWED, b"only GET and HEAD", TEXT)
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _not_allowed
+
+    def send_error(
+        self, code: int, message: str | None = None, explain: str | None = None
+    ) -> None:
+        """Refuses what is no request, with the headers of every other answer."""
+        status = HTTPStatus(code)
+        self.close_connection = True
+        self._send(status, status.phrase.encode(), TEXT)
 
     def _refusal(self) -> str | None:
         hosts = self.headers.get_all("Host", [])

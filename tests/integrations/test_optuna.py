@@ -1,0 +1,156 @@
+"""The pruner in the real Optuna: what people meet in use."""
+
+import logging
+import pickle
+import warnings
+
+import pytest
+
+from lcpfn.stopping.observations import MonitorWarning
+
+optuna = pytest.importorskip("optuna", reason="needs optuna")
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+from lcpfn.integrations.optuna import LCPruner  # noqa: E402 - needs Optuna
+
+STEPS = 12
+
+
+def rising(trial, step):
+    """An accuracy that rises to a level of its own, the first trials to the highest."""
+    return (0.9 - 0.08 * (trial % 6)) * (1 - 0.5 / (1 + step))
+
+
+def search(
+    pruner, trials=14, first=1, stride=1, value=rising, returned=None, steps=STEPS
+):
+    """A study whose trials report at `first`, `first` + `stride`, ..."""
+
+    def objective(trial):
+        for i in range(1, steps + 1, stride):
+            trial.report(value(trial.number, i), i - 1 + first)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return (returned or value)(trial.number, steps)
+
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    study.optimize(objective, n_trials=trials)
+    return study
+
+
+def pruned(study):
+    return [t for t in study.trials if t.state == optuna.trial.TrialState.PRUNED]
+
+
+def pruner_of(**options):
+    usual = {"horizon": STEPS, "n_startup_trials": 3, "bounds": (0, 1)}
+    return LCPruner(**usual | options)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("first", [0, 1])
+def test_steps_count_from_0_or_1(first, stride):
+    # At this confidence a trial that cannot win is pruned at every chance.
+    pruner = pruner_of(confidence=0.5, protect=0, n_warmup_steps=STEPS - 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MonitorWarning)
+        study = search(pruner, first=first, stride=stride)
+    ends = max(study.trials[0].intermediate_values)
+    assert pruned(study)
+    assert all(t.last_step < ends for t in pruned(study))
+
+
+@pytest.mark.parametrize(("horizon", "steps"), [(30, STEPS), (8, STEPS), (1000, 3)])
+def test_a_horizon_that_completed_trials_contradict_is_said_once(horizon, steps):
+    pruner = pruner_of(horizon=horizon, protect=0, confidence=0.5)
+    with pytest.warns(MonitorWarning) as told:
+        study = search(pruner, steps=steps)
+    about = [str(w.message) for w in told if "finished run" in str(w.message)]
+    (warning,) = about
+    assert f"the horizon is {horizon}" in warning
+    assert f"ended at step {steps}" in warning
+    assert all(t.last_step < steps for t in pruned(study))
+
+
+def test_one_completed_trial_out_of_bounds_does_not_end_pruning():
+    def percent_once(trial, step):
+        return rising(trial, step) * (100 if trial == 1 else 1)
+
+    with pytest.warns(MonitorWarning, match="a finished run was left out"):
+        study = search(pruner_of(), value=percent_once)
+    assert study.trials[1].state == optuna.trial.TrialState.COMPLETE
+    assert pruned(study)
+    assert study.trials[0] not in pruned(study)
+
+
+@pytest.mark.parametrize(
+    "name", ["n_startup", "every", "start_from", "beat", "mode", "name", "warn_once"]
+)
+def test_internal_options_do_not_pass_through(name):
+    with pytest.raises(TypeError, match=f"LCPruner has no option '{name}'"):
+        LCPruner(9, **{name: 1})
+
+
+@pytest.mark.parametrize(
+    "name", ["n_startup_trials", "n_warmup_steps", "interval_steps"]
+)
+def test_impossible_options_are_named_as_the_user_does(name):
+    with pytest.raises(ValueError, match=f"{name} must be at least"):
+        LCPruner(9, **{name: -1})
+
+
+def test_it_shows_its_options():
+    pruner = LCPruner(50, bounds=(0, 1), protect=0.1)
+    assert repr(pruner) == (
+        "LCPruner(horizon=50, n_startup_trials=5, n_warmup_steps=0, interval_steps=1, "
+        "bounds=(0, 1), protect=0.1)"
+    )
+
+
+def test_each_decision_has_a_reason():
+    pruner = pruner_of()
+    study = search(pruner)
+    for trial in pruned(study):
+        decision = pruner.decisions[trial.number]
+        assert decision.stop
+        assert decision.kind == "hopeless"
+        assert "with probability" in decision.reason
+    going = set(range(3, 14)) - {trial.number for trial in pruned(study)}
+    assert going
+    assert not any(pruner.decisions[number].stop for number in going)
+    copy = pickle.loads(pickle.dumps(pruner))
+    assert copy.prune(study, pruned(study)[0])
+    assert repr(copy) == repr(pruner)
+
+
+def test_a_dry_run_says_one_line_per_trial(caplog):
+    pruner = pruner_of(dry_run=True)
+    with caplog.at_level(logging.WARNING, logger="lcpfn"):
+        for _ in range(2):  # one study after another
+            caplog.clear()
+            study = search(pruner)
+            lines = [r.getMessage() for r in caplog.records]
+            assert not pruned(study)
+            assert lines
+            assert all(line.startswith("dry run, would stop trial ") for line in lines)
+            trials = [line.split()[5] for line in lines]
+            assert len(set(trials)) == len(trials)
+
+
+def test_the_incumbent_is_what_trials_return():
+    def falls(trial, step):
+        """The first three end far below their best value."""
+        return rising(0, step) if trial < 3 else 0.6 * (1 - 0.5 / (1 + step))
+
+    def value(trial, step):
+        return 0.3 if trial < 3 else falls(trial, step)
+
+    best_seen = pruned(search(pruner_of(), 6, value=falls))
+    assert [t.number for t in best_seen] == [3, 4, 5]
+    assert not pruned(search(pruner_of(), 6, value=falls, returned=value))
+
+
+def test_a_trial_that_beats_the_incumbent_is_not_pruned_on_its_plateau():
+    def flat(trial, step):
+        return 0.5 + 0.02 * trial
+
+    assert not pruned(search(pruner_of(protect=0, confidence=0.5), value=flat))
