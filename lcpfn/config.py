@@ -28,6 +28,7 @@ class ModelConfig:
         head_hidden: of the gated block in the head, which runs once per query.
         components: Gaussians in the predicted mixture.
         context: most tokens of one curve; longer curves are pooled onto them.
+        others: width of the attention over other runs of a task; 0: it knows none.
         best: whether the network also predicts the best value up to the horizon.
         masked: features of a token that the network does not see, to measure what they
             are worth; indices below `TOKEN_FEATURES`.
@@ -40,6 +41,7 @@ class ModelConfig:
     head_hidden: int = 128
     components: int = 16
     context: int = 128
+    others: int = 0
     best: bool = False
     masked: tuple[int, ...] = ()
 

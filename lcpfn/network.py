@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from lcpfn.config import ModelConfig
+from lcpfn.others import PAIR_FEATURES
 from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES
 
 Params = Any
@@ -41,6 +42,7 @@ Memory = tuple[jax.Array, jax.Array]  # keys and values of one layer, (B, C, H, 
 Cache = tuple[Memory, ...]  # of all layers
 
 
+ROUNDS = 2
 # Curves from which on `_attend_one` is the faster way.
 MANY_ROWS = 16
 
@@ -152,6 +154,71 @@ def _spread_out(
     return jnp.concatenate([jnp.zeros(count), means, jnp.zeros(count)]).astype(dtype)
 
 
+class Context(NamedTuple):
+    """What other runs of a task say to queries; M of them.
+
+    Attributes:
+        pairs: `lcpfn.others.pair_features` `(..., Q, M, PAIR_FEATURES)`.
+        state: of the network at the newest observation of each `(..., M, D)`.
+        mask: which of them there are `(..., M)`.
+    """
+
+    pairs: jax.Array
+    state: jax.Array
+    mask: jax.Array
+
+
+class _Others(nnx.Module):
+    """Two rounds of attention of a query over the other runs, and over nothing."""
+
+    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        width, inner = config.width, config.others
+        self.heads = config.heads
+        self.pair = nnx.Linear(PAIR_FEATURES, inner, rngs=rngs)
+        self.state = nnx.Linear(width, inner, use_bias=False, rngs=rngs)
+        self.mix = nnx.Linear(inner, inner, rngs=rngs)
+        self.norms = nnx.List([nnx.RMSNorm(width, rngs=rngs) for _ in range(ROUNDS)])
+        # Query, and key and value of the token that stands for nothing.
+        self.asks = nnx.List(
+            [nnx.Linear(width, 3 * inner, rngs=rngs) for _ in range(ROUNDS)]
+        )
+        self.tells = nnx.List(
+            [nnx.Linear(inner, 2 * inner, rngs=rngs) for _ in range(ROUNDS)]
+        )
+        self.outs = nnx.List(
+            [
+                nnx.Linear(
+                    *(inner, width),
+                    use_bias=False,
+                    kernel_init=nnx.initializers.zeros,
+                    rngs=rngs,
+                )
+                for _ in range(ROUNDS)
+            ]
+        )
+
+    def __call__(self, x: jax.Array, context: Context) -> jax.Array:
+        """The same `(..., Q, D)` with what the other runs say added."""
+        told = self.pair(context.pairs) + self.state(context.state)[..., None, :, :]
+        told = self.mix(jax.nn.silu(told))  # (..., Q, M, inner)
+        split = lambda y: y.reshape(*y.shape[:-1], self.heads, -1)
+        there = context.mask[..., None, :, None]  # (..., 1, M, 1)
+        for norm, ask, tell, out in zip(
+            self.norms, self.asks, self.tells, self.outs, strict=True
+        ):
+            q, none_k, none_v = map(split, jnp.split(ask(norm(x)), 3, axis=-1))
+            k, v = map(split, jnp.split(tell(jax.nn.silu(told)), 2, axis=-1))
+            size = q.shape[-1] ** -0.5
+            logits = jnp.sum(q[..., None, :, :] * k, -1) * size  # (..., Q, M, H)
+            logits = jnp.where(there, logits, -1e30)
+            none = jnp.sum(q * none_k, -1)[..., None, :] * size
+            weights = jax.nn.softmax(jnp.concatenate([logits, none], -2), axis=-2)
+            values = jnp.concatenate([v, none_v[..., None, :, :]], -3)
+            mixed = jnp.sum(weights[..., None] * values, -3)
+            x = x + out(mixed.reshape(*mixed.shape[:-2], -1))
+        return x
+
+
 class _Network(nnx.Module):
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         width = config.width
@@ -162,6 +229,10 @@ class _Network(nnx.Module):
         # Attributes name the parameters in checkpoints.
         self.ask1 = nnx.Linear(QUERY_FEATURES + config.best, width // 2, rngs=rngs)
         self.ask2 = nnx.Linear(width // 2, 2 * width, rngs=rngs)
+        if config.others:
+            self.others = _Others(config, rngs)
+            # The state of a run of which nothing is known yet.
+            self.unseen = nnx.Param(jnp.zeros(width))
         self.head_norm = nnx.RMSNorm(width, rngs=rngs)
         self.head = _Gated(config, config.head_hidden, rngs)
         self.out = nnx.Linear(
@@ -190,7 +261,11 @@ class _Network(nnx.Module):
         return self.norm(x), tuple(memories)
 
     def predict(
-        self, state: jax.Array, query: jax.Array, stay: jax.Array
+        self,
+        state: jax.Array,
+        query: jax.Array,
+        stay: jax.Array,
+        context: Context | None,
     ) -> MixtureParams:
         # A query without the flag of `best` is one for a value.
         lacking = self.ask1.in_features - query.shape[-1]
@@ -198,6 +273,9 @@ class _Network(nnx.Module):
         embedded = self.ask2(jax.nn.silu(self.ask1(query)))
         scale, shift = jnp.split(embedded, 2, axis=-1)
         x = state[..., None, :] * (1 + scale) + shift
+        if context is not None:
+            some = jnp.any(context.mask, axis=-1)[..., None, None]
+            x = jnp.where(some, self.others(x, context), x)
         x = x + self.head(self.head_norm(x))
         weight, mean, std = jnp.split(self.out(x), 3, axis=-1)
         # Soft limits: a mean within sinh(15) scales, a spread within exp(+-9) of them.
@@ -267,6 +345,7 @@ def predict(
     state: jax.Array,
     query: jax.Array,
     stay: jax.Array,
+    context: Context | None = None,
 ) -> MixtureParams:
     """Predicted distribution of `(y_target - level) / scale`.
 
@@ -277,11 +356,18 @@ def predict(
         query: `(..., Q, QUERY_FEATURES)`, see `lcpfn.tokens.query_features`; with one
             more column, 0 to predict values and 1 to predict best values.
         stay: the newest value in units of the anchor `(...)`, see `lcpfn.tokens.stay`.
+        context: other runs of the task; for networks that know them. Where there are
+            none the prediction is that without, to the last digit.
 
     Returns:
         MixtureParams with fields `(..., Q, K)`.
     """
-    return nnx.merge(_graph(config), params).predict(state, query, stay)
+    return nnx.merge(_graph(config), params).predict(state, query, stay, context)
+
+
+def unseen(config: ModelConfig, params: Params) -> jax.Array:
+    """State `(D,)` of a run of which nothing is known, but perhaps other runs."""
+    return nnx.merge(_graph(config), params).unseen[...]
 
 
 def parameter_count(params: Params) -> int:

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from lcpfn.config import ModelConfig
-from lcpfn.network import empty_cache, encode, init, parameter_count, predict
+from lcpfn.network import (
+    Context,
+    empty_cache,
+    encode,
+    init,
+    parameter_count,
+    predict,
+)
+from lcpfn.others import PAIR_FEATURES
 from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES
 
 pytestmark = pytest.mark.usefixtures("strict_jax")
@@ -145,3 +153,49 @@ def test_masked_features_are_not_seen(model, features):
     before = look(features)
     np.testing.assert_array_equal(look(features.at[..., 5].add(1.0)), before)
     assert np.abs(look(features.at[..., 4].add(1.0)) - before).max() > 1e-3
+
+
+def _knowing(model, seed=7):
+    """A network that knows other runs, its weights rough."""
+    config = replace(model.config, others=16)
+    params = jax.jit(init, static_argnums=0)(config, jax.random.key(seed))
+    rng = np.random.default_rng(seed)
+    return config, jax.tree.map(
+        lambda x: x + 0.1 * rng.normal(size=x.shape).astype(np.float32), params
+    )
+
+
+def test_other_runs_are_a_set_and_none_are_none(model):
+    config, params = _knowing(model)
+    keys = jax.random.split(jax.random.key(5), 4)
+    state = jax.random.normal(keys[0], (2, config.width))
+    query = jax.random.normal(keys[1], (2, 3, QUERY_FEATURES))
+    pairs = jax.random.normal(keys[2], (2, 3, 6, PAIR_FEATURES))
+    states = jax.random.normal(keys[3], (2, 6, config.width))
+    mask = jnp.arange(6) < jnp.array([[4], [0]])
+    ask = jax.jit(lambda *x: predict(config, params, state, query, state[:, 0], *x))
+    alone, found = ask(), ask(Context(pairs, states, mask))
+    order = jnp.array([2, 0, 3, 1, 5, 4])
+    turned = ask(Context(pairs[:, :, order], states[:, order], mask[:, order]))
+    fewer = ask(Context(pairs[:, :, :4], states[:, :4], mask[:, :4]))
+    for one, two, other, least in zip(alone, found, turned, fewer, strict=True):
+        np.testing.assert_allclose(one[1], two[1], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(two, other, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(two, least, rtol=1e-4, atol=1e-4)
+    assert np.abs(alone.log_weight - found.log_weight)[0].max() > 1e-3
+
+
+def test_fresh_weights_ignore_other_runs(model):
+    config = replace(model.config, others=16)
+    params = init(config, jax.random.key(1))
+    state = jax.random.normal(jax.random.key(2), (1, config.width))
+    query = jnp.ones((1, 1, QUERY_FEATURES))
+    told = Context(
+        jnp.ones((1, 1, 2, PAIR_FEATURES)),
+        jnp.ones((1, 2, config.width)),
+        jnp.ones((1, 2), bool),
+    )
+    one = predict(config, params, state, query, state[:, 0])
+    two = predict(config, params, state, query, state[:, 0], told)
+    for before, after in zip(one, two, strict=True):
+        np.testing.assert_array_equal(before, after)
