@@ -19,7 +19,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from lcpfn.statistics import Array
-from lcpfn.tokens import FARTHEST
+from lcpfn.tokens import FARTHEST, Anchor
 
 GRID = 64
 # Where two runs are compared before the cutoff, in shares of it.
@@ -183,6 +183,24 @@ def pair_features(
     plain = jnp.stack([*map(wide, (ratio, *steps)), *map(wide, ahead)], -1)
     shape = (*then.shape, config.shape[-1])
     return jnp.concatenate([squeezed, plain, jnp.broadcast_to(config, shape)], -1)
+
+
+def anchor_of_others(others: OnGrid, mask: Array, step: Array, gap: Array) -> Anchor:
+    """Where a run is anchored of which nothing is known: amid the others.
+
+    Args:
+        others: fields `(M, G)` and `(M,)`.
+        mask: which of them there are `(M,)`.
+        step: one gap before its first observation.
+        gap: steps between its observations.
+    """
+    count = jnp.maximum(mask.sum(), 1)
+    mean = lambda x: jnp.where(mask, x, 0).sum() / count
+    start, newest = others.level[:, 0], others.level[:, -1]
+    level = mean(newest)
+    spread = jnp.sqrt(mean((newest - level) ** 2) + mean((0.1 * (newest - start)) ** 2))
+    scale = jnp.where(spread > 0, spread, mean(jnp.exp(others.log_scale[:, -1])))
+    return Anchor(level, jnp.maximum(scale, 1e-30), level, step, gap, 0.1 * gap)
 
 
 def config_distances(configs: Array, categorical: Array, outcome: Array) -> Array:

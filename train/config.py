@@ -48,6 +48,9 @@ class TrainConfig:
             twice to have it twice as often. Default: the prior's own length.
         recorded: share of a batch that is drawn from recorded runs, if any are given.
         blended: share of those that are averaged with another one.
+        searches: share of steps on whole searches, whose runs see each other.
+        runs: of a search.
+        cutoffs: at which a run of a search is asked, that before its start aside.
         model: size of the network.
         augment: how curves are thinned, pooled, truncated and shortened.
         steps: optimizer steps.
@@ -75,6 +78,9 @@ class TrainConfig:
     lengths: tuple[int, ...] = ()
     recorded: float = 0.0
     blended: float = 0.0
+    searches: float = 0.0
+    runs: int = 16
+    cutoffs: int = 12
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: Augment = field(default_factory=Augment)
     steps: int = 10_000
@@ -96,14 +102,19 @@ class TrainConfig:
     origin: str = ""
 
     def __post_init__(self) -> None:
-        counts = ("steps", "batch", "chunk", "targets", "average", "log_every")
-        for name in (*counts, "save_every", "keep", "validation"):
+        counts = ("steps", "batch", "chunk", "targets", "average", "log_every", "runs")
+        for name in (*counts, "cutoffs", "save_every", "keep", "validation"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
-        _check_shares(self, ("recorded", "blended"))
+        _check_shares(self, ("recorded", "blended", "searches"))
         if any(length < 2 for length in self.lengths):
             raise ValueError(f"lengths must be two or more, got {self.lengths}")
+        if self.searches and not (self.model.others and self.model.best):
+            raise ValueError(
+                "searches need a network that knows other runs and the best value: set "
+                "model.others and model.best"
+            )
         if self.targets < 2:
             raise ValueError("targets must be at least 2: the horizon and another one")
         if self.batch % max(self.batch // self.chunk, 1):

@@ -22,9 +22,10 @@ import optax
 from lcpfn import network
 from lcpfn.config import ModelConfig
 from lcpfn.mixture import LOG_2PI
-from lcpfn.train.batches import Tasks, make_tasks
+from lcpfn.train.batches import Curves, Tasks, make_tasks
 from lcpfn.train.config import TrainConfig
 from lcpfn.train.data import Feed
+from lcpfn.train.search_tasks import Searches, SearchTasks, make_search_tasks
 
 
 class TrainState(NamedTuple):
@@ -82,11 +83,40 @@ def log_density(mixture: network.MixtureParams, z: jax.Array) -> jax.Array:
     return jax.nn.logsumexp(parts, axis=-1)
 
 
-def log_probs(config: ModelConfig, params: Any, tasks: Tasks) -> jax.Array:
-    """Log-density of every target, in the units of the curves `(B, N, Q)`."""
-    state, _ = network.encode(config, params, tasks.features)
-    mixture = network.predict(config, params, state, tasks.query, tasks.stay)
+def log_probs(
+    config: ModelConfig, params: Any, tasks: Tasks | SearchTasks
+) -> jax.Array:
+    """Log-density of every target, in the units of the curves.
+
+    Returns:
+        `(B, N, Q)` of curves, `(S, R, C, Q)` of searches.
+    """
+    context = None
+    if isinstance(tasks, SearchTasks):
+        state, context = _states(config, params, tasks)
+    else:
+        state, _ = network.encode(config, params, tasks.features)
+    mixture = network.predict(config, params, state, tasks.query, tasks.stay, context)
     return log_density(mixture, tasks.truth) - tasks.log_scale[..., None]
+
+
+def _states(
+    config: ModelConfig, params: Any, tasks: SearchTasks
+) -> tuple[jax.Array, network.Context]:
+    """States at the cutoffs `(S, R, C, D)`, and what the other runs say to each."""
+    searches, runs = tasks.features.shape[:2]
+    flat = tasks.features.reshape(-1, *tasks.features.shape[2:])
+    states = network.encode(config, params, flat)[0]
+    states = states.reshape(searches, runs, *states.shape[1:])
+    at = jnp.maximum(tasks.cutoff, 0)[..., None]
+    state = jnp.take_along_axis(states, at, axis=2)
+    state = jnp.where(
+        tasks.cutoff[..., None] < 0, network.unseen(config, params), state
+    )
+    newest = jnp.take_along_axis(states, tasks.newest[..., None, None], axis=2)
+    # To every run and cutoff the same others, each but itself: see the mask.
+    others = newest[:, None, None, :, 0]
+    return state, network.Context(tasks.pairs, others, tasks.mask[:, :, None])
 
 
 def clipped(loss: jax.Array, limit: jax.Array) -> jax.Array:
@@ -94,31 +124,45 @@ def clipped(loss: jax.Array, limit: jax.Array) -> jax.Array:
     return jnp.minimum(loss, limit) + jnp.log1p(jnp.maximum(loss - limit, 0))
 
 
-def gradients(config: TrainConfig, params: Any, tasks: Tasks) -> tuple[jax.Array, Any]:
+def gradients(
+    config: TrainConfig, params: Any, tasks: Tasks | SearchTasks
+) -> tuple[jax.Array, Any]:
     """Loss and gradient of a batch, accumulated over chunks of `config.chunk` curves.
 
-    The arithmetic is that of the whole batch. Chunks keep the working set in the cache
-    of a CPU, which is what bounds the speed there. Row i goes to chunk i modulo their
+    Searches are taken one by one. The arithmetic is that of the whole batch. Chunks
+    keep the working set in the cache of a CPU, which is what bounds the speed there. Row i goes to chunk i modulo their
     number, so that a batch sharded over devices stays sharded in every chunk.
     """
     chunks = max(config.batch // config.chunk, 1)
+    if isinstance(tasks, SearchTasks):
+        chunks = len(tasks.features)
     split = jax.tree.map(
         lambda x: jnp.swapaxes(x.reshape(-1, chunks, *x.shape[1:]), 0, 1), tasks
     )
     total = jnp.maximum(jnp.sum(tasks.weight), 1)
 
-    def loss(params: Any, chunk: Tasks) -> jax.Array:
+    def loss(params: Any, chunk: Tasks | SearchTasks) -> jax.Array:
         nll = -log_probs(config.model, params, chunk)
         if config.loss_limit is not None:
             nll = clipped(nll, config.loss_limit + chunk.log_scale[..., None])
         return jnp.sum(nll.mean(-1) * chunk.weight) / total
 
-    def add(carry: Any, chunk: Tasks) -> tuple[Any, None]:
+    def add(carry: Any, chunk: Tasks | SearchTasks) -> tuple[Any, None]:
         step = jax.value_and_grad(loss)(params, chunk)
         return jax.tree.map(jnp.add, carry, step), None
 
     zero = jax.tree.map(jnp.zeros_like, (total, params))
     return jax.lax.scan(add, zero, split)[0]
+
+
+def _tasks(
+    config: TrainConfig, drawn: Curves | Searches, key: jax.Array
+) -> Tasks | SearchTasks:
+    """What is asked about curves, or about the runs of searches."""
+    if isinstance(drawn, Searches):
+        return make_search_tasks(key, drawn, config.cutoffs, config.targets)
+    context, best = config.model.context, config.model.best
+    return make_tasks(key, drawn, config.targets, context, config.augment, best)
 
 
 def train_step(
@@ -140,16 +184,8 @@ def train_step(
     key_curves, key_tasks = jax.random.split(key)
 
     def learn(feed: Feed) -> tuple[jax.Array, Any]:
-        curves = feed.source(key_curves, feed.rows)
-        tasks = make_tasks(
-            key_tasks,
-            curves,
-            config.targets,
-            config.model.context,
-            config.augment,
-            config.model.best,
-        )
-        return gradients(config, state.params, tasks)
+        drawn = feed.source(key_curves, feed.rows)
+        return gradients(config, state.params, _tasks(config, drawn, key_tasks))
 
     odds = jnp.array([float(feed.odds) for feed in feeds])
     taken = jax.random.categorical(jax.random.fold_in(key, 1), jnp.log(odds))

@@ -1,0 +1,179 @@
+"""From whole searches to training tasks: queries about a run that see the other runs.
+
+Of a search some runs are context, each up to some observation. Every run is asked about
+at several cutoffs and at one before its first observation; it never sees itself among
+the others. S searches, R runs each, T observations, C cutoffs (the first of them is the
+one before everything), Q targets, of which the last asks for the best value.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lcpfn.others import (
+    GRID,
+    Cutoff,
+    anchor_of_others,
+    config_distances,
+    on_grid,
+    pair_features,
+)
+from lcpfn.statistics import Blocks, Limits, empty_stats
+from lcpfn.tokens import query_features, read, stay
+from lcpfn.train.batches import best_ahead
+
+
+class Searches(NamedTuple):
+    """A batch of searches in model space (lower is better).
+
+    Attributes:
+        y, steps: `(S, R, T)`; behind the end of a run its last value and step.
+        length: observations of each run `(S, R)`.
+        low, high: bounds, infinite where unknown `(S,)`.
+        config: hyperparameters, NaN where missing `(S, R, P)`.
+        categorical: which of them are categories `(S, P)`.
+        seen: observations of each run that are context, 0 for none `(S, R)`.
+        weight: 0 for a search that does not count `(S,)`.
+    """
+
+    y: jax.Array
+    steps: jax.Array
+    length: jax.Array
+    low: jax.Array
+    high: jax.Array
+    config: jax.Array
+    categorical: jax.Array
+    seen: jax.Array
+    weight: jax.Array
+
+
+class SearchTasks(NamedTuple):
+    """What the network is trained on; leading axes `(S, R)`, but for none.
+
+    Attributes:
+        features: of the tokens `(T, TOKEN_FEATURES)`.
+        cutoff: token of each cutoff, -1 before the first `(C,)`.
+        newest: token of the run that is newest as context `()`.
+        query: `(C, Q, QUERY_FEATURES + 1)`.
+        truth: `(y_target - level) / scale` `(C, Q)`.
+        log_scale, stay, weight: of the cutoffs `(C,)`.
+        pairs: `(C, Q, R, PAIR_FEATURES)`.
+        mask: which runs are context to this one `(R,)`.
+    """
+
+    features: jax.Array
+    cutoff: jax.Array
+    newest: jax.Array
+    query: jax.Array
+    truth: jax.Array
+    log_scale: jax.Array
+    stay: jax.Array
+    weight: jax.Array
+    pairs: jax.Array
+    mask: jax.Array
+
+
+def make_search_tasks(
+    key: jax.Array, searches: Searches, cutoffs: int, targets: int
+) -> SearchTasks:
+    """Tasks of every run of every search.
+
+    Args:
+        key: PRNG key.
+        searches: S of them.
+        cutoffs: at which each run is asked, that before everything aside.
+        targets: queries for values at each; one more asks for the best.
+    """
+    keys = jax.random.split(key, len(searches.y))
+    return jax.vmap(lambda k, s: _tasks_of(k, s, cutoffs, targets))(keys, searches)
+
+
+def _tasks_of(
+    key: jax.Array, search: Searches, cutoffs: int, targets: int
+) -> SearchTasks:
+    """Tasks of one search; fields of `search` without the axis S."""
+    runs, observations = search.y.shape
+    rows = jnp.arange(runs)
+    inside = jnp.arange(observations) < search.length[:, None]
+    horizon = jnp.take_along_axis(search.steps, search.length[:, None] - 1, 1)[:, 0]
+    start = search.steps[:, 0]
+    limits = Limits(horizon, *(jnp.full(runs, x) for x in (search.low, search.high)))
+    blocks = Blocks(search.steps, search.y, jnp.ones_like(search.y))
+    empty = empty_stats(runs, search.y.dtype)
+    _, anchors, features = read(empty, limits, blocks, start)
+    # Behind its end steps of a run stand still, and features are 0 / 0.
+    anchors, features = jax.tree.map(
+        lambda x: jnp.where(inside.reshape(*inside.shape, *[1] * (x.ndim - 2)), x, 1.0),
+        (anchors, features),
+    )
+
+    first, end = jnp.min(start), jnp.max(horizon)
+    to_share = lambda step: jnp.clip((step - first) / (end - first), 0, 1)
+    share = to_share(search.steps)
+    place = jax.vmap(on_grid)
+    paths = (share, search.y, anchors.level, anchors.scale)
+    known = place(*paths, jnp.maximum(search.seen, 1))
+    whole = place(*paths, search.length)
+    # A run of which little is known does not say which hyperparameters matter.
+    outcome = jnp.where(search.seen >= search.length / 2, known.best, jnp.nan)
+    apart = config_distances(search.config, search.categorical, outcome)
+
+    def ask(run: jax.Array, key: jax.Array) -> SearchTasks:
+        mask = (search.seen > 0) & (rows != run)
+        keys = jax.random.split(key)
+        cutoff = _draw_cutoffs(keys[0], search.length[run], cutoffs)
+        last = jnp.maximum(cutoff, 0)
+        gap = (horizon[run] - start[run]) / (search.length[run] - 1)
+        before = anchor_of_others(known, mask, start[run] - gap, gap)
+        anchor = jax.tree.map(
+            lambda x, y: jnp.where(cutoff < 0, y, x[run, last]), anchors, before
+        )
+        target = _draw_targets(keys[1], cutoff, search.length[run], targets)
+        at = search.steps[run][target]
+        query = query_features(anchor, jnp.full(len(cutoff), horizon[run]), at)
+        flag = jnp.broadcast_to(jnp.arange(targets + 1) == targets, target.shape)
+        query = jnp.concatenate([query, flag[..., None].astype(query.dtype)], -1)
+        value = search.y[run][target]
+        ahead = best_ahead(
+            search.y[run][None], cutoff[None], search.length[run][None] - 1
+        )
+        value = jnp.where(flag, ahead[0][:, None], value)
+        asked = Cutoff(
+            *(anchor.level, anchor.scale, to_share(anchor.step)),
+            *(jnp.broadcast_to(whole.level[run], (len(cutoff), GRID)), cutoff >= 0),
+        )
+        look = jax.vmap(lambda c, t: pair_features(c, known, apart[run], t))
+        counts = (cutoff < search.length[run] - 1) & ((cutoff >= 0) | jnp.any(mask))
+        return SearchTasks(
+            features=features[run],
+            cutoff=cutoff,
+            newest=jnp.maximum(search.seen[run] - 1, 0),
+            query=query,
+            truth=(value - anchor.level[:, None]) / anchor.scale[:, None],
+            log_scale=jnp.log(anchor.scale),
+            stay=stay(anchor),
+            weight=counts * search.weight,
+            pairs=look(asked, to_share(at)),
+            mask=mask,
+        )
+
+    return jax.vmap(ask)(rows, jax.random.split(key, runs))
+
+
+def _draw_cutoffs(key: jax.Array, length: jax.Array, count: int) -> jax.Array:
+    """Tokens at which a run is asked, -1 and early ones more often `(1 + count,)`."""
+    share = jax.random.uniform(key, (count,)) ** 1.5
+    drawn = jnp.floor(share * (length - 1)).astype(int)
+    return jnp.concatenate([jnp.array([-1]), drawn])
+
+
+def _draw_targets(
+    key: jax.Array, cutoff: jax.Array, length: jax.Array, count: int
+) -> jax.Array:
+    """Tokens asked about `(C, count + 1)`; the first and the last are the end."""
+    left = jnp.maximum(length - 1 - cutoff, 1)[:, None]
+    share = jax.random.uniform(key, (len(cutoff), count + 1))
+    share = share.at[:, 0].set(1.0).at[:, -1].set(1.0)
+    ahead = jnp.clip(jnp.ceil(share * left).astype(int), 1, left)
+    return jnp.minimum(cutoff[:, None] + ahead, length - 1)
