@@ -199,24 +199,32 @@ class _Others(nnx.Module):
 
     def __call__(self, x: jax.Array, context: Context) -> jax.Array:
         """The same `(..., Q, D)` with what the other runs say added."""
-        told = self.pair(context.pairs) + self.state(context.state)[..., None, :, :]
-        told = self.mix(jax.nn.silu(told))  # (..., Q, M, inner)
+        *lead, queries, width = x.shape
+        state = self.state(context.state)
+        mask = jnp.broadcast_to(context.mask, (*lead, context.mask.shape[-1]))
+        state = jnp.broadcast_to(state, (*lead, *state.shape[-2:]))
+        # One axis for all that leads: XLA's CPU compiler fails on many short ones.
+        x, pairs, state = (
+            y.reshape(-1, *y.shape[len(lead) :]) for y in (x, context.pairs, state)
+        )
+        there = mask.reshape(-1, 1, mask.shape[-1], 1)  # (B, 1, M, 1)
+        told = self.pair(pairs) + state[:, None]
+        told = jax.nn.silu(self.mix(jax.nn.silu(told)))  # (B, Q, M, inner)
         split = lambda y: y.reshape(*y.shape[:-1], self.heads, -1)
-        there = context.mask[..., None, :, None]  # (..., 1, M, 1)
         for norm, ask, tell, out in zip(
             self.norms, self.asks, self.tells, self.outs, strict=True
         ):
             q, none_k, none_v = map(split, jnp.split(ask(norm(x)), 3, axis=-1))
-            k, v = map(split, jnp.split(tell(jax.nn.silu(told)), 2, axis=-1))
+            k, v = map(split, jnp.split(tell(told), 2, axis=-1))
             size = q.shape[-1] ** -0.5
-            logits = jnp.sum(q[..., None, :, :] * k, -1) * size  # (..., Q, M, H)
-            logits = jnp.where(there, logits, -1e30)
-            none = jnp.sum(q * none_k, -1)[..., None, :] * size
-            weights = jax.nn.softmax(jnp.concatenate([logits, none], -2), axis=-2)
-            values = jnp.concatenate([v, none_v[..., None, :, :]], -3)
-            mixed = jnp.sum(weights[..., None] * values, -3)
-            x = x + out(mixed.reshape(*mixed.shape[:-2], -1))
-        return x
+            logits = jnp.einsum("bqhd,bqmhd->bqmh", q, k) * size
+            none = jnp.sum(q * none_k, -1)[:, :, None] * size
+            logits = jnp.concatenate([jnp.where(there, logits, -1e30), none], 2)
+            weights = jax.nn.softmax(logits, axis=2)
+            mixed = jnp.einsum("bqmh,bqmhd->bqhd", weights[:, :, :-1], v)
+            mixed += weights[:, :, -1, :, None] * none_v
+            x = x + out(mixed.reshape(*mixed.shape[:2], -1))
+        return x.reshape(*lead, queries, width)
 
 
 class _Network(nnx.Module):

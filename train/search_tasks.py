@@ -145,12 +145,14 @@ def _tasks_of(
         )
         look = jax.vmap(lambda c, t: pair_features(c, known, apart[run], t))
         counts = (cutoff < search.length[run] - 1) & ((cutoff >= 0) | jnp.any(mask))
+        truth = (value - anchor.level[:, None]) / anchor.scale[:, None]
         return SearchTasks(
             features=features[run],
             cutoff=cutoff,
             newest=jnp.maximum(search.seen[run] - 1, 0),
             query=query,
-            truth=(value - anchor.level[:, None]) / anchor.scale[:, None],
+            # Zero where it does not count: a weight of zero does not undo infinity.
+            truth=jnp.where(counts[:, None], truth, 0),
             log_scale=jnp.log(anchor.scale),
             stay=stay(anchor),
             weight=counts * search.weight,

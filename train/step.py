@@ -130,15 +130,17 @@ def gradients(
     """Loss and gradient of a batch, accumulated over chunks of `config.chunk` curves.
 
     Searches are taken one by one. The arithmetic is that of the whole batch. Chunks
-    keep the working set in the cache of a CPU, which is what bounds the speed there. Row i goes to chunk i modulo their
-    number, so that a batch sharded over devices stays sharded in every chunk.
+    keep the working set in the cache of a CPU, which is what bounds the speed there.
+    Row i goes to chunk i modulo their number, so that a batch sharded over devices
+    stays sharded in every chunk.
     """
-    chunks = max(config.batch // config.chunk, 1)
     if isinstance(tasks, SearchTasks):
-        chunks = len(tasks.features)
-    split = jax.tree.map(
-        lambda x: jnp.swapaxes(x.reshape(-1, chunks, *x.shape[1:]), 0, 1), tasks
-    )
+        split = jax.tree.map(lambda x: x[:, None], tasks)
+    else:
+        chunks = max(config.batch // config.chunk, 1)
+        split = jax.tree.map(
+            lambda x: jnp.swapaxes(x.reshape(-1, chunks, *x.shape[1:]), 0, 1), tasks
+        )
     total = jnp.maximum(jnp.sum(tasks.weight), 1)
 
     def loss(params: Any, chunk: Tasks | SearchTasks) -> jax.Array:
