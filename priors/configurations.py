@@ -118,8 +118,9 @@ def waves(key: Array, configurations: Configurations) -> Array:
     weight = 3.0 * jax.random.normal(keys[0], (dims,))
     odds = jnp.where(configurations.used, weight, -jnp.inf)
     first, second = jax.random.categorical(keys[1], odds, shape=(2, WAVES))
-    # From half a period over the range of a hyperparameter, which is monotonic, to two.
-    rate = jnp.pi * 4.0 ** (jax.random.uniform(keys[2], (2, WAVES)) ** 2)
+    # Over the range of a hyperparameter from less than half a period, which is mostly
+    # monotonic, to one and a half.
+    rate = 0.75 * jnp.pi * 4.0 ** (jax.random.uniform(keys[2], (2, WAVES)) ** 2)
     rate *= jnp.stack([jnp.ones(WAVES), jax.random.bernoulli(keys[3], 0.3, (WAVES,))])
     place = configurations.place
     angle = rate[0] * place[:, first] + rate[1] * place[:, second]

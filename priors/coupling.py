@@ -113,11 +113,11 @@ def at_normal(distribution: dist.Distribution, z: Array, q: Array, name: str) ->
         return jnp.sum(q[..., None] > borders, axis=-1, dtype=jnp.int32)
     try:
         return plain.icdf(q)
-    except NotImplementedError:
+    except (NotImplementedError, ImportError):  # some need further packages
         raise ValueError(
             f"the runs of a search cannot share site {name!r}: numpyro knows no "
             f"inverse distribution function of {type(plain).__name__}; write it as a "
-            "function of sites that have one (Uniform, Normal, LogNormal, Gamma, "
+            "function of sites that have one (Uniform, Normal, LogNormal, "
             "Exponential, Bernoulli, Categorical, ...)"
         ) from None
 

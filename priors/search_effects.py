@@ -75,7 +75,7 @@ def from_one_level(
     level = jax.random.choice(keys[7], start)  # that of any of them
     # |z| would be less for the middle ones; this has its distribution and z's order.
     held_back = jnp.minimum(ndtri(0.5 + 0.5 * ndtr(z)), FARTHEST)
-    share = jnp.exp(-ten_to(keys[2], -1.5, 0.3) * held_back)
+    share = jnp.exp(-ten_to(keys[2], -1.2, 0.35) * held_back)
 
     def towards(bound: Array) -> Array:
         """Share of the way on this side of the start."""
@@ -143,11 +143,10 @@ def some_diverge(
     grown = jnp.minimum(jnp.expm1(jnp.clip(pace * (since + 1), 0, 20)) * gain, height)
     jitter = gain * ten_to(keys[7], -4.0, -1.0, (n, 1))
     back = y[:, :1] + jitter * jax.random.normal(keys[8], y.shape)
-    values = jnp.select(
-        [way[:, None] == 0, way[:, None] == 1], [y + worse * grown, back], y
-    )
-    values = jnp.where(since >= 0, values, y)
-    finite = jnp.where(way == 2, at, length)
+    happens = diverged[:, None] & (since >= 0)
+    values = jnp.where(happens & (way[:, None] == 0), y + worse * grown, y)
+    values = jnp.where(happens & (way[:, None] == 1), back, values)
+    finite = jnp.where(diverged & (way == 2), at, length)
     last = jnp.take_along_axis(values, finite[:, None] - 1, axis=1)
     values = jnp.where(jnp.arange(observations) < finite[:, None], values, last)
     return jnp.clip(values, *bounds), finite, diverged

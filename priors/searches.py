@@ -215,7 +215,7 @@ def _draw_task(prior: SearchPrior, shapes: Shapes, key: Array, runs: int) -> _Ta
         shapes,
         limits,
         differs,
-        explained=2.0 + 1.5 * jax.random.normal(keys[5]),
+        explained=2.5 + 1.5 * jax.random.normal(keys[5]),
         alike=jax.random.uniform(keys[6], maxval=0.9),
     )
     families = has(keys[7], effects.families)

@@ -181,10 +181,8 @@ def to_markdown(result: Mapping[str, Any]) -> str:
     sources = result["sources"]
     rows = []
     for name in next(iter(sources.values()))["statistics"]:
-        quantiles = (source["statistics"][name] for source in sources.values())
-        cells = (
-            "{1:.2f} ({0:.2f}, {2:.2f})".format(*q) if q else "-" for q in quantiles
-        )
+        found = (source["statistics"][name] for source in sources.values())
+        cells = ("{1:.2f} ({0:.2f}, {2:.2f})".format(*q) if q else "-" for q in found)
         rows.append((name, *cells))
     counts = (str(source["searches"]) for source in sources.values())
     return table(("", *sources), [*rows, ("searches", *counts)])

@@ -43,7 +43,7 @@ def test_searches_have_from_one_to_all_hyperparameters(drawn):
     np.testing.assert_array_equal(np.isnan(found.shown), ~there)
     assert set(found.used.sum(1)) == {*range(1, DIMS + 1)}
     assert set(np.unique(found.kind)) == {0, 1, 2}
-    others = found.shown[(found.kind != NUMBER) & found.used][:, None]
+    others = found.shown.transpose(0, 2, 1)[(found.kind != NUMBER) & found.used]
     assert np.array_equal(others, np.round(others))
 
 

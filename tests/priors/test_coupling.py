@@ -18,7 +18,7 @@ from lcpfn.priors.coupling import Coupled, once_per_run, run_normals, task_norma
 STEPS = jnp.arange(1.0, 9.0)
 TASKS, RUNS = 400, 3
 PLAIN = SearchHabits(*[0.0] * len(SearchHabits._fields))
-CONTINUOUS = ("uniform", "normal", "log_normal", "exponential", "gamma", "two")
+CONTINUOUS = ("uniform", "normal", "log_normal", "exponential", "half_normal", "two")
 DISCRETE = ("bernoulli", "categorical")
 
 
@@ -27,7 +27,7 @@ def model(steps, observed=None):
     numpyro.sample("normal", dist.Normal(u, 2.0))
     numpyro.sample("log_normal", dist.LogNormal(0.3, 0.7))
     numpyro.sample("exponential", dist.Exponential(2.0))
-    numpyro.sample("gamma", dist.Gamma(2.0, 3.0))
+    numpyro.sample("half_normal", dist.HalfNormal(2.0))
     numpyro.sample("two", dist.Normal(0.0, 1.0).expand([2]).to_event(1))
     numpyro.sample("bernoulli", dist.Bernoulli(0.3))
     numpyro.sample("categorical", dist.Categorical(jnp.array([0.2, 0.0, 0.5, 0.3])))
@@ -120,12 +120,16 @@ def test_a_configuration_that_explains_everything_makes_equal_runs():
     assert (np.ptp(same["path"], axis=1) > 0).all()
 
 
-def test_a_distribution_without_an_inverse_is_refused_by_name():
+@pytest.mark.parametrize(
+    "distribution", [dist.Dirichlet(jnp.ones(3)), dist.Gamma(jnp.ones(3), 1.0)]
+)
+def test_a_distribution_without_an_inverse_is_refused_by_name(distribution):
     def with_shares(steps, observed=None):
-        shares = numpyro.sample("shares", dist.Dirichlet(jnp.ones(3)))
+        shares = numpyro.sample("shares", distribution)
         observe(dist.Normal(shares[0], 0.1).expand(steps.shape), observed)
 
     z = {"shares": (jnp.zeros(3), jnp.full(3, 0.5))}
     coupled = handlers.seed(Coupled(with_shares, z), jax.random.key(0))
-    with pytest.raises(ValueError, match=r"'shares'.*of Dirichlet"):
+    name = type(distribution).__name__
+    with pytest.raises(ValueError, match=f"'shares'.*of {name}"):
         coupled(STEPS)
