@@ -117,12 +117,30 @@ def observe(
     return numpyro.sample(name, distribution.mask(known), obs=values)
 
 
+def draw_steps(prior: Prior, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Steps of one curve `(length,)` and how many of them are observations."""
+    if prior.axis is None:
+        return prior.steps, jnp.array(prior.length)
+    return prior.axis(key, prior.shortest, prior.length)
+
+
 def _candidate(prior: Prior, key: jax.Array) -> tuple[jax.Array, ...]:
-    """One draw: the fields of `Draws` up to "high", and whether the rule accepts it."""
-    steps, count = prior.steps, jnp.array(prior.length)
+    """One draw, accepted or not, as `candidate_at` returns it."""
+    key_steps = key
     if prior.axis is not None:
-        key, key_axis = jax.random.split(key)
-        steps, count = prior.axis(key_axis, prior.shortest, prior.length)
+        key, key_steps = jax.random.split(key)
+    return candidate_at(prior, key, *draw_steps(prior, key_steps))
+
+
+def candidate_at(
+    prior: Prior, key: jax.Array, steps: jax.Array, count: jax.Array
+) -> tuple[jax.Array, ...]:
+    """One draw at given steps, accepted or not.
+
+    Returns:
+        The fields of `Draws` up to "high" without the axis of draws, and whether the
+        acceptance rule takes it.
+    """
     sites = handlers.trace(handlers.seed(prior.model, key)).get_trace(steps)
     y, fine = sites["y"]["value"], jnp.array(True)
     for site in sites.values():

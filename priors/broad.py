@@ -25,6 +25,17 @@ from lcpfn.priors import noise, shapes
 from lcpfn.priors.base import Prior, observe
 from lcpfn.priors.step_grids import ragged
 
+# What runs of one task have in common: the metric, and what is known of it; but for
+# exceptions also the learning-rate schedule and what recording does.
+FIXED = ("metric", "accuracy", "easy", "any_offset", "has_known")
+USUAL = (
+    *("has_schedule", "schedule", "has_warm_up", "warm_up_until", "final_rate"),
+    *("exponential_rate", "drop_times", "drop_factor", "restart_cycles"),
+    *("late_share", "root_scale", "has_trend", "has_untrained"),
+    *("has_smoothed", "smoothing", "has_best_so_far", "has_rounded", "resolution"),
+    *("has_ceiling", "ceiling", "ceiling_at_bound"),
+)
+
 
 @dataclass(frozen=True)
 class Effects:

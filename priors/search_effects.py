@@ -1,0 +1,152 @@
+"""What happens to whole searches: where their runs begin, and which of them diverge."""
+
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.scipy.special import ndtr, ndtri
+
+from lcpfn.priors.configurations import SearchHabits
+
+FARTHEST = 5.0  # standard deviations, all that float32 resolves
+
+
+@dataclass(frozen=True)
+class SearchEffects:
+    """Probability that a search shows an effect; 0 switches it off.
+
+    `level`: runs begin at one level; `before`: it lies before the first observation;
+    `uneven`: first observations scatter, which is soon forgotten. `replicas`: runs
+    differ by their seed alone; `families`: there are two kinds of runs; `diverging`:
+    some runs diverge; `exceptions`: what is usually common differs; `own_steps`: runs
+    have steps of their own. `habits`: of configurations.
+    """
+
+    level: float = 0.85
+    before: float = 0.5
+    uneven: float = 0.5
+    replicas: float = 0.08
+    families: float = 0.15
+    diverging: float = 0.25
+    exceptions: float = 0.1
+    own_steps: float = 0.08
+    habits: SearchHabits = field(default_factory=SearchHabits)
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            if name != "habits" and not 0 <= value <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {value!r}")
+
+
+def ten_to(key: Array, low: float, high: float, shape: tuple[int, ...] = ()) -> Array:
+    """Log-uniform between 10^low and 10^high."""
+    return 10.0 ** jax.random.uniform(key, shape, minval=low, maxval=high)
+
+
+def from_one_level(
+    key: Array,
+    effects: SearchEffects,
+    y: Array,
+    curve: Array,
+    z: Array,
+    bounds: tuple[Array, Array],
+) -> Array:
+    """Moves runs to begin at one level and go different shares of the way.
+
+    y' = A - a (start - y), a = exp(-sigma h) with a half-normal h of each run; on a
+    side where a bound leaves less room, a is less.
+
+    Args:
+        key: PRNG key of the task.
+        effects: how often this is so.
+        y: recorded values `(n, length)`.
+        curve: noiseless ones.
+        z: normals of the runs `(n,)`.
+        bounds: lowest and highest value, scalars.
+    """
+    keys = jax.random.split(key, 9)
+    low, high = bounds
+    before = jax.random.bernoulli(keys[0], effects.before)
+    # The level before training: back from the first observation along the first step.
+    back = ten_to(keys[1], -0.7, 0.5) * (curve[:, 0] - curve[:, 1])
+    start = jnp.clip(jnp.where(before, curve[:, 0] + back, y[:, 0]), low, high)
+    level = jax.random.choice(keys[7], start)  # that of any of them
+    # |z| would be less for the middle ones; this has its distribution and z's order.
+    held_back = jnp.minimum(ndtri(0.5 + 0.5 * ndtr(z)), FARTHEST)
+    share = jnp.exp(-ten_to(keys[2], -1.2, 0.35) * held_back)
+
+    def towards(bound: Array) -> Array:
+        """Share of the way on this side of the start."""
+        room, had = jnp.abs(level - bound), jnp.abs(start - bound)
+        return jnp.where(room < share * had, room / had, share)
+
+    way = y - start[:, None]
+    slope = jnp.where(way < 0, towards(low)[:, None], towards(high)[:, None])
+    moved = level + slope * way
+    uneven = jax.random.bernoulli(keys[3], effects.uneven)
+    size = jnp.where(uneven, ten_to(keys[4], -1.7, 0.0) * typical_gain(moved), 0.0)
+    keep = jax.random.uniform(keys[5], maxval=0.8) ** jnp.arange(y.shape[1])
+    moved += size * jax.random.normal(keys[6], (*z.shape, 1)) * keep
+    moved = jnp.clip(moved, low, high)
+    return jnp.where(jax.random.bernoulli(keys[8], effects.level), moved, y)
+
+
+def typical_gain(y: Array) -> Array:
+    """Median distance of the ends of runs; `y` is `(n, length)`."""
+    return jnp.median(jnp.abs(y[:, -1] - y[:, 0])) + 1e-9
+
+
+def some_diverge(
+    key: Array,
+    effects: SearchEffects,
+    y: Array,
+    length: Array,
+    z: Array,
+    bounds: tuple[Array, Array],
+    worse: int,
+) -> tuple[Array, Array, Array]:
+    """Lets some runs explode, fall back to where they began, or become NaN.
+
+    Args:
+        key: PRNG key of the task.
+        effects: how often some do.
+        y: values `(n, length)`.
+        length: observations `(n,)`.
+        z: normals of the runs `(n,)`; the lowest ones diverge.
+        bounds: lowest and highest value, scalars.
+        worse: 1 if larger is worse, else -1.
+
+    Returns:
+        Values, finite observations `(n,)`, which runs diverged `(n,)`.
+    """
+    keys = jax.random.split(key, 9)
+    n, observations = y.shape
+    share = jnp.where(
+        jax.random.bernoulli(keys[0], effects.diverging), ten_to(keys[1], -1.3, -0.2), 0
+    )
+    diverged = ndtr(z) < share
+    # Mostly early.
+    at = 1 + jax.random.uniform(keys[2], (n,)) ** 2 * (length - 1)
+    at = jnp.minimum(at.astype(int), length - 1)
+    unbounded = jnp.isinf(bounds[1] if worse > 0 else bounds[0])
+    # Mostly all runs of a task in the same way: they explode, fall back, or end.
+    odds = jnp.log(jnp.array([0.3, 0.4, 0.3]))
+    of_task, own = jax.random.categorical(keys[3], odds, shape=(2, n))
+    way = jnp.where(jax.random.bernoulli(keys[4], 0.2, (n,)), own, of_task[0])
+    way = jnp.where((way == 0) & ~unbounded, 1, way)
+    gain = typical_gain(y)
+    since = jnp.arange(observations) - at[:, None]
+    pace = ten_to(keys[5], -1.5, 1.0, (n, 1))
+    height = gain * ten_to(keys[6], -0.5, 5.0, (n, 1))
+    grown = jnp.minimum(jnp.expm1(jnp.clip(pace * (since + 1), 0, 20)) * gain, height)
+    jitter = gain * ten_to(keys[7], -4.0, -1.0, (n, 1))
+    back = y[:, :1] + jitter * jax.random.normal(keys[8], y.shape)
+    happens = diverged[:, None] & (since >= 0)
+    values = jnp.where(happens & (way[:, None] == 0), y + worse * grown, y)
+    values = jnp.where(happens & (way[:, None] == 1), back, values)
+    finite = jnp.where(diverged & (way == 2), at, length)
+    last = jnp.take_along_axis(values, finite[:, None] - 1, axis=1)
+    values = jnp.where(jnp.arange(observations) < finite[:, None], values, last)
+    return jnp.clip(values, *bounds), finite, diverged
