@@ -12,7 +12,7 @@ go to the feed of the shortest length that holds them; longer ones to the longes
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -194,14 +194,16 @@ class Feed(NamedTuple):
     """What one kind of step is trained on.
 
     Attributes:
-        source: of its curves.
-        rows: curves per step.
+        source: of its curves, or of its searches.
+        rows: how many of them a step takes.
         odds: how often it is taken, relative to the other feeds.
+        runs: curves of each row.
     """
 
-    source: Source
+    source: Callable[[jax.Array, int], Any]
     rows: int
-    odds: int = 1
+    odds: float = 1
+    runs: int = 1
 
 
 def fingerprint(runs: Sequence[Run]) -> str:

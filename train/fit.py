@@ -36,6 +36,7 @@ from lcpfn.train.config import TrainConfig
 from lcpfn.train.data import make_feeds
 from lcpfn.train.release import save_apart
 from lcpfn.train.run_log import Journal, NonFiniteLoss
+from lcpfn.train.search_source import search_feeds
 from lcpfn.train.step import TrainState, init_state, train_step
 from lcpfn.train.validate import validation
 
@@ -180,12 +181,9 @@ def _run(
 ) -> Path:
     """What `fit` does in a directory that is its own."""
     sharded, replicated = shardings
-    feeds = make_feeds(
-        config,
-        prior,
-        recorded,
-        lambda x: jax.lax.with_sharding_constraint(x, sharded),
-    )
+    shard = lambda x: jax.lax.with_sharding_constraint(x, sharded)
+    feeds = make_feeds(config, prior, recorded, shard)
+    feeds += search_feeds(config, prior, feeds, shard)
     saver = open_saver(out, config)
     state = init_or_resume(config, saver, start, replicated)
     first = int(state.step)

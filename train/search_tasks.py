@@ -34,7 +34,7 @@ class Searches(NamedTuple):
         config: hyperparameters, NaN where missing `(S, R, P)`.
         categorical: which of them are categories `(S, P)`.
         seen: observations of each run that are context, 0 for none `(S, R)`.
-        weight: 0 for a search that does not count `(S,)`.
+        weight: 0 for a run that is not asked about `(S, R)`.
     """
 
     y: jax.Array
@@ -155,7 +155,7 @@ def _tasks_of(
             truth=jnp.where(counts[:, None], truth, 0),
             log_scale=jnp.log(anchor.scale),
             stay=stay(anchor),
-            weight=counts * search.weight,
+            weight=counts * search.weight[run],
             pairs=look(asked, to_share(at)),
             mask=mask,
         )

@@ -192,7 +192,7 @@ def train_step(
     odds = jnp.array([float(feed.odds) for feed in feeds])
     taken = jax.random.categorical(jax.random.fold_in(key, 1), jnp.log(odds))
     loss, grads = jax.lax.switch(taken, [partial(learn, feed) for feed in feeds])
-    curves = jnp.array([feed.rows for feed in feeds])[taken]
+    curves = jnp.array([feed.rows * feed.runs for feed in feeds])[taken]
     updates, opt = optimizer(config).update(grads, state.optimizer, state.params)
     params = optax.apply_updates(state.params, updates)
     # A young average forgets its start: its horizon is a tenth of its age at most.

@@ -35,7 +35,7 @@ def searches(**changes):
         config=rng.random((S, R, P)),
         categorical=np.zeros((S, P), bool),
         seen=np.array([[16, 8, 0, 3, 7], [0, 0, 0, 16, 0]]),
-        weight=np.ones(S),
+        weight=np.ones((S, R)),
     )
     return jax.tree.map(
         lambda x: jnp.asarray(x, jnp.float32 if x.dtype == float else None),
