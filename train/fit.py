@@ -110,12 +110,24 @@ def init_or_resume(
     if start is not None:
         # Copies: the state is donated to the step, leaf by leaf.
         params, average = (
-            jax.device_put(jax.tree.map(np.array, start), sharding) for _ in range(2)
+            jax.device_put(_grown(state.params, start), sharding) for _ in range(2)
         )
         state = state._replace(params=params, average=average)
     if saver.latest is not None:
         state = TrainState(*saver.load(saver.latest.step, tuple(state)))
     return state
+
+
+def _grown(fresh: Any, start: Any) -> Any:
+    """Copies of `start`, and of `fresh` what only a larger network has."""
+    if not isinstance(fresh, dict):
+        return np.array(start)
+    return {
+        name: _grown(part, start[name])
+        if name in start
+        else jax.tree.map(np.array, part)
+        for name, part in fresh.items()
+    }
 
 
 def fit(

@@ -105,7 +105,9 @@ def run(args: argparse.Namespace) -> int:
     start = None
     if args.start:
         start, model, card = checkpoint.restore(checkpoint.find(args.start))
-        config = replace(config, model=model)
+        # The weights may be those of a network that does not know other runs yet.
+        others = config.model.others or model.others
+        config = replace(config, model=replace(model, others=others))
         origins.insert(0, f"from {card['checksum'][:23]}")
     if origins:
         config = replace(config, origin="; ".join(origins))

@@ -1,0 +1,17 @@
+"""Other runs of the task: the weights in `checkpoints/default`, trained on searches too.
+
+Command:    lcpfn pretrain context --start default
+"""
+
+from dataclasses import replace
+
+from lcpfn.train.presets.default import DEFAULT
+
+CONTEXT = replace(
+    DEFAULT,
+    model=replace(DEFAULT.model, others=64),
+    searches=0.6,
+    steps=3_000,
+    learning_rate=1e-2,
+    seed=4,
+)
