@@ -1,4 +1,4 @@
-"""Other runs of the task: the weights in `checkpoints/default`, trained on searches too.
+"""Other runs of the task: weights of the default preset, trained on searches too.
 
 Command:    lcpfn pretrain context --start default
 """
