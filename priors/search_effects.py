@@ -1,19 +1,19 @@
 """What happens to whole searches: where their runs begin, and which of them diverge."""
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import ndtr, ndtri
+from jax.typing import ArrayLike
 
 from lcpfn.priors.configurations import SearchHabits
 
 FARTHEST = 5.0  # standard deviations, all that float32 resolves
 
 
-@dataclass(frozen=True)
-class SearchEffects:
+class SearchEffects(NamedTuple):
     """Probability that a search shows an effect; 0 switches it off.
 
     `level`: runs begin at one level; `before`: it lies before the first observation;
@@ -31,13 +31,7 @@ class SearchEffects:
     diverging: float = 0.25
     exceptions: float = 0.1
     own_steps: float = 0.08
-    habits: SearchHabits = field(default_factory=SearchHabits)
-
-    def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            value = getattr(self, name)
-            if name != "habits" and not 0 <= value <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {value!r}")
+    habits: SearchHabits = SearchHabits()
 
 
 def ten_to(key: Array, low: float, high: float, shape: tuple[int, ...] = ()) -> Array:
@@ -51,7 +45,7 @@ def from_one_level(
     y: Array,
     curve: Array,
     z: Array,
-    bounds: tuple[Array, Array],
+    bounds: tuple[ArrayLike, ArrayLike],
 ) -> Array:
     """Moves runs to begin at one level and go different shares of the way.
 
@@ -77,7 +71,7 @@ def from_one_level(
     held_back = jnp.minimum(ndtri(0.5 + 0.5 * ndtr(z)), FARTHEST)
     share = jnp.exp(-ten_to(keys[2], -1.2, 0.35) * held_back)
 
-    def towards(bound: Array) -> Array:
+    def towards(bound: ArrayLike) -> Array:
         """Share of the way on this side of the start."""
         room, had = jnp.abs(level - bound), jnp.abs(start - bound)
         return jnp.where(room < share * had, room / had, share)
@@ -104,7 +98,7 @@ def some_diverge(
     y: Array,
     length: Array,
     z: Array,
-    bounds: tuple[Array, Array],
+    bounds: tuple[ArrayLike, ArrayLike],
     worse: int,
 ) -> tuple[Array, Array, Array]:
     """Lets some runs explode, fall back to where they began, or become NaN.

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from lcpfn.priors import broad
 from lcpfn.priors.base import Prior, candidate_at, draw_steps
@@ -54,6 +55,10 @@ class SearchPrior:
     def __post_init__(self) -> None:
         if self.dims < 1:
             raise ValueError(f"dims must be at least 1, got {self.dims}")
+        odds = {**self.effects._asdict(), **self.effects.habits._asdict()}
+        for name, value in odds.items():
+            if isinstance(value, int | float) and not 0 <= value <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {value!r}")
 
 
 BROAD_SEARCHES = SearchPrior(broad.BROAD_PRIOR, broad.FIXED, broad.USUAL)
@@ -168,7 +173,9 @@ def draw_search(prior: SearchPrior, key: Array, runs: int) -> Search:
         chosen = _first_accepted(lambda *which: attempt(*which)[1].fine, runs)
     task, drawn = attempt(*chosen)
     low, high = jnp.min(drawn.low), jnp.max(drawn.high)
-    bounds = (low, high) if prior.prior.hard_bounds else (-jnp.inf, jnp.inf)
+    bounds: tuple[ArrayLike, ArrayLike] = (-jnp.inf, jnp.inf)
+    if prior.prior.hard_bounds:
+        bounds = low, high
     finite = jnp.all(jnp.isfinite(drawn.y), axis=1)
     y = jnp.where(finite[:, None], drawn.y, 0.0)
     y = from_one_level(key_level, prior.effects, y, drawn.curve, drawn.share, bounds)
@@ -203,7 +210,7 @@ def _draw_task(prior: SearchPrior, shapes: Shapes, key: Array, runs: int) -> _Ta
     configurations = draw_configurations(
         keys[2], runs, prior.dims, replicas, effects.habits
     )
-    limits = {
+    limits: dict[str, tuple[ArrayLike, ArrayLike]] = {
         **dict.fromkeys(prior.fixed, (0.0, 0.0)),
         **dict.fromkeys(prior.usual, (0.0, exception)),
         # Nothing of that is the task's, unless runs are replicas.
