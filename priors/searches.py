@@ -151,12 +151,7 @@ def draw_search(prior: SearchPrior, key: Array, runs: int) -> Search:
             name what is no site.
     """
     sites = once_per_run(prior.prior.model, prior.prior.steps)
-    unknown = {*prior.fixed, *prior.usual} - {*sites.shapes}
-    if unknown:
-        raise ValueError(
-            f"{prior.prior.name} has no sites {sorted(unknown)} that runs could share; "
-            f"it has {sorted(sites.shapes)}"
-        )
+    _check_names(prior, sites.shapes)
     shapes = {**sites.shapes, **dict.fromkeys(OF_RUNS, ())}
     key_task, key_runs, key_level, key_diverge = jax.random.split(key, 4)
     keys = jax.random.split(key_runs, runs)
@@ -172,16 +167,31 @@ def draw_search(prior: SearchPrior, key: Array, runs: int) -> Search:
     if sites.rejects:
         chosen = _first_accepted(lambda *which: attempt(*which)[1].fine, runs)
     task, drawn = attempt(*chosen)
+    return _with_effects(prior, (key_level, key_diverge), task, drawn)
+
+
+def _check_names(prior: SearchPrior, shapes: Shapes) -> None:
+    unknown = {*prior.fixed, *prior.usual} - {*shapes}
+    if unknown:
+        raise ValueError(
+            f"{prior.prior.name} has no sites {sorted(unknown)} that runs could share; "
+            f"it has {sorted(shapes)}"
+        )
+
+
+def _with_effects(
+    prior: SearchPrior, keys: tuple[Array, Array], task: _Task, drawn: _Drawn
+) -> Search:
     low, high = jnp.min(drawn.low), jnp.max(drawn.high)
     bounds: tuple[ArrayLike, ArrayLike] = (-jnp.inf, jnp.inf)
     if prior.prior.hard_bounds:
         bounds = low, high
     finite = jnp.all(jnp.isfinite(drawn.y), axis=1)
     y = jnp.where(finite[:, None], drawn.y, 0.0)
-    y = from_one_level(key_level, prior.effects, y, drawn.curve, drawn.share, bounds)
+    y = from_one_level(keys[0], prior.effects, y, drawn.curve, drawn.share, bounds)
     worse = 1 if prior.prior.mode == "min" else -1
     y, shown, diverged = some_diverge(
-        key_diverge, prior.effects, y, drawn.length, drawn.diverges, bounds, worse
+        keys[1], prior.effects, y, drawn.length, drawn.diverges, bounds, worse
     )
     return Search(
         y=y,
