@@ -133,7 +133,7 @@ class Coupled(Messenger):
 
     def process_message(self, msg: dict[str, Any]) -> None:
         """Sets the value of a site that was given a normal."""
-        name = msg.get("name")
+        name = str(msg.get("name"))
         if msg["type"] == "sample" and not msg["is_observed"] and name in self.normals:
             msg["value"] = at_normal(msg["fn"], *self.normals[name], name)
 

@@ -1,19 +1,19 @@
 """What happens to whole searches: where their runs begin, and which of them diverge."""
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import ndtr, ndtri
+from jax.typing import ArrayLike
 
 from lcpfn.priors.configurations import SearchHabits
 
 FARTHEST = 5.0  # standard deviations, all that float32 resolves
 
 
-@dataclass(frozen=True)
-class SearchEffects:
+class SearchEffects(NamedTuple):
     """Probability that a search shows an effect; 0 switches it off.
 
     `level`: runs begin at one level; `before`: it lies before the first observation;
@@ -31,13 +31,7 @@ class SearchEffects:
     diverging: float = 0.25
     exceptions: float = 0.1
     own_steps: float = 0.08
-    habits: SearchHabits = field(default_factory=SearchHabits)
-
-    def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            value = getattr(self, name)
-            if name != "habits" and not 0 <= value <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {value!r}")
+    habits: SearchHabits = SearchHabits()
 
 
 def ten_to(key: Array, low: float, high: float, shape: tuple[int, ...] = ()) -> Array:
@@ -51,7 +45,7 @@ def from_one_level(
     y: Array,
     curve: Array,
     z: Array,
-    bounds: tuple[Array, Array],
+    bounds: tuple[ArrayLike, ArrayLike],
 ) -> Array:
     """Moves runs to begin at one level and go different shares of the way.
 
@@ -77,7 +71,7 @@ def from_one_level(
     held_back = jnp.minimum(ndtri(0.5 + 0.5 * ndtr(z)), FARTHEST)
     share = jnp.exp(-ten_to(keys[2], -1.2, 0.35) * held_back)
 
-    def towards(bound: Array) -> Array:
+    def towards(bound: ArrayLike) -> Array:
         """Share of the way on this side of the start."""
         room, had = jnp.abs(level - bound), jnp.abs(start - bound)
         return jnp.where(room < share * had, room / had, share)
@@ -104,7 +98,7 @@ def some_diverge(
     y: Array,
     length: Array,
     z: Array,
-    bounds: tuple[Array, Array],
+    bounds: tuple[ArrayLike, ArrayLike],
     worse: int,
 ) -> tuple[Array, Array, Array]:
     """Lets some runs explode, fall back to where they began, or become NaN.
@@ -121,32 +115,38 @@ def some_diverge(
     Returns:
         Values, finite observations `(n,)`, which runs diverged `(n,)`.
     """
-    keys = jax.random.split(key, 9)
+    keys = jax.random.split(key, 6)
     n, observations = y.shape
-    share = jnp.where(
-        jax.random.bernoulli(keys[0], effects.diverging), ten_to(keys[1], -1.3, -0.2), 0
-    )
-    diverged = ndtr(z) < share
+    some = jax.random.bernoulli(keys[0], effects.diverging)
+    diverged = ndtr(z) < jnp.where(some, ten_to(keys[1], -1.3, -0.2), 0.0)
     # Mostly early.
     at = 1 + jax.random.uniform(keys[2], (n,)) ** 2 * (length - 1)
     at = jnp.minimum(at.astype(int), length - 1)
-    unbounded = jnp.isinf(bounds[1] if worse > 0 else bounds[0])
     # Mostly all runs of a task in the same way: they explode, fall back, or end.
     odds = jnp.log(jnp.array([0.3, 0.4, 0.3]))
     of_task, own = jax.random.categorical(keys[3], odds, shape=(2, n))
     way = jnp.where(jax.random.bernoulli(keys[4], 0.2, (n,)), own, of_task[0])
-    way = jnp.where((way == 0) & ~unbounded, 1, way)
-    gain = typical_gain(y)
-    since = jnp.arange(observations) - at[:, None]
-    pace = ten_to(keys[5], -1.5, 1.0, (n, 1))
-    height = gain * ten_to(keys[6], -0.5, 5.0, (n, 1))
-    grown = jnp.minimum(jnp.expm1(jnp.clip(pace * (since + 1), 0, 20)) * gain, height)
-    jitter = gain * ten_to(keys[7], -4.0, -1.0, (n, 1))
-    back = y[:, :1] + jitter * jax.random.normal(keys[8], y.shape)
-    happens = diverged[:, None] & (since >= 0)
-    values = jnp.where(happens & (way[:, None] == 0), y + worse * grown, y)
-    values = jnp.where(happens & (way[:, None] == 1), back, values)
+    exploded, back = _gone_wrong(keys[5], y, at, worse)
+    unbounded = jnp.isinf(bounds[1] if worse > 0 else bounds[0])
+    wrong = jnp.where(unbounded & (way == 0)[:, None], exploded, back)
+    happens = (diverged & (way < 2))[:, None] & (
+        jnp.arange(observations) >= at[:, None]
+    )
+    values = jnp.where(happens, wrong, y)
     finite = jnp.where(diverged & (way == 2), at, length)
     last = jnp.take_along_axis(values, finite[:, None] - 1, axis=1)
     values = jnp.where(jnp.arange(observations) < finite[:, None], values, last)
     return jnp.clip(values, *bounds), finite, diverged
+
+
+def _gone_wrong(key: Array, y: Array, at: Array, worse: int) -> tuple[Array, Array]:
+    """Runs that explode from observation `at` on, and that are where they began."""
+    keys = jax.random.split(key, 4)
+    n, observations = y.shape
+    gain = typical_gain(y)
+    since = jnp.arange(observations) - at[:, None]
+    pace = ten_to(keys[0], -1.5, 1.0, (n, 1))
+    height = ten_to(keys[1], -0.5, 5.0, (n, 1))
+    grown = jnp.minimum(jnp.expm1(jnp.clip(pace * (since + 1), 0, 20)), height)
+    jitter = ten_to(keys[2], -4.0, -1.0, (n, 1)) * jax.random.normal(keys[3], y.shape)
+    return y + worse * gain * grown, y[:, :1] + gain * jitter

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from lcpfn.priors import broad
 from lcpfn.priors.base import Prior, candidate_at, draw_steps
@@ -54,6 +55,10 @@ class SearchPrior:
     def __post_init__(self) -> None:
         if self.dims < 1:
             raise ValueError(f"dims must be at least 1, got {self.dims}")
+        odds = {**self.effects._asdict(), **self.effects.habits._asdict()}
+        for name, value in odds.items():
+            if isinstance(value, int | float) and not 0 <= value <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {value!r}")
 
 
 BROAD_SEARCHES = SearchPrior(broad.BROAD_PRIOR, broad.FIXED, broad.USUAL)
@@ -146,12 +151,7 @@ def draw_search(prior: SearchPrior, key: Array, runs: int) -> Search:
             name what is no site.
     """
     sites = once_per_run(prior.prior.model, prior.prior.steps)
-    unknown = {*prior.fixed, *prior.usual} - {*sites.shapes}
-    if unknown:
-        raise ValueError(
-            f"{prior.prior.name} has no sites {sorted(unknown)} that runs could share; "
-            f"it has {sorted(sites.shapes)}"
-        )
+    _check_names(prior, sites.shapes)
     shapes = {**sites.shapes, **dict.fromkeys(OF_RUNS, ())}
     key_task, key_runs, key_level, key_diverge = jax.random.split(key, 4)
     keys = jax.random.split(key_runs, runs)
@@ -167,14 +167,31 @@ def draw_search(prior: SearchPrior, key: Array, runs: int) -> Search:
     if sites.rejects:
         chosen = _first_accepted(lambda *which: attempt(*which)[1].fine, runs)
     task, drawn = attempt(*chosen)
+    return _with_effects(prior, (key_level, key_diverge), task, drawn)
+
+
+def _check_names(prior: SearchPrior, shapes: Shapes) -> None:
+    unknown = {*prior.fixed, *prior.usual} - {*shapes}
+    if unknown:
+        raise ValueError(
+            f"{prior.prior.name} has no sites {sorted(unknown)} that runs could share; "
+            f"it has {sorted(shapes)}"
+        )
+
+
+def _with_effects(
+    prior: SearchPrior, keys: tuple[Array, Array], task: _Task, drawn: _Drawn
+) -> Search:
     low, high = jnp.min(drawn.low), jnp.max(drawn.high)
-    bounds = (low, high) if prior.prior.hard_bounds else (-jnp.inf, jnp.inf)
+    bounds: tuple[ArrayLike, ArrayLike] = (-jnp.inf, jnp.inf)
+    if prior.prior.hard_bounds:
+        bounds = low, high
     finite = jnp.all(jnp.isfinite(drawn.y), axis=1)
     y = jnp.where(finite[:, None], drawn.y, 0.0)
-    y = from_one_level(key_level, prior.effects, y, drawn.curve, drawn.share, bounds)
+    y = from_one_level(keys[0], prior.effects, y, drawn.curve, drawn.share, bounds)
     worse = 1 if prior.prior.mode == "min" else -1
     y, shown, diverged = some_diverge(
-        key_diverge, prior.effects, y, drawn.length, drawn.diverges, bounds, worse
+        keys[1], prior.effects, y, drawn.length, drawn.diverges, bounds, worse
     )
     return Search(
         y=y,
@@ -203,7 +220,7 @@ def _draw_task(prior: SearchPrior, shapes: Shapes, key: Array, runs: int) -> _Ta
     configurations = draw_configurations(
         keys[2], runs, prior.dims, replicas, effects.habits
     )
-    limits = {
+    limits: dict[str, tuple[ArrayLike, ArrayLike]] = {
         **dict.fromkeys(prior.fixed, (0.0, 0.0)),
         **dict.fromkeys(prior.usual, (0.0, exception)),
         # Nothing of that is the task's, unless runs are replicas.

@@ -74,7 +74,7 @@ def as_runs(search: Search, mode: str) -> list[Run]:
             for d, x in enumerate(search.config[i])
             if np.isfinite(x)
         }
-        steps = search.steps[i, :count].astype(float)
+        steps = np.asarray(search.steps[i, :count], float)
         runs.append(Run(f"run {i}", steps, values.astype(float), mode, config=config))
     return runs
 
@@ -225,9 +225,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--plot", type=Path, help="picture of searches")
     parser.add_argument("--seed", type=int, default=0, help="of drawn searches")
     args, suites = parse(parser, argv)
-    sources: dict[str, Sequence[SearchRuns]] = {
-        "drawn": drawn_searches(BROAD_SEARCHES, args.curves, args.seed)
-    } | {suite.name: real_searches(suite) for suite in suites}
+    sources = {"drawn": drawn_searches(BROAD_SEARCHES, args.curves, args.seed)}
+    sources |= {suite.name: real_searches(suite) for suite in suites}
     result = {
         "sources": {
             name: {"searches": len(searches), "statistics": summary(searches)}

@@ -1,6 +1,6 @@
 """Searches drawn from any prior of curves, a user's own too."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -18,9 +18,7 @@ from lcpfn.priors.searches import BROAD_SEARCHES, Search, SearchPrior, draw_sear
 
 RUNS, SEARCHES, LENGTH = 8, 200, 12
 PLAIN = SearchHabits(*[0.0] * len(SearchHabits._fields))
-QUIET = SearchEffects(
-    **{f.name: 0.0 for f in fields(SearchEffects) if f.name != "habits"}, habits=PLAIN
-)
+QUIET = SearchEffects(*[0.0] * (len(SearchEffects._fields) - 1), habits=PLAIN)
 
 
 def own_model(steps, observed=None):
@@ -39,24 +37,33 @@ OWN = SearchPrior(Prior(own_model, name="own", length=LENGTH, bounds=(0, 1)))
 def searches():
     """Searches by what differs from the quiet prior; arrays of NumPy."""
 
+    # Effects are numbers like any others: searches of all of them compile once.
     @partial(jax.jit, static_argnums=0)
-    def draw(prior, key):
+    def draw(prior, effects, key):
+        changed = replace(prior, effects=effects)
         keys = jax.random.split(key, SEARCHES)
-        return jax.vmap(lambda k: draw_search(prior, k, RUNS))(keys)
+        return jax.vmap(lambda k: draw_search(changed, k, RUNS))(keys)
 
-    def numbers(seed=0, effects=QUIET, **changes):
-        prior = replace(OWN, effects=effects, **changes)
-        return jax.tree.map(np.asarray, draw(prior, jax.random.key(seed)))
+    def numbers(seed=0, effects=QUIET, **sites):
+        found = draw(replace(OWN, **sites), effects, jax.random.key(seed))
+        return jax.tree.map(np.asarray, found)
 
     return numbers
 
 
-EVERYTHING = replace(QUIET, level=1.0, uneven=0.5, before=0.5, diverging=1.0)
+EVERYTHING = QUIET._replace(
+    level=1.0,
+    uneven=0.5,
+    before=0.5,
+    diverging=1.0,
+    families=0.5,
+    habits=SearchHabits(),
+)
 
 
 @pytest.fixture(scope="module")
 def everything(searches):
-    return searches(effects=replace(EVERYTHING, families=0.5, habits=SearchHabits()))
+    return searches(effects=EVERYTHING)
 
 
 def test_shapes_and_ranges_of_a_batch(everything):
@@ -103,13 +110,13 @@ def test_what_is_fixed_does_not_differ_between_runs(searches):
     assert np.ptp(both.y.mean(1), axis=0).max() > 0.3
     usual = searches(usual=("floor", "rate"))
     np.testing.assert_array_equal(usual.y, both.y)
-    exceptions = replace(QUIET, exceptions=1.0)
+    exceptions = QUIET._replace(exceptions=1.0)
     differ = searches(usual=("floor", "rate"), effects=exceptions)
     assert (np.ptp(differ.y, axis=1).max(1) > 0.05).mean() > 0.7
 
 
 def test_a_repeated_configuration_is_another_run(searches):
-    found = searches(effects=replace(QUIET, habits=PLAIN._replace(repeats=1.0)))
+    found = searches(effects=QUIET._replace(habits=PLAIN._replace(repeats=1.0)))
     shown = np.nan_to_num(found.config)
     same = (shown[:, :, None] == shown[:, None]).all(-1) & ~np.eye(RUNS, dtype=bool)
     gap = np.abs(found.y[:, :, None, -1] - found.y[:, None, :, -1])
@@ -119,24 +126,24 @@ def test_a_repeated_configuration_is_another_run(searches):
 
 
 def test_replicas_differ_little(searches):
-    seeds = searches(effects=replace(QUIET, replicas=1.0))
+    seeds = searches(effects=QUIET._replace(replicas=1.0))
     plain = searches()
     spread = [np.median(np.ptp(s.y[..., -1], axis=1)) for s in (seeds, plain)]
     assert spread[0] < 0.3 * spread[1]
 
 
 def test_runs_begin_at_one_level_and_end_at_different_ones(searches):
-    found = searches(effects=replace(QUIET, level=1.0))
+    found = searches(effects=QUIET._replace(level=1.0))
     start = found.y[:, :, 0]
     np.testing.assert_allclose(start, start[:, :1].repeat(RUNS, 1), atol=1e-6)
     assert np.median(np.ptp(found.y[:, :, -1], axis=1)) > 0.02
-    before = searches(effects=replace(QUIET, level=1.0, before=1.0))
+    before = searches(effects=QUIET._replace(level=1.0, before=1.0))
     assert (np.ptp(before.y[:, :, 0], axis=1) > 0.003).mean() > 0.9
 
 
 def test_uneven_starts_are_soon_forgotten(searches):
-    found = searches(effects=replace(QUIET, level=1.0))
-    uneven = searches(effects=replace(QUIET, level=1.0, uneven=1.0))
+    found = searches(effects=QUIET._replace(level=1.0))
+    uneven = searches(effects=QUIET._replace(level=1.0, uneven=1.0))
     scatter = np.abs(uneven.y - found.y).mean((0, 1))
     assert (np.ptp(uneven.y[:, :, 0], axis=1) > 0).all()
     assert scatter[-1] < 0.05 * scatter[0]
@@ -144,7 +151,7 @@ def test_uneven_starts_are_soon_forgotten(searches):
 
 def test_some_runs_diverge(searches):
     plain = searches()
-    found = searches(effects=replace(QUIET, diverging=1.0))
+    found = searches(effects=QUIET._replace(diverging=1.0))
     assert not plain.diverged.any()
     assert (plain.finite == LENGTH).all()
     assert 0.1 < found.diverged.mean() < 0.5
@@ -166,7 +173,7 @@ def test_wrong_options_are_refused():
     with pytest.raises(ValueError, match="dims must be at least 1"):
         replace(OWN, dims=0)
     with pytest.raises(ValueError, match=r"level must be in \[0, 1\], got 2"):
-        SearchEffects(level=2)
+        replace(OWN, effects=SearchEffects(level=2))
 
 
 def test_searches_of_the_broad_prior():
