@@ -2,7 +2,7 @@
 
     curves   (n, t)  values in order, NaN after the end; the only one that is needed
     length   (n,)    number of values; by default up to the last one that is not NaN
-    x        (n, t)  step of each value; by default 1, 2, ...
+    x        (n, t)  step of each value, in any order; by default 1, 2, ...
     task, metric, mode, run_id   (n,)  text
     config   (n,)    hyperparameters as JSON text, may be empty
 
@@ -25,6 +25,7 @@ from lcpfn.curves import Run
 from lcpfn.io.json_stream import parse
 from lcpfn.io.packed import damage
 from lcpfn.io.request import Request, epochs, one_of
+from lcpfn.io.scalar_log import in_order
 from lcpfn.metric import Bounds, Metric
 
 # Reading takes up to four times as much memory.
@@ -96,6 +97,12 @@ def _config(text: str) -> Any:
     return parse(text, "config") if text else None
 
 
+def _in_order(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`in_order`, where the steps are numbers; others are refused later."""
+    fine = not np.isfinite(steps).all() or bool((np.diff(steps) > 0).all())
+    return (steps, values) if fine else in_order(steps, values)
+
+
 def read_npz(request: Request) -> Iterator[Run]:
     """Every run, or those of one metric."""
     arrays = load_arrays(request.path)
@@ -133,10 +140,10 @@ def read_npz(request: Request) -> Iterator[Run]:
         if request.metric not in (None, metric):
             continue
         row = {name: column[i] for name, column in columns.items()}
+        steps = epochs(n) if x is None else x[i, :n]
         yield request.run(
             row.get("run_id", f"row {i}"),
-            epochs(n) if x is None else x[i, :n],
-            curves[i, :n],
+            *_in_order(steps, curves[i, :n]),
             Metric(row["mode"], bounds[metric]) if "mode" in row else None,
             task=row.get("task", ""),
             metric=metric,
