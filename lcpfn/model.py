@@ -4,12 +4,14 @@ Batches are padded to a few sizes, so that nothing is recompiled from call to ca
 """
 
 import functools
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 from lcpfn import checkpoint, network
 from lcpfn.batch import (
@@ -42,6 +44,10 @@ CLOSE_LENGTHS = (8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128)
 CLOSE_QUERIES = (1, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 # Rows that a CPU computes at a time: their activations stay in its cache.
 CHUNK = 16
+# Parts of a large batch that are computed ahead of those that are waited for, and how
+# many there must be for a bar on a terminal.
+ON_THE_WAY = 16
+SHOWN_FROM = 40
 
 
 def _chunked(run: Callable[..., Any], *rows: Any) -> Any:
@@ -90,6 +96,11 @@ def _predict(
     """Distributions at later steps, model space; `targets` `(rows, queries)`."""
     run = functools.partial(predict_values, config, params)
     return _chunked(run, state, anchor, horizon, targets)
+
+
+def _fetched(count: int, now: Now) -> Now:
+    """The first rows, on this side of the device."""
+    return jax.tree.map(lambda x: np.asarray(x)[:count], now)
 
 
 class Model:
@@ -194,24 +205,32 @@ class Model:
         return Stream(self, horizon, self.metric(mode, bounds))
 
     def read(self, contexts: Sequence[Context], metric: Metric) -> Cutoffs:
-        """Reads several checked curves up to their cutoffs."""
-        parts = []
-        for some in slices(len(contexts)):
+        """Reads several checked curves up to their cutoffs.
+
+        Of very many, a bar on a terminal shows how far it is. Few parts are on their
+        way at once, so that memory is that of the result: some 6 kB a curve.
+        """
+        parts = slices(len(contexts))
+        bar = tqdm(
+            parts,
+            "curves",
+            leave=False,
+            unit_scale=MOST_ROWS,
+            disable=None if len(parts) > SHOWN_FROM else True,
+        )
+        waiting, done = deque[tuple[int, Now]](), list[Now]()
+        for some in bar:
             part = contexts[some]
             rows = bucket(len(part), ROWS)
             lengths = LENGTHS if rows < MANY_ROWS else CLOSE_LENGTHS
             factors = factors_of(part, self.config.context)
             batch = make_batch(part, metric, factors, rows, lengths)
-            parts.append((len(part), _read(self.config, self.params, batch)))
-        # All parts are on their way before the first is waited for.
-        state, anchor, end = jax.tree.map(
-            lambda *x: np.concatenate(x),
-            *(
-                jax.tree.map(lambda x, n=n: np.asarray(x)[:n], part)
-                for n, part in parts
-            ),
-        )
-        return self.cutoffs(contexts, metric, state, anchor, end)
+            waiting.append((len(part), _read(self.config, self.params, batch)))
+            if len(waiting) > ON_THE_WAY:
+                done.append(_fetched(*waiting.popleft()))
+        done += [_fetched(*part) for part in waiting]
+        now = jax.tree.map(lambda *x: np.concatenate(x), *done)
+        return self.cutoffs(contexts, metric, *now)
 
     def cutoffs(
         self,

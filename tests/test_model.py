@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lcpfn.model
+
 pytestmark = pytest.mark.usefixtures("strict_jax")
 
 CURVE = [0.52, 0.61, 0.66, 0.69]
@@ -65,6 +67,18 @@ def test_many_curves_are_the_same_as_few(model, same):
     few = model.extrapolate(curves[60:63], 6, mode="max", bounds=(0, 1))
     for i in range(3):
         same(batch[60 + i], few[i])
+
+
+def test_the_parts_of_very_many_curves_keep_their_order(model, same, monkeypatch):
+    curves = 0.5 + np.arange(1100)[:, None] / 1e4 + [0.0, 0.05, 0.06]
+    before = model.extrapolate(curves, 20, mode="max", bounds=(0, 1), at=20)
+    monkeypatch.setattr(lcpfn.model, "ON_THE_WAY", 1)
+    after = model.extrapolate(curves, 20, mode="max", bounds=(0, 1), at=20)
+    np.testing.assert_array_equal(after.final.mean(), before.final.mean())
+    for i in (0, 300, 1099):
+        same(
+            model.extrapolate(curves[i], 20, mode="max", bounds=(0, 1), at=20), after[i]
+        )
 
 
 def test_the_curve_matters(model):

@@ -581,6 +581,23 @@ def test_a_damaged_line_costs_that_line(tmp_path, text, message):
 # Arrays
 
 
+@pytest.mark.parametrize(
+    ("x", "values", "steps"),
+    [
+        # Logged again after a resume, with the same or other values.
+        ([0, 0, 200, 200, 400], [3, 3, 2, 2, 1], [0, 200, 400]),
+        ([200, 400, 200, 400, 600], [3, 2, 2.5, 2, 1], [200, 400, 600]),
+        ([3, 1, 2, 5, 4], [1, 3, 2, 0.5, 0.75], [1, 2, 3, 4, 5]),
+        ([7, 7, 7, 7, 7], [5, 4, 3, 2, 1], [1, 2, 3, 4, 5]),  # no axis at all
+    ],
+)
+def test_steps_of_arrays_take_their_place(tmp_path, x, values, steps):
+    np.savez(tmp_path / "odd.npz", curves=[np.float64(values)], x=[np.float64(x)])
+    (run,) = read_curves(tmp_path / "odd.npz", mode="min").runs
+    assert run.steps.tolist() == steps
+    assert (np.diff(run.values) < 0).all()
+
+
 def test_arrays_may_be_few(tmp_path):
     np.savez(tmp_path / "few.npz", curves=[[3.0, 2.0, np.nan], [5.0, np.nan, 4.0]])
     runs = read_curves(tmp_path / "few.npz", mode="min").runs
