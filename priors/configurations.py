@@ -115,7 +115,7 @@ def waves(key: Array, configurations: Configurations) -> Array:
     """
     keys = jax.random.split(key, 4)
     dims = configurations.used.shape[0]
-    weight = 3.0 * jax.random.normal(keys[0], (dims,))
+    weight = 4.0 * jax.random.normal(keys[0], (dims,))
     odds = jnp.where(configurations.used, weight, -jnp.inf)
     first, second = jax.random.categorical(keys[1], odds, shape=(2, WAVES))
     # Over the range of a hyperparameter from less than half a period, which is mostly

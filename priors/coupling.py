@@ -172,7 +172,7 @@ def task_normals(
     one, other = jax.random.normal(keys[2], (2, sum(sizes)))
     alike = each_value(jnp.where(limited, 1.0, alike))
     other = alike * one + jnp.sqrt(1 - alike**2) * other
-    share = jax.nn.softmax(2.0 * jax.random.normal(keys[3], (len(sizes), WAVES)))
+    share = jax.nn.softmax(3.0 * jax.random.normal(keys[3], (len(sizes), WAVES)))
     weights = jax.random.normal(keys[4], (sum(sizes), 2 * WAVES))
     weights *= jnp.sqrt(each_value(jnp.tile(share, (1, 2))))
     o = jnp.clip(o, bounds[0], bounds[1])

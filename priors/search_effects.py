@@ -69,7 +69,7 @@ def from_one_level(
     level = jax.random.choice(keys[7], start)  # that of any of them
     # |z| would be less for the middle ones; this has its distribution and z's order.
     held_back = jnp.minimum(ndtri(0.5 + 0.5 * ndtr(z)), FARTHEST)
-    share = jnp.exp(-ten_to(keys[2], -1.2, 0.35) * held_back)
+    share = jnp.exp(-ten_to(keys[2], -0.9, 0.4) * held_back)
 
     def towards(bound: ArrayLike) -> Array:
         """Share of the way on this side of the start."""

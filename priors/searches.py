@@ -226,13 +226,13 @@ def _draw_task(prior: SearchPrior, shapes: Shapes, key: Array, runs: int) -> _Ta
         # Nothing of that is the task's, unless runs are replicas.
         **dict.fromkeys(OF_RUNS, (1.0 - replicas, 1.0)),
     }
-    differs = jnp.where(replicas, -5.0, -1.2) + 1.5 * jax.random.normal(keys[3])
+    differs = jnp.where(replicas, -5.0, -2.0) + 1.5 * jax.random.normal(keys[3])
     normals = task_normals(
         keys[4],
         shapes,
         limits,
         differs,
-        explained=2.5 + 1.5 * jax.random.normal(keys[5]),
+        explained=3.0 + 1.5 * jax.random.normal(keys[5]),
         alike=jax.random.uniform(keys[6], maxval=0.9),
     )
     families = has(keys[7], effects.families)
