@@ -5,13 +5,12 @@ Batches are padded to a few sizes, so that nothing is recompiled from call to ca
 
 import functools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from lcpfn import checkpoint, network
 from lcpfn.batch import (
@@ -44,10 +43,10 @@ CLOSE_LENGTHS = (8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128)
 CLOSE_QUERIES = (1, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 # Rows that a CPU computes at a time: their activations stay in its cache.
 CHUNK = 16
-# Parts of a large batch that are computed ahead of those that are waited for, and how
-# many there must be for a bar on a terminal.
+# Parts of a large batch that are computed ahead of those that are waited for.
 ON_THE_WAY = 16
-SHOWN_FROM = 40
+# Curves from which on a terminal shows a bar.
+SHOWN_FROM = 10_000
 
 
 def _chunked(run: Callable[..., Any], *rows: Any) -> Any:
@@ -210,16 +209,14 @@ class Model:
         Of very many, a bar on a terminal shows how far it is. Few parts are on their
         way at once, so that memory is that of the result: some 6 kB a curve.
         """
-        parts = slices(len(contexts))
-        bar = tqdm(
-            parts,
-            "curves",
-            leave=False,
-            unit_scale=MOST_ROWS,
-            disable=None if len(parts) > SHOWN_FROM else True,
-        )
+        parts: Iterable[slice] = slices(len(contexts))
+        if len(contexts) > SHOWN_FROM:
+            from tqdm import tqdm
+
+            bar = {"unit_scale": MOST_ROWS, "leave": False, "disable": None}
+            parts = tqdm(parts, "curves", **bar)
         waiting, done = deque[tuple[int, Now]](), list[Now]()
-        for some in bar:
+        for some in parts:
             part = contexts[some]
             rows = bucket(len(part), ROWS)
             lengths = LENGTHS if rows < MANY_ROWS else CLOSE_LENGTHS

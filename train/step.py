@@ -28,6 +28,10 @@ from lcpfn.train.data import Feed
 from lcpfn.train.search_tasks import Searches, SearchTasks, make_search_tasks
 
 
+# Distance from a mean, in units of the anchor, behind which the loss grows no more.
+FARTHEST = 1e10
+
+
 class TrainState(NamedTuple):
     """Everything a run needs to go on; a pytree.
 
@@ -78,7 +82,9 @@ def init_state(config: TrainConfig) -> TrainState:
 
 def log_density(mixture: network.MixtureParams, z: jax.Array) -> jax.Array:
     """Log-density of z, in anchor units, under a mixture; shape of z."""
-    score = (z[..., None] - mixture.mean) * jnp.exp(-mixture.log_std)
+    # Where a scale is next to nothing the square of a distance in it would overflow.
+    far = jnp.clip(z[..., None] - mixture.mean, -FARTHEST, FARTHEST)
+    score = far * jnp.exp(-mixture.log_std)
     parts = mixture.log_weight - mixture.log_std - 0.5 * (score**2 + LOG_2PI)
     return jax.nn.logsumexp(parts, axis=-1)
 

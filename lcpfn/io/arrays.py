@@ -24,7 +24,7 @@ import numpy as np
 from lcpfn.curves import Run
 from lcpfn.io.json_stream import parse
 from lcpfn.io.packed import damage
-from lcpfn.io.request import Request, epochs, one_of
+from lcpfn.io.request import Request, epochs, numbers, one_of
 from lcpfn.io.scalar_log import in_order
 from lcpfn.metric import Bounds, Metric
 
@@ -33,8 +33,7 @@ MOST_ARRAYS = 1 << 29
 TEXTS = ("task", "metric", "mode", "config", "run_id")
 # What NumPy and zipfile raise for a damaged, encrypted or boastful archive.
 BROKEN = (
-    *(KeyError, MemoryError, NotImplementedError, OverflowError),
-    *(RuntimeError, SyntaxError),
+    *(KeyError, MemoryError, OverflowError, RuntimeError, SyntaxError),
     *(SystemError, TokenError, TypeError, ValueError),
 )
 
@@ -97,10 +96,14 @@ def _config(text: str) -> Any:
     return parse(text, "config") if text else None
 
 
-def _in_order(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`in_order`, where the steps are numbers; others are refused later."""
-    fine = not np.isfinite(steps).all() or bool((np.diff(steps) > 0).all())
-    return (steps, values) if fine else in_order(steps, values)
+def _in_order(
+    steps: np.ndarray | None, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Steps (default: 1, 2, ...) and values; steps not finite are refused later."""
+    if steps is None:
+        return epochs(len(values)), values
+    steps = numbers(steps, "`x`")
+    return in_order(steps, values) if np.isfinite(steps).all() else (steps, values)
 
 
 def read_npz(request: Request) -> Iterator[Run]:
@@ -140,10 +143,9 @@ def read_npz(request: Request) -> Iterator[Run]:
         if request.metric not in (None, metric):
             continue
         row = {name: column[i] for name, column in columns.items()}
-        steps = epochs(n) if x is None else x[i, :n]
         yield request.run(
             row.get("run_id", f"row {i}"),
-            *_in_order(steps, curves[i, :n]),
+            *_in_order(None if x is None else x[i, :n], curves[i, :n]),
             Metric(row["mode"], bounds[metric]) if "mode" in row else None,
             task=row.get("task", ""),
             metric=metric,

