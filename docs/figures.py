@@ -21,8 +21,8 @@ from sklearn.neural_network import MLPClassifier
 import lcpfn
 from lcpfn import plot
 from lcpfn.batch import make_batch, read_batch
+from lcpfn.checks import check_curves
 from lcpfn.cli.options import read_suites
-from lcpfn.curves import check_curves
 from lcpfn.eval.curves import of_model
 from lcpfn.eval.data import scored_cases
 from lcpfn.eval.studies.gallery import effect_rows, montage

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import jax
 
     from lcpfn.card import CheckpointError
+    from lcpfn.curves import Run
     from lcpfn.forecast import Forecast
     from lcpfn.model import Model
     from lcpfn.stopping.decision import Decision
@@ -39,6 +40,7 @@ _HOME = {
     "EarlyStopping": "lcpfn.stopping.early_stopping",
     "Forecast": "lcpfn.forecast",
     "Model": "lcpfn.model",
+    "Run": "lcpfn.curves",
 }
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "EarlyStopping",
     "Forecast",
     "Model",
+    "Run",
     "load",
 ]
 

@@ -16,8 +16,8 @@ class Context(NamedTuple):
 
     Attributes:
         steps, values: the finite observations `(n,)`, float64.
-        last_step: of the newest observation, finite or not.
-        last_value: of the newest observation.
+        last_step: of the newest observation, finite or not; 0 before the first.
+        last_value: of the newest observation; 0 before the first.
         horizon: last step to predict.
         targets: steps to predict, increasing `(s,)`; None: `default_targets`.
         unit: distance of the default targets.

@@ -1,45 +1,45 @@
-"""Recorded curves, and every check of what a user hands in.
+"""Recorded curves: runs, and sets of them."""
 
-Non-finite values are observations too: the run had diverged at that step. They are
-never fed to the network. A finite value after them means that the run recovered, and
-they count as steps without an observation; at the end of a curve they mean that the
-run has diverged for good. In a 2-D array NaN at the end of a row is padding instead.
-"""
-
-import math
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from lcpfn.context import Context, step_unit
-from lcpfn.metric import Bounds, Metric
+from lcpfn.metric import Bounds
 
 
 @dataclass(frozen=True)
 class Run:
-    """One recorded run, as read from a file.
+    """One run: what it recorded, and what is known of it.
 
     Attributes:
+        values: the metric `(n,)`, the user's units.
+        steps: of the values, strictly increasing `(n,)`; default 1..n.
+        config: its hyperparameters by name, where they are known.
         name: identity of the run.
-        steps: strictly increasing `(n,)` float64.
-        values: the metric at these steps `(n,)` float64, the user's units.
-        mode: "max" or "min".
+        mode: "max" or "min"; empty where whoever is given the run is told.
         bounds: of the metric, or None.
         task: what was learned; runs of one task can be compared.
         metric: what was measured.
-        config: hyperparameters of the run, where they are known.
     """
 
-    name: str
-    steps: np.ndarray
-    values: np.ndarray
-    mode: str
+    values: Any
+    steps: Any = None
+    config: Mapping[str, Any] | None = None
+    name: str = ""
+    mode: str = ""
     bounds: Bounds | None = None
     task: str = ""
     metric: str = ""
-    config: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        # What is no number is refused by name where runs are checked.
+        with contextlib.suppress(TypeError, ValueError):
+            object.__setattr__(self, "values", np.asarray(self.values, float))
+        if self.steps is None:
+            object.__setattr__(self, "steps", np.arange(1.0, np.size(self.values) + 1))
 
 
 @dataclass(frozen=True)
@@ -81,207 +81,3 @@ class CurveSet:
             rank[rng.permutation(rows)] = np.arange(len(rows)) + rng.random()
         keep = np.sort(np.argsort(rank, kind="stable")[:most])
         return replace(self, runs=tuple(self.runs[i] for i in keep))
-
-
-def _numbers(x: Any, what: str) -> np.ndarray:
-    """A float64 copy, or a ValueError that says what was got."""
-    try:
-        array = np.array(x, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{what} must be numbers, got {x!r:.80}") from None
-    return array
-
-
-def _is_nested(x: Any) -> bool:
-    """Whether x is a collection of curves and not one curve."""
-    if isinstance(x, np.ndarray):
-        return x.ndim > 1 or x.dtype == object
-    return isinstance(x, Sequence) and len(x) > 0 and np.ndim(x[0]) > 0
-
-
-def split_curves(curves: Any) -> tuple[list[np.ndarray], bool]:
-    """Separate curves of float64 values, and whether the user gave just one.
-
-    Args:
-        curves: one curve; a list of curves of any lengths; a 2-D array whose rows may
-            be padded with NaN at the end.
-
-    Raises:
-        ValueError: if it is none of these, or a curve has no observation.
-    """
-    if isinstance(curves, str | bytes | dict) or not hasattr(curves, "__len__"):
-        raise ValueError(
-            "curves must be one sequence of values, a list of them, or a 2-D array, "
-            f"got {type(curves).__name__}"
-        )
-    if not isinstance(curves, np.ndarray) and hasattr(curves, "__array__"):
-        curves = np.asarray(curves)
-    if isinstance(curves, np.ndarray) and curves.ndim == 2 and curves.dtype != object:
-        rows = [_numbers(row, f"curve {i}") for i, row in enumerate(curves)]
-        known = [np.flatnonzero(~np.isnan(row)) for row in rows]
-        rows = [
-            row[: k.max(initial=-1) + 1] for row, k in zip(rows, known, strict=True)
-        ]
-        single = False
-    elif _is_nested(curves):
-        rows = [_numbers(row, f"curve {i}") for i, row in enumerate(curves)]
-        single = False
-    else:
-        rows, single = [_numbers(curves, "the curve")], True
-    for i, row in enumerate(rows):
-        name = "the curve" if single else f"curve {i}"
-        if row.ndim != 1:
-            raise ValueError(
-                f"{name} must be one-dimensional, got an array of shape {row.shape}"
-            )
-        if not len(row):
-            raise ValueError(
-                f"{name} has no observations; a forecast needs at least one"
-            )
-    return rows, single
-
-
-def _per_curve(x: Any, count: int, what: str) -> list[Any]:
-    """One entry per curve: x itself for all, or its elements if it is nested."""
-    if x is None or not _is_nested(x):
-        return [x] * count
-    if len(x) != count:
-        raise ValueError(
-            f"{what} must be given per curve: {count} curves, got {len(x)}"
-        )
-    return list(x)
-
-
-def check_steps(steps: Any, count: int, name: str) -> np.ndarray:
-    """Steps of one curve: 1..count by default, else finite, >= 0 and increasing."""
-    if steps is None:
-        return np.arange(1.0, count + 1)
-    steps = _numbers(steps, f"steps of {name}")
-    if steps.shape != (count,):
-        raise ValueError(
-            f"steps of {name} must be one per value: {count} values, got shape "
-            f"{steps.shape}"
-        )
-    if not np.isfinite(steps).all() or steps[0] < 0 or (np.diff(steps) <= 0).any():
-        raise ValueError(
-            f"steps of {name} must be finite, >= 0 and strictly increasing, got "
-            f"{steps[:8]}"
-        )
-    return steps
-
-
-def check_horizon(horizon: Any, name: str = "the curve") -> float:
-    """A finite positive number."""
-    number = _numbers(horizon, "horizon")
-    if number.shape != () or not np.isfinite(number) or number <= 0:
-        raise ValueError(
-            f"horizon of {name} must be one positive number, the last step to predict, "
-            f"got {horizon!r:.80}"
-        )
-    return float(number)
-
-
-def _check_targets(at: Any, last: float, horizon: float, name: str) -> np.ndarray:
-    targets = np.atleast_1d(_numbers(at, f"at of {name}"))
-    fine = (
-        targets.ndim == 1
-        and len(targets)
-        and np.isfinite(targets).all()
-        and (np.diff(targets) > 0).all()
-        and targets[0] > last
-        and targets[-1] <= horizon
-    )
-    if not fine:
-        raise ValueError(
-            f"at of {name} must be increasing steps after the last observed one "
-            f"({last:g}) and up to the horizon ({horizon:g}), got {at!r:.80}"
-        )
-    return targets
-
-
-def check_observation(
-    value: Any, step: Any, last: float | None, horizon: float, metric: Metric
-) -> tuple[float, float]:
-    """One more observation of a curve: its value and step as numbers.
-
-    Args:
-        value: in the user's units; NaN or infinity: the run diverged.
-        step: None: the one after the last.
-        last: newest step so far; None before the first.
-        horizon: last possible step.
-        metric: direction and bounds.
-
-    Raises:
-        ValueError: no numbers, a step not after the last one or beyond the horizon, a
-            value outside hard bounds.
-    """
-    try:
-        number = float(value)
-        at = float(step) if step is not None else 1.0 if last is None else last + 1
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(
-            f"an observation is a number at a step, got {value!r:.80} at {step!r:.80}"
-        ) from None
-    metric.check(np.array([number]), f"the value at step {at:g}")
-    if not math.isfinite(at) or at < 0:
-        raise ValueError(f"step must be a finite number >= 0, got {step!r}")
-    if last is not None and at <= last:
-        raise ValueError(
-            f"steps must increase: the last was {last:g}, got {at:g}; start a new "
-            "stream if the run restarted"
-        )
-    if at > horizon:
-        raise ValueError(
-            f"step {at:g} lies beyond the horizon {horizon:g}; give a later horizon"
-        )
-    return number, at
-
-
-def check_curves(
-    curves: Any, horizon: Any, metric: Metric, steps: Any = None, at: Any = None
-) -> tuple[list[Context], bool]:
-    """Checks everything `extrapolate` is given, before any number is computed.
-
-    Returns:
-        One `Context` per curve, and whether the user gave a single curve.
-
-    Raises:
-        ValueError: saying what was expected, what was got and what to do.
-    """
-    rows, single = split_curves(curves)
-    count = len(rows)
-    if count and np.ndim(horizon) and len(horizon) != count:
-        raise ValueError(
-            f"horizon must be one number or one per curve: {count} curves, got "
-            f"{len(horizon)}"
-        )
-    horizons = list(horizon) if np.ndim(horizon) else [horizon] * count
-    all_steps = _per_curve(steps, count, "steps")
-    targets = _per_curve(at, count, "at")
-    contexts = []
-    for i, values in enumerate(rows):
-        name = "the curve" if single else f"curve {i}"
-        metric.check(values, f"values of {name}")
-        own_steps = check_steps(all_steps[i], len(values), name)
-        end, last = check_horizon(horizons[i], name), float(own_steps[-1])
-        if end < last:
-            raise ValueError(
-                f"horizon of {name} must not lie before its last observed step "
-                f"{last:g}, got {end:g}"
-            )
-        wanted = targets[i]
-        if wanted is not None:
-            wanted = _check_targets(wanted, last, end, name)
-        finite = np.isfinite(values)
-        contexts.append(
-            Context(
-                own_steps[finite],
-                metric.sign * values[finite],
-                last,
-                metric.sign * float(values[-1]),
-                end,
-                wanted,
-                step_unit(own_steps),
-            )
-        )
-    return contexts, single

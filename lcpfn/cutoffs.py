@@ -11,6 +11,7 @@ from lcpfn.context import Context
 from lcpfn.jax_setup import check_process
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
+from lcpfn.others import Others
 from lcpfn.prefixes import surprise
 from lcpfn.tokens import Anchor
 from lcpfn.trajectories import simulate, with_marginals
@@ -41,6 +42,7 @@ class Cutoffs:
         anchor: level and scale there, fields `(B,)`.
         end: what is predicted of the horizon, last, and first of the best value up to
             it if the checkpoint knows that `(B, 1 or 2)`; the user's units.
+        others: what else is known of their task; None: nothing.
     """
 
     model: "Model"
@@ -49,6 +51,7 @@ class Cutoffs:
     state: Any
     anchor: Anchor
     end: Mixture
+    others: Others | None = None
 
     @functools.cached_property
     def horizons(self) -> np.ndarray:
@@ -101,17 +104,10 @@ class Cutoffs:
         check_process()
         horizon = self.horizons
         targets = np.where(np.isnan(self.steps), horizon[:, None], self.steps)
-        parts = [
-            self.model.predict(
-                np.asarray(self.state)[some],
-                Anchor(*(field[some] for field in self.anchor)),
-                horizon[some],
-                targets[some],
-            )
-            for some in slices(len(horizon))
-        ]
-        joined = Mixture(*(np.concatenate(x) for x in zip(*parts, strict=True)))
-        return self.metric.in_user_units(joined)
+        found = self.model.predict(
+            np.asarray(self.state), self.anchor, horizon, targets, self.others
+        )
+        return self.metric.in_user_units(found)
 
     @functools.cached_property
     def surprise(self) -> np.ndarray:

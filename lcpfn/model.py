@@ -12,89 +12,40 @@ from typing import Any
 import jax
 import numpy as np
 
-from lcpfn import checkpoint, network
+from lcpfn import checkpoint, network, programs
+from lcpfn.among import check_configs, check_others, cutoffs_among
 from lcpfn.batch import (
     LENGTHS,
-    Batch,
-    at_last,
     bucket,
     factors_of,
     make_batch,
-    read_batch,
 )
+from lcpfn.checks import check_curves
 from lcpfn.config import ModelConfig
+from lcpfn.configs import Config
 from lcpfn.context import Context
-from lcpfn.curves import check_curves
+from lcpfn.curves import Run
 from lcpfn.cutoffs import MOST_ROWS, Cutoffs, slices
 from lcpfn.forecast import Forecast
-from lcpfn.jax_setup import check_process, float64
-from lcpfn.memory import Now, known_now
+from lcpfn.jax_setup import check_process
+from lcpfn.memory import Now
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
-from lcpfn.queries import predict_values
+from lcpfn.others import Others, span_of
+from lcpfn.programs import (
+    CLOSE_LENGTHS,
+    CLOSE_QUERIES,
+    MANY_ROWS,
+    QUERIES,
+    ROWS,
+)
 from lcpfn.stream import Stream
 from lcpfn.tokens import Anchor
 
-ROWS = (1, 8, 64, MOST_ROWS)
-QUERIES = (1, 8, 32, 64, 128, 256, 512)
-# From this many rows on padding costs more than compiling for a closer fit.
-MANY_ROWS = 64
-CLOSE_LENGTHS = (8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128)
-CLOSE_QUERIES = (1, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
-# Rows that a CPU computes at a time: their activations stay in its cache.
-CHUNK = 16
 # Parts of a large batch that are computed ahead of those that are waited for.
 ON_THE_WAY = 16
 # Curves from which on a terminal shows a bar.
 SHOWN_FROM = 10_000
-
-
-def _chunked(run: Callable[..., Any], *rows: Any) -> Any:
-    """`run` on all rows, on a CPU `CHUNK` of them at a time."""
-    count = jax.tree.leaves(rows)[0].shape[0]
-    if count <= CHUNK:
-        return run(*rows)
-
-    def split(*rows: Any) -> Any:
-        parts = jax.tree.map(lambda x: x.reshape(-1, CHUNK, *x.shape[1:]), rows)
-        done = jax.lax.map(lambda part: run(*part), parts)
-        return jax.tree.map(lambda x: x.reshape(count, *x.shape[2:]), done)
-
-    return jax.lax.platform_dependent(*rows, cpu=split, default=run)
-
-
-@float64
-@functools.partial(jax.jit, static_argnums=0)
-def _read(config: ModelConfig, params: Any, batch: Batch) -> Now:
-    """What is known at the cutoffs."""
-    # In small batches it does not pay to compile another last block.
-    many = batch.start.shape[0] >= MANY_ROWS
-
-    def run(batch: Batch) -> Now:
-        _, anchors, features = read_batch(batch)
-        anchor = at_last(anchors, batch.last)
-        only = batch.last if many else None
-        states, _ = network.encode(config, params, features, only=only)
-        state = states[:, 0] if many else at_last(states, batch.last)
-        horizon = batch.limits.horizon
-        return known_now(config, params, state, anchor, horizon)
-
-    return _chunked(run, batch)
-
-
-@float64
-@functools.partial(jax.jit, static_argnums=0)
-def _predict(
-    config: ModelConfig,
-    params: Any,
-    state: jax.Array,
-    anchor: Anchor,
-    horizon: jax.Array,
-    targets: jax.Array,
-) -> Mixture:
-    """Distributions at later steps, model space; `targets` `(rows, queries)`."""
-    run = functools.partial(predict_values, config, params)
-    return _chunked(run, state, anchor, horizon, targets)
 
 
 def _fetched(count: int, now: Now) -> Now:
@@ -160,6 +111,8 @@ class Model:
         bounds: Bounds | None = None,
         steps: Any = None,
         at: Any = None,
+        others: Iterable[Run] | None = None,
+        config: Any = None,
     ) -> Forecast:
         """Forecasts the rest of one or several curves.
 
@@ -175,6 +128,10 @@ class Model:
                 are several. Default 1..n.
             at: steps to predict, a list per curve if they differ. Default: every step
                 after the last one up to the horizon, thinned to at most 512.
+            others: other runs of the same task, finished or not, in any order. With
+                them a curve may be `[]`: nothing of it is known yet.
+            config: hyperparameters of the curve by name, or a list of such; compared
+                with those of the other runs.
 
         Returns:
             The forecast, in the user's units and direction. Of a curve that is at its
@@ -184,11 +141,26 @@ class Model:
             ValueError: saying what was expected, what was got and what to do.
         """
         metric = self.metric(mode, bounds)
-        contexts, single = check_curves(curves, horizon, metric, steps, at)
+        others = list(others or ())
+        contexts, single = check_curves(
+            curves, horizon, metric, steps, at, unseen=bool(others)
+        )
         check_process()
         if not contexts:
             raise ValueError("there are no curves to extrapolate")
-        return Forecast.of(self.read(contexts, metric), 0 if single else None)
+        asked = check_configs(config, len(contexts), single)
+        end = max(context.horizon for context in contexts)
+        around, configs = check_others(others, end, metric)
+        if around and not self.config.others:
+            raise ValueError(
+                f"checkpoint {self.name} was not trained with other runs; leave out "
+                "others, or load one whose card has others in its model"
+            )
+        if around:
+            found = self.read_among(contexts, around, metric, [*configs, *asked])
+        else:
+            found = self.read(contexts, metric)
+        return Forecast.of(found, 0 if single else None)
 
     def stream(
         self, horizon: float, *, mode: str, bounds: Bounds | None = None
@@ -209,25 +181,55 @@ class Model:
         Of very many, a bar on a terminal shows how far it is. Few parts are on their
         way at once, so that memory is that of the result: some 6 kB a curve.
         """
+        program = functools.partial(programs.read, self.config, self.params)
+        return self.cutoffs(
+            contexts, metric, *self._in_parts(program, contexts, metric)
+        )
+
+    def read_among(
+        self,
+        contexts: Sequence[Context],
+        others: Sequence[Context],
+        metric: Metric,
+        configs: Sequence[Config | None],
+    ) -> Cutoffs:
+        """Reads curves up to their cutoffs, and other runs of their task.
+
+        Args:
+            contexts: the curves asked about; those without observations are unseen.
+            others: other runs, each with an observation.
+            metric: direction and bounds.
+            configs: of the others, then of the curves; None where unknown.
+        """
+        span = span_of([*others, *contexts])
+        program = functools.partial(
+            programs.read_runs, self.config, self.params, span=span
+        )
+        found = self._in_parts(program, [*others, *contexts], metric)
+        return cutoffs_among(self, metric, contexts, others, span, configs, *found)
+
+    def _in_parts(
+        self, program: Callable[..., Any], contexts: Sequence[Context], metric: Metric
+    ) -> Any:
+        """What a program makes of curves, row by row."""
         parts: Iterable[slice] = slices(len(contexts))
         if len(contexts) > SHOWN_FROM:
             from tqdm import tqdm
 
             bar = {"unit_scale": MOST_ROWS, "leave": False, "disable": None}
             parts = tqdm(parts, "curves", **bar)
-        waiting, done = deque[tuple[int, Now]](), list[Now]()
+        waiting, done = deque[tuple[int, Any]](), list[Any]()
         for some in parts:
             part = contexts[some]
             rows = bucket(len(part), ROWS)
             lengths = LENGTHS if rows < MANY_ROWS else CLOSE_LENGTHS
             factors = factors_of(part, self.config.context)
             batch = make_batch(part, metric, factors, rows, lengths)
-            waiting.append((len(part), _read(self.config, self.params, batch)))
+            waiting.append((len(part), program(batch)))
             if len(waiting) > ON_THE_WAY:
                 done.append(_fetched(*waiting.popleft()))
         done += [_fetched(*part) for part in waiting]
-        now = jax.tree.map(lambda *x: np.concatenate(x), *done)
-        return self.cutoffs(contexts, metric, *now)
+        return jax.tree.map(lambda *x: np.concatenate(x), *done)
 
     def cutoffs(
         self,
@@ -245,30 +247,58 @@ class Model:
         return Cutoffs(self, metric, contexts, state, Anchor(*anchor.T), mixture)
 
     def predict(
-        self, state: np.ndarray, anchor: Anchor, horizon: np.ndarray, at: np.ndarray
+        self,
+        state: np.ndarray,
+        anchor: Anchor,
+        horizon: np.ndarray,
+        at: np.ndarray,
+        others: Others | None = None,
+        best: bool = False,
     ) -> Mixture:
-        """Distributions at later steps from at most `MOST_ROWS` cutoffs, model space.
+        """Distributions at later steps from any number of cutoffs, model space.
 
         Args:
             state: of the network `(B, D)`.
             anchor: of the cutoffs, fields `(B,)`.
             horizon: last step of each `(B,)`.
             at: steps `(B, S)`.
+            others: the other runs of the task.
+            best: put the best value up to the horizon before them, `(B, 1 + S)`.
 
         Returns:
             Mixtures `(B, S)`, without bounds.
         """
-        rows = bucket(len(state), ROWS)
+        parts = [
+            self._predict(
+                *jax.tree.map(
+                    lambda x, some=some: x[some], (state, anchor, horizon, at)
+                ),
+                others and others.of(some),
+                best,
+            )
+            for some in slices(len(state))
+        ]
+        return Mixture(*(np.concatenate(x) for x in zip(*parts, strict=True)))
+
+    def _predict(
+        self,
+        state: np.ndarray,
+        anchor: Anchor,
+        horizon: np.ndarray,
+        at: np.ndarray,
+        others: Others | None,
+        best: bool,
+    ) -> Mixture:
+        """The same for at most `MOST_ROWS` cutoffs."""
+        count, steps = at.shape
+        rows = bucket(count, ROWS)
         sizes = QUERIES if rows < MANY_ROWS else CLOSE_QUERIES
-        which = np.minimum(np.arange(rows), len(state) - 1)
-        count = at.shape[1]
-        wide = np.minimum(np.arange(bucket(count, sizes)), count - 1)
-        found = _predict(
-            self.config,
-            self.params,
-            state[which],
-            Anchor(*(np.asarray(field)[which] for field in anchor)),
-            horizon[which],
+        which = np.minimum(np.arange(rows), count - 1)
+        wide = np.minimum(np.arange(bucket(steps, sizes)), steps - 1)
+        found = programs.predict(
+            *(self.config, best, self.params),
+            *jax.tree.map(lambda x: np.asarray(x)[which], (state, anchor, horizon)),
             at[which][:, wide],
+            others and others.of(which),
         )
-        return jax.tree.map(lambda x: np.asarray(x)[: len(state), :count], found)
+        return jax.tree.map(lambda x: np.asarray(x)[:count, : steps + best], found)

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from lcpfn.config import ModelConfig
-from lcpfn.others import PAIR_FEATURES
+from lcpfn.pairs import PAIR_FEATURES
 from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES
 
 Params = Any
@@ -158,7 +158,7 @@ class Context(NamedTuple):
     """What other runs of a task say to queries; M of them.
 
     Attributes:
-        pairs: `lcpfn.others.pair_features` `(..., Q, M, PAIR_FEATURES)`.
+        pairs: `lcpfn.pairs.pair_features` `(..., Q, M, PAIR_FEATURES)`.
         state: of the network at the newest observation of each `(..., M, D)`.
         mask: which of them there are `(..., M)`.
     """

@@ -1,260 +1,186 @@
-"""Other runs of a task, as a query about one run sees them.
+"""The other runs of a task at inference: read once, and chosen for every question.
 
-A query is (run, cutoff i, target step t). To it another run j is a row of features in
-the anchor of the run asked about: where j was at i and at t, what it gained in between,
-how far both were apart before, how alike their configurations are, and how much of j is
-known. So nothing but differences and ratios enters, and a forecast moves with
-`y -> a*y + b` applied to all runs.
-
-All runs of a task lie on one grid of steps, dense early: point k of G is the share
-(k / (G - 1))^2 of the way from the first step of the task to its horizon. Between
-points a curve is a straight line, before its first and after its last known observation
-it stays.
-
-The functions are traced by JAX; M other runs, G grid points, Q targets, D width.
+Any number of them may be given. A question sees at most `MOST`: those that are known
+furthest, whose configurations are nearest and that are best (see `choose`). Without any
+a forecast is that of the run alone.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
+from lcpfn import network
+from lcpfn.batch import bucket
+from lcpfn.configs import Configs
+from lcpfn.context import Context
+from lcpfn.jax_setup import float64
+from lcpfn.pairs import (
+    Cutoff,
+    OnGrid,
+    anchor_of_others,
+    config_distances,
+    pair_features,
+)
 from lcpfn.statistics import Array
-from lcpfn.tokens import FARTHEST, Anchor
+from lcpfn.tokens import Anchor
 
-GRID = 64
-# Where two runs are compared before the cutoff, in shares of it.
-EARLIER = (0.0, 0.1, 0.25, 0.5, 0.75)
-PAIR_FEATURES = 28
-# Distances of two configurations, see `config_distances`.
-CONFIG_FEATURES = 4
-
-
-class OnGrid(NamedTuple):
-    """Runs on the grid of their task, model space; leading axes `(...)`.
-
-    Attributes:
-        value, level: the values, and their running average `(..., G)`.
-        log_scale: of the anchor there `(..., G)`.
-        first, last: shares of the grid between which the run is known `(...)`.
-        best: best value that is known `(...)`.
-    """
-
-    value: Array
-    level: Array
-    log_scale: Array
-    first: Array
-    last: Array
-    best: Array
+MOST = 64
+CANDIDATES = 512  # of which they are chosen, by what needs no configuration
+# Their numbers are rounded up to these, so that few programs are compiled.
+SIZES = (8, 16, 32, MOST)
+# From this share of the way on what a run has reached says what its configuration does.
+TELLING = 0.5
 
 
-class Cutoff(NamedTuple):
-    """The run asked about at one cutoff; scalars, but for `level_path`.
+class Known(NamedTuple):
+    """Runs of a task as the network has read them; M of them.
 
     Attributes:
-        level, scale: of its anchor.
-        share: of the grid, where the cutoff is.
-        level_path: running average of its values on the grid `(G,)`; what lies behind
-            the cutoff is not looked at.
-        known: 1; 0 where nothing of the run is known yet.
+        state: at the newest observation of each `(M, D)`.
+        grid: where they have been, fields `(M, G)` and `(M,)`.
     """
 
-    level: Array
-    scale: Array
-    share: Array
-    level_path: Array
-    known: Array
+    state: Array
+    grid: OnGrid
 
 
-def grid_shares(points: int = GRID) -> Array:
-    """Shares of the way to the horizon at the points of the grid `(G,)`."""
-    return (jnp.arange(points) / (points - 1)) ** 2
+class Among(NamedTuple):
+    """Which of them each of B questions sees, K at most.
 
-
-def on_grid(
-    shares: Array, values: Array, levels: Array, scales: Array, count: Array
-) -> OnGrid:
-    """One run on the grid.
-
-    Args:
-        shares: of the grid, where the observations are, increasing `(T,)`.
-        values: there `(T,)`.
-        levels: of the anchors there `(T,)`.
-        scales: likewise, positive `(T,)`.
-        count: how many are known, at least one.
+    Attributes:
+        chosen: their numbers `(B, K)`.
+        there: False behind the last of them `(B, K)`.
+        apart: distances of configurations `(B, K, CONFIG_FEATURES)`.
+        path: levels of the run asked about, on the grid `(B, G)`.
+        seen: 1; 0 where nothing of that run is known `(B,)`.
     """
-    known = jnp.arange(len(shares)) < count
-    last = jnp.maximum(count - 1, 0)
-    held = [jnp.where(known, x, x[last]) for x in (values, levels, jnp.log(scales))]
-    place = jnp.where(known, shares, 2.0 + jnp.arange(len(shares)))
-    at = grid_shares()
-    paths = [jnp.interp(at, place, x) for x in held]
-    # Behind the last known observation a line would lead to one that is not known.
-    late = at > shares[last]
-    value, level, log_scale = (
-        jnp.where(late, x[last], path) for x, path in zip(held, paths, strict=True)
+
+    chosen: Array
+    there: Array
+    apart: Array
+    path: Array
+    seen: Array
+
+
+class Others(NamedTuple):
+    """What the runs of a task say to B questions.
+
+    Attributes:
+        known: the runs.
+        among: which of them each question sees.
+        span: first step and horizon of the task `(2,)`.
+    """
+
+    known: Known
+    among: Among
+    span: Array
+
+    def of(self, rows: slice | np.ndarray) -> "Others":
+        """Those to some of the questions."""
+        return self._replace(among=Among(*(x[rows] for x in self.among)))
+
+
+def share_of(span: Array, step: Array) -> Array:
+    """Where a step is between the first and the last one of the task."""
+    return jnp.clip((step - span[0]) / (span[1] - span[0]), 0, 1)
+
+
+def context_of(
+    known: Known, span: Array, among: Among, anchor: Anchor, targets: Array
+) -> network.Context:
+    """What the other runs say to questions about steps `(B, Q)`; traced."""
+    others = jax.tree.map(lambda x: x[among.chosen], known)
+    asked = Cutoff(
+        *(anchor.level, anchor.scale, share_of(span, anchor.step)),
+        *(among.path, among.seen),
     )
-    best = jnp.min(jnp.where(known, values, jnp.inf))
-    return OnGrid(value, level, log_scale, shares[0], shares[last], best)
+    pairs = jax.vmap(pair_features)(
+        asked, others.grid, among.apart, share_of(span, targets)
+    )
+    narrow = [x.astype(jnp.float32) for x in (pairs, others.state)]
+    return network.Context(*narrow, among.there)
 
 
-def _along(path: Array, share: Array) -> Array:
-    """Paths `(..., G)` at shares of the grid that broadcast against `(...)`."""
-    points = path.shape[-1]
-    place = jnp.sqrt(jnp.clip(share, 0, 1)) * (points - 1)
-    before = jnp.clip(jnp.floor(place).astype(int), 0, points - 2)
-    part = place - before
-    shape = jnp.broadcast_shapes(path.shape[:-1], jnp.shape(share))
-    path = jnp.broadcast_to(path, (*shape, points))
-    before, part = (jnp.broadcast_to(x, shape)[..., None] for x in (before, part))
-    left = jnp.take_along_axis(path, before, -1)
-    right = jnp.take_along_axis(path, before + 1, -1)
-    return (left + part * (right - left))[..., 0]
+@float64
+@jax.jit
+def anchors_of_unseen(grid: OnGrid, among: Among, step: Array, gap: Array) -> Anchor:
+    """Anchors of runs of which nothing is known `(B,)`, see `anchor_of_others`."""
+    others = jax.tree.map(lambda x: x[among.chosen], grid)
+    place = jax.vmap(anchor_of_others, (0, 0, None, None))
+    return place(others, among.there, step, gap)
 
 
-def _best_between(path: Array, start: Array, end: Array) -> Array:
-    """Lowest value of paths `(M, G)` behind `start`, up to `end` `(Q,)`: `(Q, M)`."""
-    at = grid_shares(path.shape[-1])
-    inside = (at > start) & (at <= end[:, None])  # (Q, G)
-    lowest = jnp.min(jnp.where(inside[:, None], path, jnp.inf), axis=-1)
-    return jnp.minimum(lowest, _along(path, end[:, None]))
+def span_of(contexts: Sequence[Context]) -> np.ndarray:
+    """First step and horizon of a task `(2,)`; contexts of all its runs."""
+    first = min(context.steps[0] for context in contexts if len(context.steps))
+    return np.array([first, max(context.horizon for context in contexts)])
 
 
-def pair_features(
-    asked: Cutoff, others: OnGrid, config: Array, targets: Array
-) -> Array:
-    """What a query about one run at one cutoff sees of the other runs.
+def gap_of(contexts: Sequence[Context]) -> float:
+    """Steps between the observations of a run, as most runs of the task have it."""
+    gaps = [
+        np.diff(context.steps).mean() for context in contexts if len(context.steps) > 1
+    ]
+    if gaps:
+        return float(np.median(gaps))
+    first, end = span_of(contexts)
+    return max(min(float(first), float(end - first)), 1e-9 * float(end)) or 1.0
+
+
+_distances = float64(jax.jit(config_distances))
+
+
+def distances_of(configs: Configs, outcome: np.ndarray) -> np.ndarray:
+    """`config_distances` of N runs `(N, N, CONFIG_FEATURES)`, whatever their number."""
+    runs, fields = configs.values.shape
+    rows, columns = bucket(runs, SIZES), bucket(fields, (4, 8, 16))
+    values, reached = np.full((rows, columns), np.nan), np.full(rows, np.nan)
+    values[:runs, :fields], reached[:runs] = configs.values, outcome
+    categorical = np.zeros(columns, bool)
+    categorical[:fields] = configs.categorical
+    return np.asarray(_distances(values, categorical, reached))[:runs, :runs]
+
+
+def choose(grid: OnGrid, apart: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """Numbers of the runs that say most to each question `(B, K)`, K <= `MOST`.
+
+    Counted together: the share of the way for which a run is known, how near its
+    configuration is, and half of its place in the order of what the runs have reached.
 
     Args:
-        asked: the run and its cutoff.
-        others: fields `(M, G)` and `(M,)`.
-        config: distances of the configurations `(M, CONFIG_FEATURES)`.
-        targets: steps asked about, as shares of the grid `(Q,)`.
-
-    Returns:
-        `(Q, M, PAIR_FEATURES)`.
+        grid: of the M runs.
+        apart: distances of configurations `(B, M)`, in [0, 1].
+        allowed: which of them a question may see `(B, M)`.
     """
-    now = jnp.minimum(asked.share, others.last)  # (M,)
-    then = jnp.minimum(targets[:, None], others.last)  # (Q, M)
-    distance = lambda y: (y - asked.level) / asked.scale
-    later = grid_shares(asked.level_path.shape[-1]) > asked.share
-    own = jnp.where(later, asked.level, asked.level_path)
-    level_now, value_now = (_along(x, now) for x in (others.level, others.value))
-    level_then, value_then = (_along(x, then) for x in (others.level, others.value))
-    scale_now = jnp.exp(_along(others.log_scale, now))
-    gain = level_then - level_now
-    earlier = asked.share * jnp.array(EARLIER)
-    apart = [
-        asked.known * (_along(own, s) - _along(others.level, s)) / asked.scale
-        for s in earlier
-    ]
-    spread = jnp.sqrt(jnp.mean(jnp.square(jnp.stack(apart)), axis=0))
-    best = _best_between(others.value, asked.share, targets)
-    of_run = [
-        distance(level_now),
-        distance(value_now),
-        distance(_along(others.level, others.last)),
-        distance(others.best),
-        *apart,
-        spread,
-    ]
-    of_query = [
-        distance(level_then),
-        distance(value_then),
-        distance(best),
-        gain / asked.scale,
-        gain / scale_now,
-        (value_then - level_now) / scale_now,
-    ]
-    ratio = jnp.log(scale_now / asked.scale)
-    steps = [
-        others.last - asked.share,
-        others.last,
-        jnp.where(others.last >= 1, 1.0, 0.0),
-        jnp.where(others.last >= asked.share, 1.0, 0.0),
-        others.first,
-    ]
-    ahead = [
-        jnp.where(others.last >= targets[:, None], 1.0, 0.0),
-        jnp.clip(others.last - targets[:, None], -1, 1),
-    ]
-    wide = lambda x: jnp.broadcast_to(x, then.shape)
-    squeezed = jnp.stack([*map(wide, of_run), *of_query], -1)
-    squeezed = jnp.clip(jnp.arcsinh(squeezed), -FARTHEST, FARTHEST)
-    plain = jnp.stack([*map(wide, (ratio, *steps)), *map(wide, ahead)], -1)
-    shape = (*then.shape, config.shape[-1])
-    return jnp.concatenate([squeezed, plain, jnp.broadcast_to(config, shape)], -1)
+    place = np.argsort(np.argsort(-np.asarray(grid.best))) / max(len(grid.best) - 1, 1)
+    worth = np.asarray(grid.last) + 0.5 * place + (1 - apart)
+    worth = np.where(allowed, worth, -np.inf)
+    return np.argsort(-worth, axis=1, kind="stable")[:, :MOST]
 
 
-def anchor_of_others(others: OnGrid, mask: Array, step: Array, gap: Array) -> Anchor:
-    """Where a run is anchored of which nothing is known: amid the others.
+def among_of(
+    known: Known, asked: OnGrid, seen: np.ndarray, configs: Configs, allowed: np.ndarray
+) -> Among:
+    """Which of the runs each question sees.
 
     Args:
-        others: fields `(M, G)` and `(M,)`.
-        mask: which of them there are `(M,)`.
-        step: one gap before its first observation.
-        gap: steps between its observations.
+        known: M runs.
+        asked: the runs asked about, B of them; anything where `seen` is False.
+        seen: whether something of them is known `(B,)`.
+        configs: of the M runs, then of the B.
+        allowed: which of the M a question may see `(B, M)`.
     """
-    count = jnp.maximum(mask.sum(), 1)
-    mean = lambda x: jnp.where(mask, x, 0).sum() / count
-    start, newest = others.level[:, 0], others.level[:, -1]
-    level = mean(newest)
-    spread = jnp.sqrt(mean((newest - level) ** 2) + mean((0.1 * (newest - start)) ** 2))
-    scale = jnp.where(spread > 0, spread, mean(jnp.exp(others.log_scale[:, -1])))
-    return Anchor(level, jnp.maximum(scale, 1e-30), level, step, gap, 0.1 * gap)
-
-
-def config_distances(configs: Array, categorical: Array, outcome: Array) -> Array:
-    """How unlike the configurations of all runs of a task are.
-
-    Numbers are compared by rank, categories by equality; what is missing in either is
-    half a rank apart. Which dimensions matter is taken from the runs at hand: those in
-    which unlike runs ended unlike.
-
-    Args:
-        configs: numbers, NaN where missing `(M, P)`; categories as whole numbers.
-        categorical: which dimensions are categories `(P,)`.
-        outcome: what each run has reached; NaN where unknown `(M,)`.
-
-    Returns:
-        `(M, M, CONFIG_FEATURES)`: the mean distance weighted by what matters, the plain
-        mean, that in the dimension that matters most, and the share of equal ones.
-    """
-    known = ~jnp.isnan(configs)
-    rank = _ranks(configs)  # (M, P)
-    both = known[:, None] & known[None]
-    apart = jnp.abs(rank[:, None] - rank[None])
-    unequal = jnp.where(configs[:, None] == configs[None], 0.0, 1.0)
-    apart = jnp.where(categorical, unequal, apart)
-    apart = jnp.where(both, apart, 0.5)
-    varies = jnp.any(both & (unequal > 0), axis=(0, 1))  # (P,)
-    ended = _ranks(outcome[:, None])[:, 0]
-    unlike = jnp.abs(ended[:, None] - ended[None])
-    pairs = ~(jnp.isnan(outcome)[:, None] | jnp.isnan(outcome)[None])
-    pairs &= ~jnp.eye(len(outcome), dtype=bool)
-    matters = jnp.maximum(_correlation(apart, unlike[..., None], pairs[..., None]), 0)
-    matters = jnp.where(varies, matters + 1e-3, 0)
-    count = jnp.maximum(varies.sum(), 1)
-    weighted = (apart * matters).sum(-1) / jnp.maximum(matters.sum(), 1e-6)
-    plain = (apart * varies).sum(-1) / count
-    most = apart[..., jnp.argmax(matters)] * (matters.max() > 0)
-    equal = ((unequal == 0) & both & varies).sum(-1) / count
-    return jnp.stack([weighted, plain, most, equal], -1)
-
-
-def _ranks(x: Array) -> Array:
-    """Ranks along the first axis in [0, 1], equal ones alike; one half where NaN."""
-    known = ~jnp.isnan(x)
-    below = (x[None] < x[:, None]) & known[None]
-    same = (x[None] == x[:, None]) & known[None]
-    count = jnp.maximum(known.sum(0) - 1, 1)
-    rank = (below.sum(1) + 0.5 * (same.sum(1) - 1)) / count
-    return jnp.where(known, rank, 0.5)
-
-
-def _correlation(x: Array, y: Array, weight: Array) -> Array:
-    """Correlation over the first two axes where `weight` holds."""
-    total = jnp.maximum(weight.sum((0, 1)), 1)
-    mean = lambda z: (jnp.where(weight, z, 0)).sum((0, 1)) / total
-    dx, dy = x - mean(x), y - mean(y)
-    spread = jnp.sqrt(mean(dx**2) * mean(dy**2))
-    return mean(dx * dy) / jnp.maximum(spread, 1e-6)
+    count = len(known.state)
+    last = np.concatenate([known.grid.last, np.where(seen, asked.last, 0)])
+    best = np.concatenate([known.grid.best, asked.best])
+    outcome = np.where(last >= TELLING, best, np.nan)
+    apart = distances_of(configs, outcome)[count:, :count]
+    chosen = choose(known.grid, apart[..., 0], allowed)
+    there = np.take_along_axis(allowed, chosen, 1)
+    near = np.take_along_axis(apart, chosen[..., None], 1)
+    room = bucket(chosen.shape[1], SIZES) - chosen.shape[1]
+    wide = lambda x: np.pad(x, [(0, 0), (0, room)] + [(0, 0)] * (x.ndim - 2))
+    return Among(*map(wide, (chosen, there, near)), asked.level, seen.astype(float))

@@ -260,7 +260,8 @@ def final_predictor(
         result = np.array(curves, float)
         steps = np.arange(1.0, result.shape[1] + 1)
         runs = [
-            Run(f"row {i}", steps, sign * y, mode, bounds) for i, y in enumerate(result)
+            Run(sign * y, steps, name=f"row {i}", mode=mode, bounds=bounds)
+            for i, y in enumerate(result)
         ]
         for row, found in zip(
             result, forecast_prefixes(model, runs, horizon), strict=True

@@ -4,6 +4,7 @@ The network predicts `(y - level) / scale`; with level and scale of the cutoff's
 that is a distribution of y itself, in model space (lower is better).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -39,6 +40,7 @@ def predict_values(
     horizon: jax.Array,
     targets: jax.Array,
     best: bool = False,
+    others: Callable[[Anchor, jax.Array], network.Context] | None = None,
 ) -> Mixture:
     """Values at later steps.
 
@@ -51,16 +53,19 @@ def predict_values(
         targets: steps `(..., Q)`.
         best: put the best value up to the horizon before them, `(..., 1 + Q)`; for
             networks that know it.
+        others: what the other runs of the task say to queries; None: there are none.
     """
+    if best:
+        targets = jnp.concatenate([horizon[..., None], targets], axis=-1)
     query = query_features(anchor, horizon, targets).astype(jnp.float32)
     if best:
-        end = query_features(anchor, horizon, horizon[..., None]).astype(jnp.float32)
-        query = jnp.concatenate([end, query], axis=-2)
         flag = jnp.arange(query.shape[-2]) == 0
         flag = jnp.broadcast_to(flag, query.shape[:-1])[..., None]
         query = jnp.concatenate([query, flag.astype(jnp.float32)], axis=-1)
     here = stay(anchor).astype(jnp.float32)
-    return unanchored(network.predict(config, params, state, query, here), anchor)
+    context = None if others is None else others(anchor, targets)
+    found = network.predict(config, params, state, query, here, context)
+    return unanchored(found, anchor)
 
 
 def predict_end(

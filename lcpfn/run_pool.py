@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
+from lcpfn.checks import check_horizon, check_observation
 from lcpfn.context import Context
-from lcpfn.curves import check_horizon, check_observation
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process, shared_model
 from lcpfn.metric import Bounds, Metric

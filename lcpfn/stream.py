@@ -18,8 +18,8 @@ import jax
 import numpy as np
 
 from lcpfn.batch import limits_of, make_batch, pool, pool_factor
+from lcpfn.checks import check_horizon, check_observation
 from lcpfn.context import Context
-from lcpfn.curves import check_horizon, check_observation
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process, float64
 from lcpfn.memory import (

@@ -19,7 +19,9 @@ def make_run(values, mode="min", bounds=None, steps=None, name="run", task=""):
     values = np.asarray(values, float)
     if steps is None:
         steps = np.arange(1.0, len(values) + 1)
-    return Run(name, np.asarray(steps, float), values, mode, bounds, task)
+    return Run(
+        values, np.asarray(steps, float), name=name, mode=mode, bounds=bounds, task=task
+    )
 
 
 def power_laws(count, length, noise=0.02, seed=3):

@@ -1,110 +1,123 @@
-"""Other runs as a query sees them, and what it must not see of them."""
+"""Forecasts that know the other runs of a task."""
 
-import jax
-import jax.numpy as jnp
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from lcpfn.jax_setup import float64
-from lcpfn.others import (
-    CONFIG_FEATURES,
-    PAIR_FEATURES,
-    Cutoff,
-    config_distances,
-    grid_shares,
-    on_grid,
-    pair_features,
+import lcpfn
+from lcpfn.model import Model
+from tests.conftest import CONFIG, rough_params
+
+CURVE = [1.0, 0.8, 0.7, 0.64]
+RNG = np.random.default_rng(3)
+OTHERS = [
+    lcpfn.Run(0.3 + RNG.random() * np.arange(1.0, n + 1) ** -0.5, config={"lr": lr})
+    for n, lr in ((20, 0.1), (20, 0.2), (12, 0.05), (5, 0.4), (1, 0.1))
+]
+OPTIONS = {"horizon": 20, "mode": "min"}
+
+
+@pytest.fixture(scope="module")
+def knowing():
+    """A network with random weights that knows other runs."""
+    config = replace(CONFIG, best=True, others=16)
+    return Model(rough_params(config, 0, 0), config, {})
+
+
+def quantiles(model, curve, **options):
+    found = model.extrapolate(curve, **(OPTIONS | options))
+    levels = np.array([0.1, 0.5, 0.9])
+    best = found.best.quantile(levels)
+    return np.concatenate([found.quantile(levels).ravel(), best.ravel()])
+
+
+def test_others_change_the_forecast_and_none_do_not(knowing):
+    alone = quantiles(knowing, CURVE)
+    np.testing.assert_array_equal(quantiles(knowing, CURVE, others=[]), alone)
+    empty = [lcpfn.Run([]), lcpfn.Run([np.nan])]
+    np.testing.assert_array_equal(quantiles(knowing, CURVE, others=empty), alone)
+    assert np.abs(quantiles(knowing, CURVE, others=OTHERS) - alone).max() > 1e-3
+
+
+def test_others_are_a_set(knowing):
+    turned = quantiles(knowing, CURVE, others=OTHERS[::-1])
+    found = quantiles(knowing, CURVE, others=OTHERS)
+    np.testing.assert_allclose(turned, found, rtol=1e-4)
+
+
+def test_a_forecast_moves_with_all_runs(knowing):
+    moved = [lcpfn.Run(100 * run.values - 7, config=run.config) for run in OTHERS]
+    found = quantiles(knowing, 100 * np.array(CURVE) - 7, others=moved)
+    expected = 100 * quantiles(knowing, CURVE, others=OTHERS) - 7
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+def test_steps_may_begin_anywhere(knowing):
+    later = [
+        lcpfn.Run(run.values, 1e6 + np.arange(len(run.values)), run.config)
+        for run in OTHERS
+    ]
+    steps = 1e6 + np.arange(len(CURVE))
+    found = knowing.extrapolate(CURVE, 1e6 + 19, mode="min", steps=steps, others=later)
+    expected = knowing.extrapolate(CURVE, 20, mode="min", others=OTHERS)
+    np.testing.assert_allclose(found.final.median(), expected.final.median(), rtol=1e-4)
+
+
+def test_the_run_itself_among_the_others_is_left_out(knowing):
+    found = quantiles(knowing, CURVE, others=[*OTHERS, lcpfn.Run(CURVE)])
+    expected = quantiles(knowing, CURVE, others=OTHERS)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_its_finished_twin_is_not(knowing):
+    twin = lcpfn.Run([*CURVE, 0.6, 0.58])
+    found = quantiles(knowing, CURVE, others=[*OTHERS, twin])
+    assert np.abs(found - quantiles(knowing, CURVE, others=OTHERS)).max() > 1e-4
+
+
+def test_a_run_without_observations_is_forecast_from_the_others(knowing):
+    found = knowing.extrapolate([], **OPTIONS, others=OTHERS, config={"lr": 0.1})
+    np.testing.assert_array_equal(found.steps, np.arange(1, 21))
+    assert np.isfinite(found.median()).all()
+    assert np.isfinite(found.paths(5)).all()
+    other = knowing.extrapolate([], **OPTIONS, others=OTHERS, config={"lr": 0.4})
+    assert np.abs(found.median() - other.median()).max() > 0
+
+
+def test_each_curve_of_several_is_as_if_alone(knowing):
+    curves, configs = [CURVE, [], CURVE[:2]], [{"lr": 0.2}, {"lr": 0.1}, None]
+    several = knowing.extrapolate(curves, **OPTIONS, others=OTHERS, config=configs)
+    for i, (curve, config) in enumerate(zip(curves, configs, strict=True)):
+        one = knowing.extrapolate(curve, **OPTIONS, others=OTHERS, config=config)
+        np.testing.assert_allclose(
+            several.final.median()[i], one.final.median(), rtol=1e-3
+        )
+
+
+def test_of_very_many_others_some_are_seen(knowing):
+    many = [
+        lcpfn.Run(0.3 + RNG.random() * np.arange(1.0, 9) ** -0.5) for _ in range(700)
+    ]
+    assert np.isfinite(quantiles(knowing, CURVE, others=many)).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"others": [[1.0, 2.0]]}, r"others must be runs, lcpfn.Run.*got list at 0"),
+        ({"others": [lcpfn.Run(["x"])]}, r"others\[0\]: .*must be numbers"),
+        ({"others": [lcpfn.Run([1, 2], [2, 1])]}, r"others\[0\]: steps of"),
+        ({"others": OTHERS, "config": 3}, "config of the curve must map names"),
+        ({"config": {"lr": [1]}}, "hyperparameter 'lr' of the curve must be a number"),
+        ({"config": {1: 2}}, "names of hyperparameters must be strings"),
+    ],
 )
-
-pytestmark = pytest.mark.usefixtures("strict_jax")
-T, M = 20, 5
-SHARES = jnp.linspace(0, 1, T)
-RNG = np.random.default_rng(0)
-VALUES = np.cumsum(RNG.normal(size=(M + 1, T)), axis=1)
-SCALES = 0.5 + RNG.random((M + 1, T))
-COUNTS = np.array([T, T, 12, 7, 1, 3])
-TARGETS = np.array([0.6, 1.0])
-
-place = float64(jax.jit(jax.vmap(on_grid, (None, 0, 0, 0, 0))))
-look = float64(jax.jit(pair_features))
-apart = float64(jax.jit(config_distances))
+def test_what_is_no_run_or_configuration_is_refused(knowing, options, message):
+    with pytest.raises(ValueError, match=message):
+        knowing.extrapolate(CURVE, **OPTIONS, **options)
 
 
-def features(values=VALUES, scales=SCALES, counts=COUNTS, cutoff=9, order=None):
-    """Of the first run at a cutoff, among the others; `(Q, M, PAIR_FEATURES)`."""
-    runs = place(SHARES.astype(float), values, values, scales, counts)
-    own = jax.tree.map(lambda x: x[0], runs)
-    order = np.arange(1, M + 1) if order is None else order
-    others = jax.tree.map(lambda x: x[order], runs)
-    asked = Cutoff(
-        values[0, cutoff], scales[0, cutoff], SHARES[cutoff], own.level, np.array(1.0)
-    )
-    return np.asarray(look(asked, others, np.zeros((M, CONFIG_FEATURES)), TARGETS))
-
-
-def test_features_have_their_shape_and_are_finite():
-    found = features()
-    assert found.shape == (2, M, PAIR_FEATURES)
-    assert np.isfinite(found).all()
-
-
-def test_shift_and_scale_of_all_runs_change_nothing():
-    moved = features(VALUES * 100 - 7, SCALES * 100)
-    np.testing.assert_allclose(moved, features(), rtol=1e-6, atol=1e-6)
-
-
-def test_the_order_of_the_others_is_the_order_of_the_features():
-    order = np.array([3, 1, 5, 2, 4])
-    np.testing.assert_array_equal(features(order=order), features()[:, order - 1])
-
-
-def test_what_a_run_does_behind_its_last_known_observation_is_not_seen():
-    changed = VALUES.copy()
-    changed[2, 12:] += 5
-    changed[4, 1:] -= 5
-    np.testing.assert_array_equal(features(changed), features())
-
-
-def test_what_the_run_itself_does_behind_the_cutoff_is_not_seen():
-    changed = VALUES.copy()
-    changed[0, 10:] += 5
-    np.testing.assert_array_equal(features(changed), features())
-    changed[0, 9] += 5
-    assert np.abs(features(changed) - features()).max() > 0.1
-
-
-def test_a_run_on_the_grid_is_itself_where_it_was_observed():
-    run = jax.tree.map(
-        lambda x: np.asarray(x[1]),
-        place(SHARES.astype(float), VALUES, VALUES, SCALES, COUNTS),
-    )
-    again = np.interp(SHARES, grid_shares(), run.value)
-    assert np.abs(again - VALUES[1]).max() < 0.5 * np.abs(np.diff(VALUES[1])).max()
-    assert run.best == VALUES[1].min()
-
-
-def test_configurations_are_compared_by_rank_and_equality():
-    configs = np.array([[1e-4, 0, 5.0], [1e-3, 1, 5.0], [1e-1, 1, 5.0], [np.nan, 0, 5]])
-    categorical = np.array([False, True, False])
-    outcome = np.array([0.1, 0.2, 0.3, np.nan])
-    found = apart(configs, categorical, outcome)
-    assert found.shape == (4, 4, CONFIG_FEATURES)
-    changed = configs.copy()
-    changed[:, 0] = np.log10(configs[:, 0]) * 3
-    np.testing.assert_allclose(apart(changed, categorical, outcome), found, atol=1e-12)
-    np.testing.assert_allclose(found, np.swapaxes(found, 0, 1), atol=1e-12)
-    assert found[0, 1, 0] < found[0, 2, 0]
-    assert found[1, 2, 3] == 0.5  # the third dimension says nothing
-
-
-def test_the_dimension_that_matters_weighs_most():
-    rng = np.random.default_rng(1)
-    configs = rng.random((30, 6))
-    found = apart(configs, np.zeros(6, bool), configs[:, 2])
-    rank = np.argsort(np.argsort(configs[:, 2])) / 29
-    unlike = np.abs(rank[:, None] - rank[None])
-    off = ~np.eye(30, dtype=bool)
-    weighted, plain = (
-        np.corrcoef(found[..., i][off], unlike[off])[0, 1] for i in (0, 1)
-    )
-    assert weighted > plain + 0.2
+def test_a_network_that_knows_no_others_refuses_them(model):
+    with pytest.raises(ValueError, match="was not trained with other runs"):
+        model.extrapolate(CURVE, **OPTIONS, others=OTHERS)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lcpfn.others import (
+from lcpfn.pairs import (
     GRID,
     Cutoff,
     anchor_of_others,

@@ -27,7 +27,6 @@ from lcpfn.train.config import TrainConfig
 from lcpfn.train.data import Feed
 from lcpfn.train.search_tasks import Searches, SearchTasks, make_search_tasks
 
-
 # Distance from a mean, in units of the anchor, behind which the loss grows no more.
 FARTHEST = 1e10
 

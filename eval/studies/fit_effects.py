@@ -52,7 +52,7 @@ def draw_with_switches(
     y, observations, shown = jax.jit(jax.vmap(one))(keys)
     values, lengths = np.asarray(y, float), np.asarray(observations)
     runs = [
-        Run(f"draw {i}", np.arange(1.0, n + 1), row[:n], "min")
+        Run(row[:n], np.arange(1.0, n + 1), name=f"draw {i}", mode="min")
         for i, (row, n) in enumerate(zip(values, lengths, strict=True))
     ]
     return runs, {name: np.asarray(x) == 1 for name, x in shown.items()}

@@ -29,10 +29,10 @@ def drawn_runs(prior: Prior, n: int, seed: int = 0) -> list[Run]:
     draws = jax.tree.map(np.asarray, sample(jax.random.key(seed)))
     return [
         Run(
-            f"{prior.name} {i}",
-            draws.steps[i, :count].astype(float),
             draws.y[i, :count].astype(float),
-            prior.mode,
+            draws.steps[i, :count].astype(float),
+            name=f"{prior.name} {i}",
+            mode=prior.mode,
         )
         for i, count in enumerate(draws.length)
     ]

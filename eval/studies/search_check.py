@@ -75,7 +75,9 @@ def as_runs(search: Search, mode: str) -> list[Run]:
             if np.isfinite(x)
         }
         steps = np.asarray(search.steps[i, :count], float)
-        runs.append(Run(f"run {i}", steps, values.astype(float), mode, config=config))
+        runs.append(
+            Run(values.astype(float), steps, config=config, name=f"run {i}", mode=mode)
+        )
     return runs
 
 

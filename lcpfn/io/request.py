@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.curves import Run, check_steps
+from lcpfn.checks import check_steps
+from lcpfn.curves import Run
 from lcpfn.metric import Bounds, Metric
 
 NAMED = 12
@@ -88,7 +89,16 @@ class Request:
         if steps is not epochs(len(values)):
             steps = check_steps(steps, len(values), name)
         Metric(mode, bounds).check(values, f"values of {name}")
-        return Run(name, steps, values, mode, bounds, task, metric, config)
+        return Run(
+            values,
+            steps,
+            config=config,
+            name=name,
+            mode=mode,
+            bounds=bounds,
+            task=task,
+            metric=metric,
+        )
 
 
 def numbers(x: Any, what: str) -> np.ndarray:

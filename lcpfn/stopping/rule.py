@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.curves import check_horizon
+from lcpfn.checks import check_horizon
 from lcpfn.metric import Bounds, Metric
 from lcpfn.stopping.observations import plain
 

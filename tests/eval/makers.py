@@ -16,9 +16,35 @@ def powers(name, tasks=3, runs=6, records=20, seed=0, bounds=(0.0, 1.0)):
         for i in range(runs):
             y = end + 0.1 * rng.random() + 0.5 * t ** -rng.uniform(0.4, 1.0)
             y = y + 0.003 * rng.normal(size=records)
-            found.append(Run(f"{task}/{i}", t, y, "min", bounds, f"task {task}", "m"))
-    flat = Run("flat", t, np.full(records, 0.5), "min", bounds, "task 0", "m")
-    worse = Run("worse", t, 0.1 + 0.01 * t, "min", bounds, "task 1", "m")
+            found.append(
+                Run(
+                    y,
+                    t,
+                    name=f"{task}/{i}",
+                    mode="min",
+                    bounds=bounds,
+                    task=f"task {task}",
+                    metric="m",
+                )
+            )
+    flat = Run(
+        np.full(records, 0.5),
+        t,
+        name="flat",
+        mode="min",
+        bounds=bounds,
+        task="task 0",
+        metric="m",
+    )
+    worse = Run(
+        0.1 + 0.01 * t,
+        t,
+        name="worse",
+        mode="min",
+        bounds=bounds,
+        task="task 1",
+        metric="m",
+    )
     return CurveSet(name, (*found, flat, worse))
 
 

@@ -26,7 +26,14 @@ def normal(mean, std, low=-np.inf, high=np.inf):
 
 def run(values, task="t", mode="min", name="run", bounds=None):
     values = np.asarray(values, float)
-    return Run(name, np.arange(1.0, len(values) + 1), values, mode, bounds, task)
+    return Run(
+        values,
+        np.arange(1.0, len(values) + 1),
+        name=name,
+        mode=mode,
+        bounds=bounds,
+        task=task,
+    )
 
 
 def power_runs(tasks=3, runs=4, records=40):

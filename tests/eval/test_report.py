@@ -93,9 +93,9 @@ def test_markdown_becomes_html():
 @pytest.fixture
 def runs():
     t = np.arange(1.0, 13)
-    rise = Run("rise", t, 1 - 1 / t, "max", task="a")
-    lost = Run("lost", t, np.where(t > 8, np.nan, t), "min", task="b")
-    never = Run("never", t, np.full(12, np.nan), "min", task="b")
+    rise = Run(1 - 1 / t, t, name="rise", mode="max", task="a")
+    lost = Run(np.where(t > 8, np.nan, t), t, name="lost", mode="min", task="b")
+    never = Run(np.full(12, np.nan), t, name="never", mode="min", task="b")
     return rise, lost, never
 
 

@@ -25,11 +25,11 @@ def runs(count=8, length=30, mode="min"):
     sign = 1 if mode == "min" else -1
     return [
         Run(
-            f"run {i}",
-            steps,
             sign * (0.3 * rng.random() + steps ** -rng.random())
             + 0.02 * rng.normal(size=length),
-            mode,
+            steps,
+            name=f"run {i}",
+            mode=mode,
         )
         for i in range(count)
     ]

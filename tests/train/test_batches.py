@@ -10,7 +10,7 @@ import numpyro
 import pytest
 
 from lcpfn.batch import at_last, make_batch, read_batch
-from lcpfn.curves import check_curves
+from lcpfn.checks import check_curves
 from lcpfn.jax_setup import float64
 from lcpfn.metric import Metric
 from lcpfn.priors import LCPFN_PRIOR, Prior, draw

@@ -26,7 +26,9 @@ def sure_of(end, count):
 
 def recorded(values, end=None, mode="min"):
     """A run and forecasts of it that say where it ends, or another end."""
-    run = Run("r", np.arange(1.0, len(values) + 1), np.asarray(values, float), mode)
+    run = Run(
+        np.asarray(values, float), np.arange(1.0, len(values) + 1), name="r", mode=mode
+    )
     end = values[-1] if end is None else end
     return recorded_run(run, sure_of(end, len(values) - 1), float(len(values)))
 

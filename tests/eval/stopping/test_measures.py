@@ -79,11 +79,11 @@ def test_improvement_is_relative_to_the_average_run(mode):
 def test_searches_are_tasks_with_enough_runs():
     steps = np.arange(1.0, 13)
     runs = [
-        Run(f"{task}{i}", steps, steps, "min", task=task)
+        Run(steps, steps, name=f"{task}{i}", mode="min", task=task)
         for task, count in (("a", 25), ("b", 19))
         for i in range(count)
     ]
-    runs += [Run("short", steps[:5], steps[:5], "min", task="a")]
+    runs += [Run(steps[:5], steps[:5], name="short", mode="min", task="a")]
     found = benchmark.competing(CurveSet("set", tuple(runs)), most=22)
     assert {name: len(r) for name, r in found.items()} == {"a": 22}
 
@@ -94,7 +94,7 @@ def test_the_benchmark_has_every_policy_and_says_when_there_is_no_search(
     monkeypatch.setattr(benchmark, "RATES", (0.5,))
     steps, rng = np.arange(1.0, 13), np.random.default_rng(0)
     runs = tuple(
-        Run(f"{i}", steps, rng.uniform(0.2, 0.8) + 1 / steps, "min", task="a")
+        Run(rng.uniform(0.2, 0.8) + 1 / steps, steps, name=f"{i}", mode="min", task="a")
         for i in range(20)
     )
     suites = [CurveSet(name, runs) for name in ("one", "two")]

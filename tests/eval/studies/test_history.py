@@ -14,11 +14,11 @@ STEPS = np.arange(1.0, 21)
 
 def a_set():
     runs = [
-        Run(f"{task}{i}", STEPS, (i + 1) / STEPS, "min", task=task)
+        Run((i + 1) / STEPS, STEPS, name=f"{task}{i}", mode="min", task=task)
         for task in "abcd"
         for i in range(6)
     ]
-    runs.append(Run("other", STEPS, STEPS, "max", task="a"))
+    runs.append(Run(STEPS, STEPS, name="other", mode="max", task="a"))
     return CurveSet("set", tuple(runs))
 
 

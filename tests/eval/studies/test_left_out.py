@@ -15,7 +15,7 @@ STEPS = np.arange(1.0, 21)
 @pytest.fixture
 def suite():
     runs = [
-        Run(f"{task}{i}", STEPS, (i + 2) / STEPS, "min", task=task)
+        Run((i + 2) / STEPS, STEPS, name=f"{task}{i}", mode="min", task=task)
         for task in "abcd"
         for i in range(4)
     ]

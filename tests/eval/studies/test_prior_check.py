@@ -19,7 +19,7 @@ T = np.arange(1.0, 41.0)
 
 def run(values, mode="min"):
     values = np.asarray(values, float)
-    return Run("r", np.arange(1.0, len(values) + 1), values, mode)
+    return Run(values, np.arange(1.0, len(values) + 1), name="r", mode=mode)
 
 
 def decays(n, noise, seed=0):

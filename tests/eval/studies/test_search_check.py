@@ -26,7 +26,14 @@ def search(values, configs=None, mode="min", task="task"):
     steps = np.arange(1.0, LENGTH + 1)
     configs = configs or [None] * COUNT
     return [
-        Run(f"run {i}", steps, np.asarray(row, float), mode, task=task, config=config)
+        Run(
+            np.asarray(row, float),
+            steps,
+            config=config,
+            name=f"run {i}",
+            mode=mode,
+            task=task,
+        )
         for i, (row, config) in enumerate(zip(values, configs, strict=True))
     ]
 

@@ -1,0 +1,272 @@
+"""Other runs of a task, as a query about one run sees them.
+
+A query is (run, cutoff i, target step t). To it another run j is a row of features in
+the anchor of the run asked about: where j was at i and at t, what it gained in between,
+how far both were apart before, how alike their configurations are, and how much of j is
+known. So nothing but differences and ratios enters, and a forecast moves with
+`y -> a*y + b` applied to all runs.
+
+All runs of a task lie on one grid of steps, dense early: point k of G is the share
+(k / (G - 1))^2 of the way from the first step of the task to its horizon. Between
+points a curve is a straight line, before its first and after its last known observation
+it stays.
+
+The functions are traced by JAX; M other runs, G grid points, Q targets, D width.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from lcpfn.statistics import Array
+from lcpfn.tokens import FARTHEST, Anchor
+
+GRID = 64
+# Where two runs are compared before the cutoff, in shares of it.
+EARLIER = (0.0, 0.1, 0.25, 0.5, 0.75)
+PAIR_FEATURES = 28
+# Distances of two configurations, see `config_distances`.
+CONFIG_FEATURES = 4
+
+
+class OnGrid(NamedTuple):
+    """Runs on the grid of their task, model space; leading axes `(...)`.
+
+    Attributes:
+        value, level: the values, and their running average `(..., G)`.
+        log_scale: of the anchor there `(..., G)`.
+        first, last: shares of the grid between which the run is known `(...)`.
+        best: best value that is known `(...)`.
+        moved: whether two values differ: before, a scale is a guess `(...)`.
+    """
+
+    value: Array
+    level: Array
+    log_scale: Array
+    first: Array
+    last: Array
+    best: Array
+    moved: Array
+
+
+class Cutoff(NamedTuple):
+    """The run asked about at one cutoff; scalars, but for `level_path`.
+
+    Attributes:
+        level, scale: of its anchor.
+        share: of the grid, where the cutoff is.
+        level_path: running average of its values on the grid `(G,)`; what lies behind
+            the cutoff is not looked at.
+        known: 1; 0 where nothing of the run is known yet.
+    """
+
+    level: Array
+    scale: Array
+    share: Array
+    level_path: Array
+    known: Array
+
+
+def grid_shares(points: int = GRID) -> Array:
+    """Shares of the way to the horizon at the points of the grid `(G,)`."""
+    return (jnp.arange(points) / (points - 1)) ** 2
+
+
+def on_grid(
+    shares: Array, values: Array, levels: Array, scales: Array, count: Array
+) -> OnGrid:
+    """One run on the grid.
+
+    Args:
+        shares: of the grid, where the observations are, increasing `(T,)`.
+        values: there `(T,)`.
+        levels: of the anchors there `(T,)`.
+        scales: likewise, positive `(T,)`.
+        count: how many are known, at least one.
+    """
+    known = jnp.arange(len(shares)) < count
+    last = jnp.maximum(count - 1, 0)
+    moved = known & (jnp.cumsum(values != values[0]) > 0)
+    shown = jnp.log(jnp.where(moved, scales, scales[jnp.argmax(moved)]))
+    held = [jnp.where(known, x, x[last]) for x in (values, levels, shown)]
+    place = jnp.where(known, shares, 2.0 + jnp.arange(len(shares)))
+    at = grid_shares()
+    paths = [jnp.interp(at, place, x) for x in held]
+    # Behind the last known observation a line would lead to one that is not known.
+    late = at > shares[last]
+    value, level, log_scale = (
+        jnp.where(late, x[last], path) for x, path in zip(held, paths, strict=True)
+    )
+    best = jnp.min(jnp.where(known, values, jnp.inf))
+    return OnGrid(
+        value, level, log_scale, shares[0], shares[last], best, jnp.any(moved)
+    )
+
+
+def _along(path: Array, share: Array) -> Array:
+    """Paths `(..., G)` at shares of the grid that broadcast against `(...)`."""
+    points = path.shape[-1]
+    place = jnp.sqrt(jnp.clip(share, 0, 1)) * (points - 1)
+    before = jnp.clip(jnp.floor(place).astype(int), 0, points - 2)
+    part = place - before
+    shape = jnp.broadcast_shapes(path.shape[:-1], jnp.shape(share))
+    path = jnp.broadcast_to(path, (*shape, points))
+    before, part = (jnp.broadcast_to(x, shape)[..., None] for x in (before, part))
+    left = jnp.take_along_axis(path, before, -1)
+    right = jnp.take_along_axis(path, before + 1, -1)
+    return (left + part * (right - left))[..., 0]
+
+
+def _best_between(path: Array, start: Array, end: Array) -> Array:
+    """Lowest value of paths `(M, G)` behind `start`, up to `end` `(Q,)`: `(Q, M)`."""
+    at = grid_shares(path.shape[-1])
+    inside = (at > start) & (at <= end[:, None])  # (Q, G)
+    lowest = jnp.min(jnp.where(inside[:, None], path, jnp.inf), axis=-1)
+    return jnp.minimum(lowest, _along(path, end[:, None]))
+
+
+def pair_features(
+    asked: Cutoff, others: OnGrid, config: Array, targets: Array
+) -> Array:
+    """What a query about one run at one cutoff sees of the other runs.
+
+    Args:
+        asked: the run and its cutoff.
+        others: fields `(M, G)` and `(M,)`.
+        config: distances of the configurations `(M, CONFIG_FEATURES)`.
+        targets: steps asked about, as shares of the grid `(Q,)`.
+
+    Returns:
+        `(Q, M, PAIR_FEATURES)`.
+    """
+    now = jnp.minimum(asked.share, others.last)  # (M,)
+    then = jnp.minimum(targets[:, None], others.last)  # (Q, M)
+    distance = lambda y: (y - asked.level) / asked.scale
+    later = grid_shares(asked.level_path.shape[-1]) > asked.share
+    own = jnp.where(later, asked.level, asked.level_path)
+    level_now, value_now = (_along(x, now) for x in (others.level, others.value))
+    level_then, value_then = (_along(x, then) for x in (others.level, others.value))
+    log_scale = _along(others.log_scale, now)
+    log_scale = jnp.where(others.moved, log_scale, jnp.log(asked.scale))
+    scale_now = jnp.exp(log_scale)
+    gain = level_then - level_now
+    earlier = asked.share * jnp.array(EARLIER)
+    apart = [
+        asked.known * (_along(own, s) - _along(others.level, s)) / asked.scale
+        for s in earlier
+    ]
+    spread = jnp.sqrt(jnp.mean(jnp.square(jnp.stack(apart)), axis=0))
+    best = _best_between(others.value, asked.share, targets)
+    of_run = [
+        distance(level_now),
+        distance(value_now),
+        distance(_along(others.level, others.last)),
+        distance(others.best),
+        *apart,
+        spread,
+    ]
+    of_query = [
+        distance(level_then),
+        distance(value_then),
+        distance(best),
+        gain / asked.scale,
+        gain / scale_now,
+        (value_then - level_now) / scale_now,
+    ]
+    ratio = log_scale - jnp.log(asked.scale)
+    steps = [
+        others.last - asked.share,
+        others.last,
+        jnp.where(others.last >= 1, 1.0, 0.0),
+        jnp.where(others.last >= asked.share, 1.0, 0.0),
+        others.first,
+    ]
+    ahead = [
+        jnp.where(others.last >= targets[:, None], 1.0, 0.0),
+        jnp.clip(others.last - targets[:, None], -1, 1),
+    ]
+    wide = lambda x: jnp.broadcast_to(x, then.shape)
+    squeezed = jnp.stack([*map(wide, of_run), *of_query], -1)
+    squeezed = jnp.clip(jnp.arcsinh(squeezed), -FARTHEST, FARTHEST)
+    plain = jnp.stack([*map(wide, (ratio, *steps)), *map(wide, ahead)], -1)
+    shape = (*then.shape, config.shape[-1])
+    return jnp.concatenate([squeezed, plain, jnp.broadcast_to(config, shape)], -1)
+
+
+def anchor_of_others(others: OnGrid, mask: Array, step: Array, gap: Array) -> Anchor:
+    """Where a run is anchored of which nothing is known: amid the others.
+
+    Args:
+        others: fields `(M, G)` and `(M,)`.
+        mask: which of them there are `(M,)`.
+        step: one gap before its first observation.
+        gap: steps between its observations.
+    """
+    count = jnp.maximum(mask.sum(), 1)
+    mean = lambda x: jnp.where(mask, x, 0).sum() / count
+    start, newest = others.level[:, 0], others.level[:, -1]
+    level = mean(newest)
+    spread = jnp.sqrt(mean((newest - level) ** 2) + mean((0.1 * (newest - start)) ** 2))
+    shown = mask & others.moved
+    own = jnp.where(shown, jnp.exp(others.log_scale[:, -1]), 0)
+    usual = own.sum() / jnp.maximum(shown.sum(), 1)
+    usual = jnp.where(usual > 0, usual, 0.1 * jnp.abs(level))
+    scale = jnp.where(spread > 0, spread, usual)
+    return Anchor(level, jnp.maximum(scale, 1e-30), level, step, gap, 0.1 * gap)
+
+
+def config_distances(configs: Array, categorical: Array, outcome: Array) -> Array:
+    """How unlike the configurations of all runs of a task are.
+
+    Numbers are compared by rank, categories by equality; what is missing in either is
+    half a rank apart. Which dimensions matter is taken from the runs at hand: those in
+    which unlike runs ended unlike.
+
+    Args:
+        configs: numbers, NaN where missing `(M, P)`; categories as whole numbers.
+        categorical: which dimensions are categories `(P,)`.
+        outcome: what each run has reached; NaN where unknown `(M,)`.
+
+    Returns:
+        `(M, M, CONFIG_FEATURES)`: the mean distance weighted by what matters, the plain
+        mean, that in the dimension that matters most, and the share of equal ones.
+    """
+    known = ~jnp.isnan(configs)
+    rank = _ranks(configs)  # (M, P)
+    both = known[:, None] & known[None]
+    apart = jnp.abs(rank[:, None] - rank[None])
+    unequal = jnp.where(configs[:, None] == configs[None], 0.0, 1.0)
+    apart = jnp.where(categorical, unequal, apart)
+    apart = jnp.where(both, apart, 0.5)
+    varies = jnp.any(both & (unequal > 0), axis=(0, 1))  # (P,)
+    ended = _ranks(outcome[:, None])[:, 0]
+    unlike = jnp.abs(ended[:, None] - ended[None])
+    pairs = ~(jnp.isnan(outcome)[:, None] | jnp.isnan(outcome)[None])
+    pairs &= ~jnp.eye(len(outcome), dtype=bool)
+    matters = jnp.maximum(_correlation(apart, unlike[..., None], pairs[..., None]), 0)
+    matters = jnp.where(varies, matters + 1e-3, 0)
+    count = jnp.maximum(varies.sum(), 1)
+    weighted = (apart * matters).sum(-1) / jnp.maximum(matters.sum(), 1e-6)
+    plain = (apart * varies).sum(-1) / count
+    most = apart[..., jnp.argmax(matters)] * (matters.max() > 0)
+    equal = ((unequal == 0) & both & varies).sum(-1) / count
+    return jnp.stack([weighted, plain, most, equal], -1)
+
+
+def _ranks(x: Array) -> Array:
+    """Ranks along the first axis in [0, 1], equal ones alike; one half where NaN."""
+    known = ~jnp.isnan(x)
+    below = (x[None] < x[:, None]) & known[None]
+    same = (x[None] == x[:, None]) & known[None]
+    count = jnp.maximum(known.sum(0) - 1, 1)
+    rank = (below.sum(1) + 0.5 * (same.sum(1) - 1)) / count
+    return jnp.where(known, rank, 0.5)
+
+
+def _correlation(x: Array, y: Array, weight: Array) -> Array:
+    """Correlation over the first two axes where `weight` holds."""
+    total = jnp.maximum(weight.sum((0, 1)), 1)
+    mean = lambda z: (jnp.where(weight, z, 0)).sum((0, 1)) / total
+    dx, dy = x - mean(x), y - mean(y)
+    spread = jnp.sqrt(mean(dx**2) * mean(dy**2))
+    return mean(dx * dy) / jnp.maximum(spread, 1e-6)

@@ -1,0 +1,110 @@
+"""Other runs as a query sees them, and what it must not see of them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lcpfn.jax_setup import float64
+from lcpfn.pairs import (
+    CONFIG_FEATURES,
+    PAIR_FEATURES,
+    Cutoff,
+    config_distances,
+    grid_shares,
+    on_grid,
+    pair_features,
+)
+
+pytestmark = pytest.mark.usefixtures("strict_jax")
+T, M = 20, 5
+SHARES = jnp.linspace(0, 1, T)
+RNG = np.random.default_rng(0)
+VALUES = np.cumsum(RNG.normal(size=(M + 1, T)), axis=1)
+SCALES = 0.5 + RNG.random((M + 1, T))
+COUNTS = np.array([T, T, 12, 7, 1, 3])
+TARGETS = np.array([0.6, 1.0])
+
+place = float64(jax.jit(jax.vmap(on_grid, (None, 0, 0, 0, 0))))
+look = float64(jax.jit(pair_features))
+apart = float64(jax.jit(config_distances))
+
+
+def features(values=VALUES, scales=SCALES, counts=COUNTS, cutoff=9, order=None):
+    """Of the first run at a cutoff, among the others; `(Q, M, PAIR_FEATURES)`."""
+    runs = place(SHARES.astype(float), values, values, scales, counts)
+    own = jax.tree.map(lambda x: x[0], runs)
+    order = np.arange(1, M + 1) if order is None else order
+    others = jax.tree.map(lambda x: x[order], runs)
+    asked = Cutoff(
+        values[0, cutoff], scales[0, cutoff], SHARES[cutoff], own.level, np.array(1.0)
+    )
+    return np.asarray(look(asked, others, np.zeros((M, CONFIG_FEATURES)), TARGETS))
+
+
+def test_features_have_their_shape_and_are_finite():
+    found = features()
+    assert found.shape == (2, M, PAIR_FEATURES)
+    assert np.isfinite(found).all()
+
+
+def test_shift_and_scale_of_all_runs_change_nothing():
+    moved = features(VALUES * 100 - 7, SCALES * 100)
+    np.testing.assert_allclose(moved, features(), rtol=1e-6, atol=1e-6)
+
+
+def test_the_order_of_the_others_is_the_order_of_the_features():
+    order = np.array([3, 1, 5, 2, 4])
+    np.testing.assert_array_equal(features(order=order), features()[:, order - 1])
+
+
+def test_what_a_run_does_behind_its_last_known_observation_is_not_seen():
+    changed = VALUES.copy()
+    changed[2, 12:] += 5
+    changed[4, 1:] -= 5
+    np.testing.assert_array_equal(features(changed), features())
+
+
+def test_what_the_run_itself_does_behind_the_cutoff_is_not_seen():
+    changed = VALUES.copy()
+    changed[0, 10:] += 5
+    np.testing.assert_array_equal(features(changed), features())
+    changed[0, 9] += 5
+    assert np.abs(features(changed) - features()).max() > 0.1
+
+
+def test_a_run_on_the_grid_is_itself_where_it_was_observed():
+    run = jax.tree.map(
+        lambda x: np.asarray(x[1]),
+        place(SHARES.astype(float), VALUES, VALUES, SCALES, COUNTS),
+    )
+    again = np.interp(SHARES, grid_shares(), run.value)
+    assert np.abs(again - VALUES[1]).max() < 0.5 * np.abs(np.diff(VALUES[1])).max()
+    assert run.best == VALUES[1].min()
+
+
+def test_configurations_are_compared_by_rank_and_equality():
+    configs = np.array([[1e-4, 0, 5.0], [1e-3, 1, 5.0], [1e-1, 1, 5.0], [np.nan, 0, 5]])
+    categorical = np.array([False, True, False])
+    outcome = np.array([0.1, 0.2, 0.3, np.nan])
+    found = apart(configs, categorical, outcome)
+    assert found.shape == (4, 4, CONFIG_FEATURES)
+    changed = configs.copy()
+    changed[:, 0] = np.log10(configs[:, 0]) * 3
+    np.testing.assert_allclose(apart(changed, categorical, outcome), found, atol=1e-12)
+    np.testing.assert_allclose(found, np.swapaxes(found, 0, 1), atol=1e-12)
+    assert found[0, 1, 0] < found[0, 2, 0]
+    assert found[1, 2, 3] == 0.5  # the third dimension says nothing
+
+
+def test_the_dimension_that_matters_weighs_most():
+    rng = np.random.default_rng(1)
+    configs = rng.random((30, 6))
+    found = apart(configs, np.zeros(6, bool), configs[:, 2])
+    rank = np.argsort(np.argsort(configs[:, 2])) / 29
+    unlike = np.abs(rank[:, None] - rank[None])
+    off = ~np.eye(30, dtype=bool)
+    weighted, plain = (
+        np.corrcoef(found[..., i][off], unlike[off])[0, 1] for i in (0, 1)
+    )
+    assert weighted > plain + 0.2
