@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lcpfn.model import Model
     from lcpfn.stopping.decision import Decision
     from lcpfn.stopping.early_stopping import EarlyStopping
+    from lcpfn.study import Study
 
 try:
     __version__ = version("lcpfn-jax")
@@ -41,6 +42,7 @@ _HOME = {
     "Forecast": "lcpfn.forecast",
     "Model": "lcpfn.model",
     "Run": "lcpfn.curves",
+    "Study": "lcpfn.study",
 }
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "Forecast",
     "Model",
     "Run",
+    "Study",
     "load",
 ]
 

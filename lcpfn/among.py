@@ -9,12 +9,19 @@ import numpy as np
 from lcpfn import network
 from lcpfn.batch import bucket
 from lcpfn.checks import check_curves
-from lcpfn.configs import Config, check_config, encode_configs
+from lcpfn.configs import Config, Configs, check_config
 from lcpfn.context import Context
 from lcpfn.curves import Run
 from lcpfn.cutoffs import Cutoffs
 from lcpfn.metric import Metric
-from lcpfn.others import SIZES, Known, Others, among_of, anchors_of_unseen, gap_of
+from lcpfn.others import (
+    SIZES,
+    Others,
+    Readings,
+    among_of,
+    anchors_of_unseen,
+    gap_of,
+)
 from lcpfn.tokens import Anchor
 
 if TYPE_CHECKING:
@@ -78,7 +85,7 @@ def check_configs(config: Any, count: int, single: bool) -> list[Config | None]:
     return [check_config(own, f"curve {i}") for i, own in enumerate(config)]
 
 
-def _different(contexts: Sequence[Context], others: Sequence[Context]) -> np.ndarray:
+def different(contexts: Sequence[Context], others: Sequence[Context]) -> np.ndarray:
     """Which others are not the very curve asked about `(B, M)`."""
     keys = [(c.steps.tobytes(), c.values.tobytes()) for c in (*contexts, *others)]
     numbers = {key: i for i, key in enumerate(dict.fromkeys(keys))}
@@ -90,50 +97,49 @@ def cutoffs_among(
     model: "Model",
     metric: Metric,
     contexts: Sequence[Context],
-    others: Sequence[Context],
-    span: np.ndarray,
-    configs: Sequence[Config | None],
-    known: Known,
-    anchor: Anchor,
+    configs: Configs,
+    readings: Readings,
+    asked: np.ndarray,
+    allowed: np.ndarray,
+    counted: np.ndarray,
 ) -> Cutoffs:
     """Curves at their cutoffs, with what the other runs say of each.
 
     Args:
         model: that read them.
         metric: direction and bounds.
-        contexts: the curves asked about, B of them.
-        others: M other runs.
-        span: first step and horizon of the task `(2,)`.
-        configs: of the others, then of the curves.
-        known: what the network knows, likewise.
-        anchor: likewise, fields `(M + B,)`.
+        contexts: N runs of the task, with those asked about among them.
+        configs: of each.
+        readings: what the network knows of them.
+        asked: numbers of those asked about `(B,)`.
+        allowed: which runs each of these may see `(B, N)`.
+        counted: which configurations count in ranks `(N,)`.
     """
-    count = len(others)
-    runs, asked = (
-        jax.tree.map(lambda x, some=some: x[some], known)
-        for some in (slice(count), slice(count, None))
-    )
+    known, anchor, span = readings
     seen = np.array([len(context.values) > 0 for context in contexts])
-    allowed = _different(contexts, others)
-    among = among_of(runs, asked.grid, seen, encode_configs(configs), allowed)
+    among = among_of(known.grid, seen, configs, asked, allowed, counted)
     # Few sizes, so that few programs are compiled.
+    count = len(contexts)
     room = np.minimum(np.arange(bucket(count, SIZES)), count - 1)
-    runs = jax.tree.map(lambda x: x[room], runs)
+    runs = jax.tree.map(lambda x: np.asarray(x)[room], known)
+    others = [context for context, here in zip(contexts, seen, strict=True) if here]
     gap = gap_of(others)
     before = anchors_of_unseen(runs.grid, among, span[0] - gap, gap)
+    here = seen[asked]
     anchor = Anchor(
         *(
-            np.where(seen, own[count:], np.asarray(unseen))
+            np.where(here, own[asked], np.asarray(unseen))
             for own, unseen in zip(anchor, before, strict=True)
         )
     )
     nothing = np.asarray(network.unseen(model.config, model.params))
-    state = np.where(seen[:, None], asked.state, nothing)
-    horizon = np.array([context.horizon for context in contexts])
+    state = np.where(here[:, None], known.state[asked], nothing)
     around = Others(runs, among, span)
+    about = [contexts[i] for i in asked]
+    horizon = np.array([context.horizon for context in about])
     end = model.predict(
         state, anchor, horizon, horizon[:, None], around, model.config.best
     )
     return Cutoffs(
-        model, metric, contexts, state, anchor, metric.in_user_units(end), around
+        model, metric, about, state, anchor, metric.in_user_units(end), around
     )

@@ -4,8 +4,7 @@ Batches are padded to a few sizes, so that nothing is recompiled from call to ca
 """
 
 import functools
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,44 +12,20 @@ import jax
 import numpy as np
 
 from lcpfn import checkpoint, network, programs
-from lcpfn.among import check_configs, check_others, cutoffs_among
-from lcpfn.batch import (
-    LENGTHS,
-    bucket,
-    factors_of,
-    make_batch,
-)
+from lcpfn.among import check_configs, check_others, cutoffs_among, different
 from lcpfn.checks import check_curves
 from lcpfn.config import ModelConfig
-from lcpfn.configs import Config
+from lcpfn.configs import Config, encode_configs
 from lcpfn.context import Context
 from lcpfn.curves import Run
-from lcpfn.cutoffs import MOST_ROWS, Cutoffs, slices
+from lcpfn.cutoffs import Cutoffs, slices
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process
-from lcpfn.memory import Now
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
-from lcpfn.others import Others, span_of
-from lcpfn.programs import (
-    CLOSE_LENGTHS,
-    CLOSE_QUERIES,
-    MANY_ROWS,
-    QUERIES,
-    ROWS,
-)
+from lcpfn.others import Others, Readings, span_of
 from lcpfn.stream import Stream
 from lcpfn.tokens import Anchor
-
-# Parts of a large batch that are computed ahead of those that are waited for.
-ON_THE_WAY = 16
-# Curves from which on a terminal shows a bar.
-SHOWN_FROM = 10_000
-
-
-def _fetched(count: int, now: Now) -> Now:
-    """The first rows, on this side of the device."""
-    return jax.tree.map(lambda x: np.asarray(x)[:count], now)
 
 
 class Model:
@@ -183,7 +158,9 @@ class Model:
         """
         program = functools.partial(programs.read, self.config, self.params)
         return self.cutoffs(
-            contexts, metric, *self._in_parts(program, contexts, metric)
+            contexts,
+            metric,
+            *programs.in_parts(program, contexts, metric, self.config.context),
         )
 
     def read_among(
@@ -201,35 +178,32 @@ class Model:
             metric: direction and bounds.
             configs: of the others, then of the curves; None where unknown.
         """
-        span = span_of([*others, *contexts])
+        runs, count = [*others, *contexts], len(others)
+        asked = np.arange(count, len(runs))
+        allowed = np.zeros((len(contexts), len(runs)), bool)
+        allowed[:, :count] = different(contexts, others)
+        return cutoffs_among(
+            *(self, metric, runs, encode_configs(configs)),
+            self.read_runs(runs, metric, span_of(runs)),
+            *(asked, allowed, np.arange(len(runs)) < count),
+        )
+
+    def read_runs(
+        self, contexts: Sequence[Context], metric: Metric, span: np.ndarray
+    ) -> Readings:
+        """Reads runs of a task, for questions about one that see the others.
+
+        Args:
+            contexts: the runs; of one without observations what is read says nothing.
+            metric: direction and bounds.
+            span: first step and horizon of the task `(2,)`.
+        """
         program = functools.partial(
             programs.read_runs, self.config, self.params, span=span
         )
-        found = self._in_parts(program, [*others, *contexts], metric)
-        return cutoffs_among(self, metric, contexts, others, span, configs, *found)
-
-    def _in_parts(
-        self, program: Callable[..., Any], contexts: Sequence[Context], metric: Metric
-    ) -> Any:
-        """What a program makes of curves, row by row."""
-        parts: Iterable[slice] = slices(len(contexts))
-        if len(contexts) > SHOWN_FROM:
-            from tqdm import tqdm
-
-            bar = {"unit_scale": MOST_ROWS, "leave": False, "disable": None}
-            parts = tqdm(parts, "curves", **bar)
-        waiting, done = deque[tuple[int, Any]](), list[Any]()
-        for some in parts:
-            part = contexts[some]
-            rows = bucket(len(part), ROWS)
-            lengths = LENGTHS if rows < MANY_ROWS else CLOSE_LENGTHS
-            factors = factors_of(part, self.config.context)
-            batch = make_batch(part, metric, factors, rows, lengths)
-            waiting.append((len(part), program(batch)))
-            if len(waiting) > ON_THE_WAY:
-                done.append(_fetched(*waiting.popleft()))
-        done += [_fetched(*part) for part in waiting]
-        return jax.tree.map(lambda *x: np.concatenate(x), *done)
+        return Readings(
+            *programs.in_parts(program, contexts, metric, self.config.context), span
+        )
 
     def cutoffs(
         self,
@@ -269,36 +243,11 @@ class Model:
             Mixtures `(B, S)`, without bounds.
         """
         parts = [
-            self._predict(
-                *jax.tree.map(
-                    lambda x, some=some: x[some], (state, anchor, horizon, at)
-                ),
+            programs.predict_some(
+                *(self.config, best, self.params, state[some]),
+                *(Anchor(*(x[some] for x in anchor)), horizon[some], at[some]),
                 others and others.of(some),
-                best,
             )
             for some in slices(len(state))
         ]
         return Mixture(*(np.concatenate(x) for x in zip(*parts, strict=True)))
-
-    def _predict(
-        self,
-        state: np.ndarray,
-        anchor: Anchor,
-        horizon: np.ndarray,
-        at: np.ndarray,
-        others: Others | None,
-        best: bool,
-    ) -> Mixture:
-        """The same for at most `MOST_ROWS` cutoffs."""
-        count, steps = at.shape
-        rows = bucket(count, ROWS)
-        sizes = QUERIES if rows < MANY_ROWS else CLOSE_QUERIES
-        which = np.minimum(np.arange(rows), count - 1)
-        wide = np.minimum(np.arange(bucket(steps, sizes)), steps - 1)
-        found = programs.predict(
-            *(self.config, best, self.params),
-            *jax.tree.map(lambda x: np.asarray(x)[which], (state, anchor, horizon)),
-            at[which][:, wide],
-            others and others.of(which),
-        )
-        return jax.tree.map(lambda x: np.asarray(x)[:count, : steps + best], found)

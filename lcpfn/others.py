@@ -14,21 +14,21 @@ import numpy as np
 
 from lcpfn import network
 from lcpfn.batch import bucket
-from lcpfn.configs import Configs
+from lcpfn.configs import Configs, Placed, config_distances, what_matters
 from lcpfn.context import Context
 from lcpfn.jax_setup import float64
 from lcpfn.pairs import (
     Cutoff,
     OnGrid,
     anchor_of_others,
-    config_distances,
     pair_features,
 )
 from lcpfn.statistics import Array
 from lcpfn.tokens import Anchor
 
 MOST = 64
-CANDIDATES = 512  # of which they are chosen, by what needs no configuration
+TELLING_RUNS = 128  # that say which hyperparameters matter
+FIELDS = (4, 8, 16)
 # Their numbers are rounded up to these, so that few programs are compiled.
 SIZES = (8, 16, 32, MOST)
 # From this share of the way on what a run has reached says what its configuration does.
@@ -45,6 +45,20 @@ class Known(NamedTuple):
 
     state: Array
     grid: OnGrid
+
+
+class Readings(NamedTuple):
+    """What the network has read of the N runs of a task.
+
+    Attributes:
+        known: the runs.
+        anchor: at the newest observation of each, fields `(N,)`.
+        span: first step and horizon of the task `(2,)`.
+    """
+
+    known: Known
+    anchor: Anchor
+    span: np.ndarray
 
 
 class Among(NamedTuple):
@@ -130,18 +144,65 @@ def gap_of(contexts: Sequence[Context]) -> float:
     return max(min(float(first), float(end - first)), 1e-9 * float(end)) or 1.0
 
 
-_distances = float64(jax.jit(config_distances))
+@float64
+@jax.jit
+def _distances(
+    one: Placed, two: Placed, telling: Placed, categorical: Array, outcome: Array
+) -> Array:
+    matters = what_matters(telling, categorical, outcome)
+    return config_distances(one, two, categorical, matters)
 
 
-def distances_of(configs: Configs, outcome: np.ndarray) -> np.ndarray:
-    """`config_distances` of N runs `(N, N, CONFIG_FEATURES)`, whatever their number."""
-    runs, fields = configs.values.shape
-    rows, columns = bucket(runs, SIZES), bucket(fields, (4, 8, 16))
-    values, reached = np.full((rows, columns), np.nan), np.full(rows, np.nan)
-    values[:runs, :fields], reached[:runs] = configs.values, outcome
-    categorical = np.zeros(columns, bool)
-    categorical[:fields] = configs.categorical
-    return np.asarray(_distances(values, categorical, reached))[:runs, :runs]
+def _host_ranks(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """`lcpfn.configs.ranks` among the counted runs; others are placed between them."""
+    found = np.full(values.shape, 0.5)
+    for column, rank in zip(values.T, found.T, strict=True):
+        known = ~np.isnan(column)
+        order = np.sort(column[known & counted])
+        below = np.searchsorted(order, column[known])
+        same = np.searchsorted(order, column[known], side="right") - below
+        itself = counted[known]
+        rest = np.maximum(len(order) - itself, 1)
+        rank[known] = (below + 0.5 * (same - itself)) / rest
+    return found
+
+
+def distances_of(
+    configs: Configs, asked: np.ndarray, counted: np.ndarray, outcome: np.ndarray
+) -> np.ndarray:
+    """`config_distances` of the runs asked about to all `(B, N, CONFIG_FEATURES)`.
+
+    Which hyperparameters matter is taken from at most `TELLING_RUNS` runs, good and bad
+    ones alike.
+
+    Args:
+        configs: of N runs.
+        asked: numbers of those asked about `(B,)`.
+        counted: which of them count in ranks `(N,)`.
+        outcome: what each run has reached; NaN where unknown `(N,)`.
+    """
+    columns = bucket(configs.values.shape[1], FIELDS) - configs.values.shape[1]
+    categorical = np.pad(configs.categorical, (0, columns))
+    values = np.pad(configs.values, ((0, 0), (0, columns)), constant_values=np.nan)
+    rank = _host_ranks(values, counted)
+
+    def some(rows: np.ndarray) -> Placed:
+        """Of these runs; behind them, up to a size that was compiled, nothing."""
+        room = ((0, bucket(len(rows), SIZES) - len(rows)), (0, 0))
+        return Placed(
+            np.pad(values[rows], room, constant_values=np.nan),
+            np.pad(rank[rows], room, constant_values=0.5),
+        )
+
+    telling = np.argsort(np.where(counted, outcome, np.nan))
+    telling = telling[: np.isfinite(outcome[counted]).sum()]
+    most = np.linspace(0, len(telling) - 1, min(len(telling), TELLING_RUNS))
+    telling = telling[most.round().astype(int)]
+    reached = np.full(bucket(len(telling), SIZES), np.nan)
+    reached[: len(telling)] = outcome[telling]
+    runs = np.arange(len(values))
+    found = _distances(some(asked), some(runs), some(telling), categorical, reached)
+    return np.asarray(found)[: len(asked), : len(runs)]
 
 
 def choose(grid: OnGrid, apart: np.ndarray, allowed: np.ndarray) -> np.ndarray:
@@ -151,9 +212,9 @@ def choose(grid: OnGrid, apart: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     configuration is, and half of its place in the order of what the runs have reached.
 
     Args:
-        grid: of the M runs.
-        apart: distances of configurations `(B, M)`, in [0, 1].
-        allowed: which of them a question may see `(B, M)`.
+        grid: of the N runs.
+        apart: distances of configurations `(B, N)`, in [0, 1].
+        allowed: which of them a question may see `(B, N)`.
     """
     place = np.argsort(np.argsort(-np.asarray(grid.best))) / max(len(grid.best) - 1, 1)
     worth = np.asarray(grid.last) + 0.5 * place + (1 - apart)
@@ -162,25 +223,31 @@ def choose(grid: OnGrid, apart: np.ndarray, allowed: np.ndarray) -> np.ndarray:
 
 
 def among_of(
-    known: Known, asked: OnGrid, seen: np.ndarray, configs: Configs, allowed: np.ndarray
+    grid: OnGrid,
+    seen: np.ndarray,
+    configs: Configs,
+    asked: np.ndarray,
+    allowed: np.ndarray,
+    counted: np.ndarray,
 ) -> Among:
     """Which of the runs each question sees.
 
     Args:
-        known: M runs.
-        asked: the runs asked about, B of them; anything where `seen` is False.
-        seen: whether something of them is known `(B,)`.
-        configs: of the M runs, then of the B.
-        allowed: which of the M a question may see `(B, M)`.
+        grid: of N runs, with those asked about among them.
+        seen: of which something is known `(N,)`.
+        configs: of the N runs.
+        asked: numbers of those asked about `(B,)`.
+        allowed: which runs each question may see `(B, N)`.
+        counted: which configurations count in ranks `(N,)`.
     """
-    count = len(known.state)
-    last = np.concatenate([known.grid.last, np.where(seen, asked.last, 0)])
-    best = np.concatenate([known.grid.best, asked.best])
-    outcome = np.where(last >= TELLING, best, np.nan)
-    apart = distances_of(configs, outcome)[count:, :count]
-    chosen = choose(known.grid, apart[..., 0], allowed)
+    outcome = np.where(seen & (grid.last >= TELLING), grid.best, np.nan)
+    apart = distances_of(configs, asked, counted, outcome)
+    chosen = choose(grid, apart[..., 0], allowed)
     there = np.take_along_axis(allowed, chosen, 1)
+    # What it sees comes first, so that no more is looked at than has to be.
+    most = bucket(max(int(there.sum(1).max(initial=0)), 1), SIZES)
     near = np.take_along_axis(apart, chosen[..., None], 1)
-    room = bucket(chosen.shape[1], SIZES) - chosen.shape[1]
-    wide = lambda x: np.pad(x, [(0, 0), (0, room)] + [(0, 0)] * (x.ndim - 2))
-    return Among(*map(wide, (chosen, there, near)), asked.level, seen.astype(float))
+    room = max(most - chosen.shape[1], 0)
+    wide = lambda x: np.pad(x, [(0, 0), (0, room)] + [(0, 0)] * (x.ndim - 2))[:, :most]
+    path, known = np.asarray(grid.level)[asked], seen[asked].astype(float)
+    return Among(*map(wide, (chosen, there, near)), path, known)

@@ -25,8 +25,6 @@ GRID = 64
 # Where two runs are compared before the cutoff, in shares of it.
 EARLIER = (0.0, 0.1, 0.25, 0.5, 0.75)
 PAIR_FEATURES = 28
-# Distances of two configurations, see `config_distances`.
-CONFIG_FEATURES = 4
 
 
 class OnGrid(NamedTuple):
@@ -213,60 +211,3 @@ def anchor_of_others(others: OnGrid, mask: Array, step: Array, gap: Array) -> An
     usual = jnp.where(usual > 0, usual, 0.1 * jnp.abs(level))
     scale = jnp.where(spread > 0, spread, usual)
     return Anchor(level, jnp.maximum(scale, 1e-30), level, step, gap, 0.1 * gap)
-
-
-def config_distances(configs: Array, categorical: Array, outcome: Array) -> Array:
-    """How unlike the configurations of all runs of a task are.
-
-    Numbers are compared by rank, categories by equality; what is missing in either is
-    half a rank apart. Which dimensions matter is taken from the runs at hand: those in
-    which unlike runs ended unlike.
-
-    Args:
-        configs: numbers, NaN where missing `(M, P)`; categories as whole numbers.
-        categorical: which dimensions are categories `(P,)`.
-        outcome: what each run has reached; NaN where unknown `(M,)`.
-
-    Returns:
-        `(M, M, CONFIG_FEATURES)`: the mean distance weighted by what matters, the plain
-        mean, that in the dimension that matters most, and the share of equal ones.
-    """
-    known = ~jnp.isnan(configs)
-    rank = _ranks(configs)  # (M, P)
-    both = known[:, None] & known[None]
-    apart = jnp.abs(rank[:, None] - rank[None])
-    unequal = jnp.where(configs[:, None] == configs[None], 0.0, 1.0)
-    apart = jnp.where(categorical, unequal, apart)
-    apart = jnp.where(both, apart, 0.5)
-    varies = jnp.any(both & (unequal > 0), axis=(0, 1))  # (P,)
-    ended = _ranks(outcome[:, None])[:, 0]
-    unlike = jnp.abs(ended[:, None] - ended[None])
-    pairs = ~(jnp.isnan(outcome)[:, None] | jnp.isnan(outcome)[None])
-    pairs &= ~jnp.eye(len(outcome), dtype=bool)
-    matters = jnp.maximum(_correlation(apart, unlike[..., None], pairs[..., None]), 0)
-    matters = jnp.where(varies, matters + 1e-3, 0)
-    count = jnp.maximum(varies.sum(), 1)
-    weighted = (apart * matters).sum(-1) / jnp.maximum(matters.sum(), 1e-6)
-    plain = (apart * varies).sum(-1) / count
-    most = apart[..., jnp.argmax(matters)] * (matters.max() > 0)
-    equal = ((unequal == 0) & both & varies).sum(-1) / count
-    return jnp.stack([weighted, plain, most, equal], -1)
-
-
-def _ranks(x: Array) -> Array:
-    """Ranks along the first axis in [0, 1], equal ones alike; one half where NaN."""
-    known = ~jnp.isnan(x)
-    below = (x[None] < x[:, None]) & known[None]
-    same = (x[None] == x[:, None]) & known[None]
-    count = jnp.maximum(known.sum(0) - 1, 1)
-    rank = (below.sum(1) + 0.5 * (same.sum(1) - 1)) / count
-    return jnp.where(known, rank, 0.5)
-
-
-def _correlation(x: Array, y: Array, weight: Array) -> Array:
-    """Correlation over the first two axes where `weight` holds."""
-    total = jnp.maximum(weight.sum((0, 1)), 1)
-    mean = lambda z: (jnp.where(weight, z, 0)).sum((0, 1)) / total
-    dx, dy = x - mean(x), y - mean(y)
-    spread = jnp.sqrt(mean(dx**2) * mean(dy**2))
-    return mean(dx * dy) / jnp.maximum(spread, 1e-6)

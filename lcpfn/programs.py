@@ -1,18 +1,30 @@
 """The compiled programs of a model: batches of few sizes, so that few are compiled."""
 
 import functools
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from lcpfn import network
-from lcpfn.batch import Batch, at_last, read_batch
+from lcpfn.batch import (
+    LENGTHS,
+    Batch,
+    at_last,
+    bucket,
+    factors_of,
+    make_batch,
+    read_batch,
+)
 from lcpfn.config import ModelConfig
-from lcpfn.cutoffs import MOST_ROWS
+from lcpfn.context import Context
+from lcpfn.cutoffs import MOST_ROWS, slices
 from lcpfn.jax_setup import float64
 from lcpfn.memory import Now, known_now
+from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
 from lcpfn.others import Known, Others, context_of, share_of
 from lcpfn.pairs import on_grid
@@ -27,6 +39,10 @@ CLOSE_LENGTHS = (8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128)
 CLOSE_QUERIES = (1, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 # Rows that a CPU computes at a time: their activations stay in its cache.
 CHUNK = 16
+# Parts of a large batch that are computed ahead of those that are waited for.
+ON_THE_WAY = 16
+# Curves from which on a terminal shows a bar.
+SHOWN_FROM = 10_000
 
 
 def chunked(run: Callable[..., Any], *rows: Any) -> Any:
@@ -110,3 +126,69 @@ def read_runs(
         return Known(states[:, 0], grid), at_last(anchors, batch.last)
 
     return chunked(run, batch)
+
+
+def predict_some(
+    config: ModelConfig,
+    best: bool,
+    params: Any,
+    state: np.ndarray,
+    anchor: Anchor,
+    horizon: np.ndarray,
+    at: np.ndarray,
+    others: Others | None,
+) -> Mixture:
+    """`predict` from at most `MOST_ROWS` cutoffs, at any number of steps."""
+    count, steps = at.shape
+    rows = bucket(count, ROWS)
+    sizes = QUERIES if rows < MANY_ROWS else CLOSE_QUERIES
+    which = np.minimum(np.arange(rows), count - 1)
+    wide = np.minimum(np.arange(bucket(steps, sizes)), steps - 1)
+    found = predict(
+        *(config, best, params),
+        *jax.tree.map(lambda x: np.asarray(x)[which], (state, anchor, horizon)),
+        at[which][:, wide],
+        others and others.of(which),
+    )
+    return jax.tree.map(lambda x: np.asarray(x)[:count, : steps + best], found)
+
+
+def _fetched(count: int, found: Any) -> Any:
+    """The first rows, on this side of the device."""
+    return jax.tree.map(lambda x: np.asarray(x)[:count], found)
+
+
+def in_parts(
+    program: Callable[[Batch], Any],
+    contexts: Sequence[Context],
+    metric: Metric,
+    tokens: int,
+) -> Any:
+    """What a program makes of any number of curves, row by row.
+
+    Of very many, a bar on a terminal shows how far it is. Few parts are on their way at
+    once, so that memory is that of the result.
+
+    Args:
+        program: takes a batch.
+        contexts: the curves.
+        metric: direction and bounds.
+        tokens: most of one curve.
+    """
+    parts: Iterable[slice] = slices(len(contexts))
+    if len(contexts) > SHOWN_FROM:
+        from tqdm import tqdm
+
+        bar = {"unit_scale": MOST_ROWS, "leave": False, "disable": None}
+        parts = tqdm(parts, "curves", **bar)
+    waiting, done = deque[tuple[int, Any]](), list[Any]()
+    for some in parts:
+        part = contexts[some]
+        rows = bucket(len(part), ROWS)
+        lengths = LENGTHS if rows < MANY_ROWS else CLOSE_LENGTHS
+        batch = make_batch(part, metric, factors_of(part, tokens), rows, lengths)
+        waiting.append((len(part), program(batch)))
+        if len(waiting) > ON_THE_WAY:
+            done.append(_fetched(*waiting.popleft()))
+    done += [_fetched(*part) for part in waiting]
+    return jax.tree.map(lambda *x: np.concatenate(x), *done)

@@ -1,282 +1,288 @@
-"""The runs of one search: a monitor for each, and the incumbent of all."""
+"""All that one search knows: its runs, and forecasts of each that know the others.
 
+    study = lcpfn.Study(horizon=50, mode="max", bounds=(0, 1))
+    study.report("trial 7", 0.52, step=1, config={"lr": 3e-4})
+    study.decide("trial 7").stop
+
+A report is remembered and no more. A question reads the runs with news, those alone,
+and lets the one asked about attend to the others, so that an answer depends on what is
+known and not on how it arrived.
+"""
+
+import functools
 import math
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lcpfn.metric import Metric
-from lcpfn.stopping.best_so_far import BestSoFar
-from lcpfn.stopping.monitor import RunMonitor
-from lcpfn.stopping.observations import DecisionInterval, Observations, WarnOnce, number
-from lcpfn.stopping.rule import ConfidenceSchedule
+from lcpfn.checks import check_observation
+from lcpfn.configs import Config, check_config
+from lcpfn.forecast import Forecast
+from lcpfn.jax_setup import check_process, shared_model
+from lcpfn.metric import Bounds, Metric
+from lcpfn.stopping.decision import Decision, Progress, decide
+from lcpfn.stopping.rule import ConfidenceSchedule, Rule
+from lcpfn.stopping.saved_state import saved_curve
 from lcpfn.stopping.threshold import among_best, best_of, incumbent_of
+from lcpfn.study_run import StudyRun
+from lcpfn.task import Task
 
+if TYPE_CHECKING:
+    from lcpfn.model import Model
+
+STATE_FORMAT = 1
 # What was best on the development pools: see `lcpfn.eval.stopping.benchmark`.
 PROTECT, CONFIDENCE = 0.05, 0.9
+# Runs of which one call decides.
+PART = 256
 
 
-class Population:
-    """Watches concurrent runs of one search.
-
-    A run is stopped when it will hardly beat the incumbent, which is the value of the
-    `top_k`-th best finished run. Before `n_startup` runs have finished there is none,
-    and nothing is stopped. A run whose best so far is among those of the best runs at
-    the same step is never stopped, whatever the forecast says: because the others
-    are there to compare with, the confidence may be lower than for a run alone
-    (`eval/results/stopping.json`).
+class Study:
+    """The runs of one search.
 
     Args:
-        mode: "max" or "min".
         horizon: last step of a full run.
-        n_startup: finished runs before the first decision, at least 1.
-        top_k: how many of the best runs are looked for.
-        protect: share of the runs that is not stopped, see
-            `lcpfn.stopping.threshold.among_best`; 0: none is for that. A run that is
-            better than the incumbent never is: what it has reached counts only if it
-            finishes.
-        confidence: as of `lcpfn.EarlyStopping`.
-        beat: value to beat beside the finished runs; with it runs are also stopped
-            before any has finished.
-        **monitor: further options of `lcpfn.stopping.monitor.RunMonitor`.
+        mode: "max" or "min".
+        bounds: of the metric, or None.
+        model: a loaded model, a checkpoint name, or None for the default. Loaded at
+            the first question.
+        n_startup: finished runs before anything is stopped, at least 1.
+        top_k: a run has to beat the `top_k`-th best finished one.
+        protect: share of the runs that is never stopped, see
+            `lcpfn.stopping.threshold.among_best`.
+        confidence: as of `lcpfn.EarlyStopping`; lower, because the other runs are
+            there to compare with.
+        **rule: further fields of `lcpfn.stopping.rule.Rule`; `beat` is a value to beat
+            beside the finished runs.
 
-    Attributes:
-        runs: monitor by run.
-        finished: best value by finished run.
+    Raises:
+        ValueError, TypeError: for impossible options.
     """
 
     def __init__(
         self,
-        mode: str,
         horizon: float,
+        mode: str,
+        bounds: Bounds | None = None,
         *,
+        model: "Model | str | Path | None" = None,
         n_startup: int = 1,
         top_k: int = 1,
         protect: float = PROTECT,
         confidence: float | ConfidenceSchedule = CONFIDENCE,
-        beat: float | None = None,
-        **monitor: Any,
+        **rule: Any,
     ) -> None:
         if not 0 <= protect <= 1:
             raise ValueError(f"protect must lie in [0, 1], got {protect!r}")
         for name, value in (("n_startup", n_startup), ("top_k", top_k)):
-            if value < 1:
+            if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
-        self.mode, self.horizon, self.protect = mode, horizon, protect
-        self.options = {"confidence": confidence, "beat": beat, **monitor}
-        self.n_startup, self.top_k = n_startup, top_k
-        self.warn_once = self.options.setdefault("warn_once", WarnOnce())
-        self.runs: dict[str, RunMonitor] = {}
-        self.finished: dict[str, float] = {}
-        self._longest: list[BestSoFar] = []  # of the finished runs, at most one
-        self._best_so_far: dict[str, tuple[Observations, int, BestSoFar]] = {}
-        self._said: set[str] = set()
-        self.monitor("any run")  # refuses impossible options here and now
+        self.rule = Rule(horizon, mode, bounds, confidence=confidence, **rule)
+        self.n_startup, self.top_k, self.protect = n_startup, top_k, protect
+        self._model = model
+        self._runs: dict[Hashable, StudyRun] = {}
 
-    def monitor(self, run: str, horizon: float | None = None) -> RunMonitor:
-        """A monitor for one more run."""
-        return RunMonitor(self.mode, horizon or self.horizon, name=run, **self.options)
+    def __len__(self) -> int:
+        return len(self._runs)
 
-    def best_so_far(self, curve: Mapping[Any, Any]) -> BestSoFar:
-        """The best values of a run, under the bounds of this search."""
-        return BestSoFar(curve, self.mode, self.options.get("bounds"))
+    def __contains__(self, run: Any) -> bool:
+        return run in self._runs
 
-    def incumbent(self, finished: Iterable[float] | None = None) -> float | None:
-        """The value to beat; None while too few runs have finished.
+    @property
+    def runs(self) -> Mapping[Hashable, StudyRun]:
+        """All runs by name, in the order of their first report; not to be changed."""
+        return self._runs
+
+    @functools.cached_property
+    def task(self) -> Task:
+        """The runs as the network has read them; loads it."""
+        model = shared_model(self._model)
+        return Task(model, model.metric(self.rule.mode, self.rule.bounds))
+
+    def report(
+        self,
+        run: Hashable,
+        value: float,
+        step: float | None = None,
+        *,
+        config: Config | None = None,
+    ) -> None:
+        """Takes an observation; a new name is a new run.
 
         Args:
-            finished: best values of the finished runs; default: those known here.
+            run: its name, a string or a number.
+            value: the metric, in the user's units; NaN or infinity: the run diverged.
+            step: its step; default: the last one plus 1.
+            config: hyperparameters of the run by name; once is enough.
+
+        Raises:
+            ValueError: a value outside hard bounds, a step not after the last one or
+                beyond the horizon, a configuration of other things than numbers,
+                strings, bools and None. The study is then as it was before.
         """
-        known = self.finished.values() if finished is None else finished
-        values = list(filter(self._counts, known))
-        beat = self.options["beat"]
-        if len(values) < max(self.n_startup, self.top_k):
-            return beat
-        best = incumbent_of(values, self.mode, self.top_k)
-        return best if beat is None else best_of([best, beat], self.mode)
+        self.extend(run, [value], [step], config=config)
 
-    def _counts(self, value: float) -> bool:
-        """Whether what a run has reached can be the incumbent."""
-        metric = Metric(self.mode, self.options.get("bounds"))
-        try:
-            metric.check(np.array([value]), "what a run has reached")
-        except ValueError as error:
-            self.warn_once("finished", f"a finished run was left out: {error}")
-            return False
-        return math.isfinite(value)
-
-    def last_step(self, ended: Iterable[BestSoFar]) -> float:
-        """Where a run ends, by the horizon and by the runs that ended by themselves.
-
-        The longest of those tells. If it ended one report before the horizon, steps
-        count from 0 or are sparse; if it ended elsewhere, that is said once.
-        """
-        known = [best for best in ended if best.steps]
-        if not known:
-            return self.horizon
-        longest = max(known, key=lambda best: best.steps[-1])
-        last = longest.steps[-1]
-        if not last <= self.horizon <= last + longest.newest_gap:
-            self.warn_once(
-                "length",
-                f"the horizon is {self.horizon:g}, but the longest finished run ended "
-                f"at step {last:g}; if that is a full run, give horizon={last:g}",
+    def extend(
+        self,
+        run: Hashable,
+        values: Iterable[float],
+        steps: Iterable[float | None] | None = None,
+        *,
+        config: Config | None = None,
+    ) -> None:
+        """Takes several observations of a run; see `report`."""
+        if not isinstance(run, str | int):
+            raise ValueError(
+                f"the name of a run must be a string or a whole number, got {run!r:.80}"
             )
-        return min(last, self.horizon)
+        known, values = self._runs.get(run, StudyRun()), list(values)
+        steps = [None] * len(values) if steps is None else list(steps)
+        if len(steps) != len(values):
+            raise ValueError(
+                f"steps of run {run!r:.80} must be one per value: {len(values)} "
+                f"values, got {len(steps)}"
+            )
+        last, checked = known.steps[-1] if known.steps else None, []
+        metric = Metric(self.rule.mode, self.rule.bounds)
+        try:
+            config = check_config(config, "this run")
+            for value, step in zip(values, steps, strict=True):
+                y, last = check_observation(
+                    value, step, last, self.rule.horizon, metric
+                )
+                checked.append((last, y))
+        except ValueError as error:
+            raise ValueError(f"run {run!r:.80}: {error}") from None
+        self._runs[run] = known
+        known.steps += [step for step, _ in checked]
+        known.values += [value for _, value in checked]
+        if config is not None:
+            known.config = dict(config)
+        known.context = None
+        known.finished |= last == self.rule.horizon
 
-    def report(self, run: str, value: Any, step: Any) -> bool:
-        """Takes an observation of a run; True: stop that run now."""
-        return self.take(run, {"value": value}, "value", step)
+    def finish(self, run: Hashable) -> None:
+        """A run is over, at its horizon or stopped; what it showed stays context."""
+        self._known(run).finished = True
 
-    def take(self, run: str, metrics: Any, metric: str, step: Any) -> bool:
-        """`report` of one entry of the host's metrics; a missing one is said once.
+    def drop(self, run: Hashable) -> None:
+        """Forgets a run."""
+        self._known(run)
+        del self._runs[run]
 
-        A run that reaches the horizon has finished.
-        """
-        if run not in self.runs:
-            self.runs[run] = self.monitor(run)
-        monitor, at = self.runs[run], number(step)
-        incumbent = self.incumbent()
-        decide = self.set_incumbent(monitor, incumbent) and (
-            at is None or at < self.last_step(self._longest)
+    def _known(self, run: Hashable) -> StudyRun:
+        if run not in self._runs:
+            known = ", ".join(map(repr, list(self._runs)[:5])) or "none yet"
+            raise KeyError(f"there is no run {run!r:.80}; the study has {known}")
+        return self._runs[run]
+
+    def incumbent(self) -> float | None:
+        """The value to beat; None while too few runs have finished."""
+        mode, beat = self.rule.mode, self.rule.beat
+        ended = [run.best(mode) for run in self._runs.values() if run.finished]
+        ended = [value for value in ended if math.isfinite(value)]
+        if len(ended) < max(self.n_startup, self.top_k):
+            return beat
+        best = incumbent_of(ended, mode, self.top_k)
+        return best if beat is None else best_of([best, beat], mode)
+
+    def _ask(self, names: Sequence[Hashable]) -> Forecast:
+        """Forecasts of runs, each of which sees all others."""
+        check_process()
+        if not any(np.isfinite(run.values).any() for run in self._runs.values()):
+            raise ValueError("nothing has been observed yet; report something first")
+        for run in self._runs.values():
+            run.context = run.context or run.as_context(
+                self.task.metric, self.rule.horizon
+            )
+        contexts = {
+            name: run.context for name, run in self._runs.items() if run.context
+        }
+        configs = [run.config for run in self._runs.values()]
+        return self.task.ask(contexts, configs, names)
+
+    def forecast(self, run: Hashable) -> Forecast:
+        """The rest of a run; every other run is context."""
+        self._known(run)
+        return self._ask([run])[0]
+
+    def decide(self, run: Hashable) -> Decision:
+        """Whether to stop a run now, and why."""
+        return self.decide_all([run])[run]
+
+    def decide_all(
+        self, runs: Iterable[Hashable] | None = None
+    ) -> dict[Hashable, Decision]:
+        """Decisions on several runs, by name; default: all that have not finished."""
+        if runs is None:
+            going = (name for name, run in self._runs.items() if not run.finished)
+            runs = [name for name in going if self._runs[name].values]
+        names, incumbent = list(runs), self.incumbent()
+        for name in names:
+            if not self._known(name).values:
+                raise ValueError(f"run {name!r:.80} has no observations to decide on")
+        rule, decisions = replace(self.rule, beat=incumbent), {}
+        for start in range(0, len(names), PART):
+            some = names[start : start + PART]
+            forecasts = self._ask(some)
+            for i, name in enumerate(some):
+                decisions[name] = self._decide(rule, name, forecasts[i], incumbent)
+        return decisions
+
+    def _decide(
+        self, rule: Rule, name: Hashable, forecast: Forecast, incumbent: float | None
+    ) -> Decision:
+        run = self._runs[name]
+        progress = Progress.of(run.values, rule.mode, run.steps[-1])
+        fresh = run.judged < len(run.values)
+        decision, streak = decide(
+            *(rule, progress, forecast, run.streak if fresh else run.streak - 1),
+            lambda: incumbent is None or self._protected(name, progress, incumbent),
         )
-        stop = monitor.take(
-            metrics,
-            metric,
-            step,
-            decide=decide,
-            protected=lambda curve: self._spared(
-                self._best_of_run(run), partial(self._others, run), incumbent
-            ),
-        )
-        last = monitor.observations.last
-        if last is not None and last >= self.horizon:
-            self.finish(run)
-        if stop:
-            monitor.rest()
-        return stop
+        run.streak, run.judged = max(streak, 0), len(run.values)
+        return decision
 
-    def _best_of_run(self, run: str) -> BestSoFar:
-        """The best values of a run; only its new observations are looked at."""
-        observations = self.runs[run].observations
-        known, changes, best = self._best_so_far.get(run, (None, 0, None))
-        if best is None or known is not observations or changes != observations.changes:
-            best = self.best_so_far({})
-        for step in observations.after(best.steps[-1] if best.steps else None):
-            best.add(step, observations.curve[step])
-        self._best_so_far[run] = (observations, observations.changes, best)
-        return best
-
-    def _others(self, run: str) -> list[BestSoFar]:
-        """All other runs."""
-        return [self._best_of_run(name) for name in self.runs if name != run]
-
-    def protected(
-        self,
-        curve: Mapping[float, float],
-        others: Callable[[], Iterable[BestSoFar]],
-        incumbent: float | None = None,
-    ) -> bool:
-        """Whether a run is among the best of the others at its newest step.
-
-        Args:
-            curve: values by step.
-            others: all other runs.
-            incumbent: the value to beat; a run that is better is protected as well.
-        """
-        return self._spared(self.best_so_far(curve), others, incumbent)
-
-    def _spared(
-        self,
-        own: BestSoFar,
-        others: Callable[[], Iterable[BestSoFar]],
-        incumbent: float | None,
-    ) -> bool:
-        best = own.final
-        if math.isnan(best):
-            return False
-        if incumbent is not None and best_of((best, incumbent), self.mode) != incumbent:
+    def _protected(self, name: Hashable, run: Progress, incumbent: float) -> bool:
+        """Whether it is better than the incumbent, or among the best at its step."""
+        mode = self.rule.mode
+        if (
+            math.isfinite(run.best)
+            and best_of((run.best, incumbent), mode) != incumbent
+        ):
             return True
-        there = [other.at(own.steps[-1]) for other in others() if other.steps]
-        return among_best(best, there, self.mode, self.protect)
+        others = (other for key, other in self._runs.items() if key != name)
+        there = [other.best(mode, run.step) for other in others if other.steps]
+        return among_best(run.best, there, mode, self.protect)
 
-    def set_incumbent(self, monitor: RunMonitor, incumbent: float | None) -> bool:
-        """Whether there is one, and so whether to decide."""
-        if incumbent is not None:
-            monitor.beat = incumbent
-        return incumbent is not None
+    def state_dict(self) -> dict[str, Any]:
+        """All that is known, in plain JSON values."""
+        return {
+            "format": STATE_FORMAT,
+            "runs": [{"name": name, **run.state()} for name, run in self._runs.items()],
+        }
 
-    def finish(self, run: str) -> None:
-        """The run has ended by itself: its best value may be the incumbent."""
-        if run not in self.runs:
-            return
-        self.runs[run].rest()
-        best = self._best_of_run(run)
-        longest = [*self._longest, best]
-        self._longest = [max(longest, key=lambda known: known.steps[-1:])]
-        if not math.isnan(best.final):
-            self.finished[run] = best.final
+    def load_state_dict(self, state: Any) -> None:
+        """Goes on from a `state_dict()`, under this study's own rule.
 
-    def drop(self, run: str) -> None:
-        """The run has failed or was stopped: it counts for nothing."""
-        self.runs.pop(run, None)
-        self._best_so_far.pop(run, None)
-
-    def chance(self, run: str) -> float:
-        """Probability that the run beats the incumbent; 1 while nothing is known."""
-        monitor = self.runs.get(run)
-        if monitor is None or monitor.decision is None:
-            return 1.0
-        return monitor.decision.prob_better
-
-    def most_promising(self, runs: Iterable[str]) -> str | None:
-        """Of these runs, the one to go on with; None if there are none."""
-        return max(runs, key=self.chance, default=None)
-
-    def judge(
-        self,
-        run: str,
-        curve: Mapping[Any, Any],
-        finished: Iterable[float],
-        others: Callable[[], Iterable[BestSoFar]],
-        ended: Iterable[BestSoFar] = (),
-    ) -> tuple[bool, RunMonitor]:
-        """Decides on a whole curve, for hosts that keep the observations themselves.
-
-        Of a run nothing is remembered but that a stop has been logged, so the same
-        question gets the same answer.
-
-        Args:
-            run: its name.
-            curve: values by step.
-            finished: best values of the finished runs.
-            others: all other runs, for `protect`; called only if the run looks
-                hopeless.
-            ended: the curves of finished runs, which show where a run ends.
-
-        Returns:
-            Whether to stop it, and the monitor that decided.
+        Raises:
+            ValueError: if it is no such state, or one of another horizon or bounds. The
+                study is then as it was before.
         """
-        incumbent = self.incumbent(finished)
-        if incumbent is None:
-            return False, self.monitor(run)
-        last = self.last_step(ended)
-        monitor = self.monitor(run, last)
-        monitor.beat = incumbent
-        if max(curve, default=0) >= last:
-            return False, monitor
-        spared = partial(self.protected, others=others, incumbent=incumbent)
-        monitor.quiet = run in self._said
-        stop = monitor.read(curve, spared)
-        if monitor.stopped_at is not None:
-            self._said.add(run)
-        return stop, monitor
-
-    def predict(self, curve: Mapping[Any, Any]) -> tuple[float, float] | None:
-        """Mean and standard deviation at the horizon of such a curve."""
-        monitor = self.monitor("a curve")
-        monitor.interval = DecisionInterval()
-        monitor.read(curve)
-        return monitor.predicted_final
+        other = Study(self.rule.horizon, self.rule.mode, self.rule.bounds)
+        try:
+            if state["format"] != STATE_FORMAT:
+                raise ValueError(f"format {state['format']!r:.80}, not {STATE_FORMAT}")
+            for saved in state["runs"]:
+                name = saved["name"]
+                curve = saved_curve(saved["curve"], self.rule.horizon)
+                other.extend(name, curve.values(), curve, config=saved["config"])
+                other._runs[name].restore(saved)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(
+                f"this is no state of a study ({type(error).__name__}: {error}); give "
+                "what state_dict() returned"
+            ) from error
+        self._runs = other._runs

@@ -72,7 +72,7 @@ def test_many_curves_are_the_same_as_few(model, same):
 def test_the_parts_of_very_many_curves_keep_their_order(model, same, monkeypatch):
     curves = 0.5 + np.arange(1100)[:, None] / 1e4 + [0.0, 0.05, 0.06]
     before = model.extrapolate(curves, 20, mode="max", bounds=(0, 1), at=20)
-    monkeypatch.setattr(lcpfn.model, "ON_THE_WAY", 1)
+    monkeypatch.setattr(lcpfn.programs, "ON_THE_WAY", 1)
     after = model.extrapolate(curves, 20, mode="max", bounds=(0, 1), at=20)
     np.testing.assert_array_equal(after.final.mean(), before.final.mean())
     for i in (0, 300, 1099):

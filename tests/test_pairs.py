@@ -5,12 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lcpfn.configs import CONFIG_FEATURES
 from lcpfn.jax_setup import float64
 from lcpfn.pairs import (
-    CONFIG_FEATURES,
     PAIR_FEATURES,
     Cutoff,
-    config_distances,
     grid_shares,
     on_grid,
     pair_features,
@@ -27,7 +26,6 @@ TARGETS = np.array([0.6, 1.0])
 
 place = float64(jax.jit(jax.vmap(on_grid, (None, 0, 0, 0, 0))))
 look = float64(jax.jit(pair_features))
-apart = float64(jax.jit(config_distances))
 
 
 def features(values=VALUES, scales=SCALES, counts=COUNTS, cutoff=9, order=None):
@@ -81,30 +79,3 @@ def test_a_run_on_the_grid_is_itself_where_it_was_observed():
     again = np.interp(SHARES, grid_shares(), run.value)
     assert np.abs(again - VALUES[1]).max() < 0.5 * np.abs(np.diff(VALUES[1])).max()
     assert run.best == VALUES[1].min()
-
-
-def test_configurations_are_compared_by_rank_and_equality():
-    configs = np.array([[1e-4, 0, 5.0], [1e-3, 1, 5.0], [1e-1, 1, 5.0], [np.nan, 0, 5]])
-    categorical = np.array([False, True, False])
-    outcome = np.array([0.1, 0.2, 0.3, np.nan])
-    found = apart(configs, categorical, outcome)
-    assert found.shape == (4, 4, CONFIG_FEATURES)
-    changed = configs.copy()
-    changed[:, 0] = np.log10(configs[:, 0]) * 3
-    np.testing.assert_allclose(apart(changed, categorical, outcome), found, atol=1e-12)
-    np.testing.assert_allclose(found, np.swapaxes(found, 0, 1), atol=1e-12)
-    assert found[0, 1, 0] < found[0, 2, 0]
-    assert found[1, 2, 3] == 0.5  # the third dimension says nothing
-
-
-def test_the_dimension_that_matters_weighs_most():
-    rng = np.random.default_rng(1)
-    configs = rng.random((30, 6))
-    found = apart(configs, np.zeros(6, bool), configs[:, 2])
-    rank = np.argsort(np.argsort(configs[:, 2])) / 29
-    unlike = np.abs(rank[:, None] - rank[None])
-    off = ~np.eye(30, dtype=bool)
-    weighted, plain = (
-        np.corrcoef(found[..., i][off], unlike[off])[0, 1] for i in (0, 1)
-    )
-    assert weighted > plain + 0.2

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from lcpfn.configs import Placed, config_distances, ranks, what_matters
 from lcpfn.pairs import (
     GRID,
     Cutoff,
     anchor_of_others,
-    config_distances,
     on_grid,
     pair_features,
 )
@@ -117,7 +117,9 @@ def _tasks_of(
     whole = place(*paths, search.length)
     # A run of which little is known does not say which hyperparameters matter.
     outcome = jnp.where(search.seen >= search.length / 2, known.best, jnp.nan)
-    apart = config_distances(search.config, search.categorical, outcome)
+    configs = Placed(search.config, ranks(search.config))
+    matters = what_matters(configs, search.categorical, outcome)
+    apart = config_distances(configs, configs, search.categorical, matters)
 
     def ask(run: jax.Array, key: jax.Array) -> SearchTasks:
         mask = (search.seen > 0) & (rows != run)

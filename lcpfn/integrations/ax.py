@@ -7,7 +7,7 @@ from ax.core.trial_status import TrialStatus
 from ax.early_stopping.strategies import ModelBasedEarlyStoppingStrategy
 
 from lcpfn.stopping.best_so_far import BestSoFar
-from lcpfn.study import Population
+from lcpfn.stopping.population import Population
 
 Curves = dict[int, dict[float, float]]
 
@@ -28,7 +28,7 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
         interval: of progressions, between decisions.
         check_safe: nothing is stopped while the best completed trial would have been.
         **rule: `bounds`, `confidence`, `patience`, `top_k`, ... of
-            `lcpfn.EarlyStopping` and `lcpfn.study.Population`; `model`.
+            `lcpfn.EarlyStopping` and `lcpfn.stopping.population.Population`; `model`.
     """
 
     def __init__(

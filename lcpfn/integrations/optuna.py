@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.decision import Decision
-from lcpfn.study import Population
+from lcpfn.stopping.population import Population
 
 # Options of what the pruner is made of that it names otherwise, or sets itself.
 OTHER_NAMES = {
@@ -37,7 +37,7 @@ class LCPruner(BasePruner):
         n_startup_trials: completed trials before anything is pruned; at least one.
         n_warmup_steps: a trial is not pruned before this step.
         interval_steps: decide at the first report of every so many steps.
-        **rule: `top_k`, `protect`, `confidence` of `lcpfn.study.Population`; `bounds`,
+        **rule: `top_k`, `protect`, `confidence` of `Population`; `bounds`,
             `patience`, `min_steps`, `nan`, ... of `lcpfn.EarlyStopping`; `dry_run` and
             `model`.
 

@@ -6,7 +6,7 @@ from ray.tune import Stopper
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from lcpfn.study import Population
+from lcpfn.stopping.population import Population
 
 TIME = "training_iteration"
 
@@ -24,7 +24,7 @@ class LCStopper(Stopper):
         time_attr: name of the result that counts steps.
         n_startup: finished trials before anything is stopped.
         **rule: `bounds`, `confidence`, `top_k`, `dry_run`, ... of
-            `lcpfn.EarlyStopping` and `lcpfn.study.Population`; `model`.
+            `lcpfn.EarlyStopping` and `lcpfn.stopping.population.Population`; `model`.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from syne_tune.optimizer.scheduler import (
     TrialSuggestion,
 )
 
-from lcpfn.study import Population
+from lcpfn.stopping.population import Population
 
 
 class LCStoppingRule(TrialScheduler):
@@ -30,7 +30,7 @@ class LCStoppingRule(TrialScheduler):
         n_startup: finished trials before anything is stopped.
         random_seed: of the base class.
         **rule: `bounds`, `confidence`, `top_k`, `dry_run`, ... of
-            `lcpfn.EarlyStopping` and `lcpfn.study.Population`; `model`.
+            `lcpfn.EarlyStopping` and `lcpfn.stopping.population.Population`; `model`.
     """
 
     def __init__(

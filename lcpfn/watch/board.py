@@ -17,10 +17,10 @@ from lcpfn.stopping.observations import (
     ReportKind,
     WarnOnce,
 )
+from lcpfn.stopping.population import Population
 from lcpfn.stopping.rule import Rule
 from lcpfn.stopping.threshold import best_of, chance_of
 from lcpfn.stopping.whole_curves import CurveForecasts, decide_on_curve, forecast_curves
-from lcpfn.study import Population
 
 # Quantiles of an outlook, and how many steps it has.
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -80,7 +80,7 @@ class Outlook(NamedTuple):
 class Board:
     """Takes reports, answers with rows.
 
-    The decisions are those of `lcpfn.study.Population`, and so of the adapters of
+    The decisions are those of `Population`, and so of the adapters of
     search tools: on the same runs both say the same. For checkpoints that were not
     trained for the best value to come, the `POINTS` steps stand for all later ones.
 

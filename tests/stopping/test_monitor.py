@@ -19,7 +19,7 @@ from lcpfn.stopping.observations import (
     ReportKind,
     WarnOnce,
 )
-from lcpfn.study import Population
+from lcpfn.stopping.population import Population
 
 CURVE = [0.5, 0.6, 0.62, 0.65, 0.66]
 

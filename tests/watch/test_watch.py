@@ -15,8 +15,8 @@ import pytest
 from lcpfn.__main__ import main
 from lcpfn.io.follow import Logs, Observation
 from lcpfn.stopping.best_so_far import BestSoFar
+from lcpfn.stopping.population import Population
 from lcpfn.stopping.rule import Rule
-from lcpfn.study import Population
 from lcpfn.watch.board import Board
 from lcpfn.watch.text import sparkline
 

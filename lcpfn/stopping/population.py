@@ -1,0 +1,282 @@
+"""The runs of one search: a monitor for each, and the incumbent of all."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lcpfn.metric import Metric
+from lcpfn.stopping.best_so_far import BestSoFar
+from lcpfn.stopping.monitor import RunMonitor
+from lcpfn.stopping.observations import DecisionInterval, Observations, WarnOnce, number
+from lcpfn.stopping.rule import ConfidenceSchedule
+from lcpfn.stopping.threshold import among_best, best_of, incumbent_of
+
+# What was best on the development pools: see `lcpfn.eval.stopping.benchmark`.
+PROTECT, CONFIDENCE = 0.05, 0.9
+
+
+class Population:
+    """Watches concurrent runs of one search.
+
+    A run is stopped when it will hardly beat the incumbent, which is the value of the
+    `top_k`-th best finished run. Before `n_startup` runs have finished there is none,
+    and nothing is stopped. A run whose best so far is among those of the best runs at
+    the same step is never stopped, whatever the forecast says: because the others
+    are there to compare with, the confidence may be lower than for a run alone
+    (`eval/results/stopping.json`).
+
+    Args:
+        mode: "max" or "min".
+        horizon: last step of a full run.
+        n_startup: finished runs before the first decision, at least 1.
+        top_k: how many of the best runs are looked for.
+        protect: share of the runs that is not stopped, see
+            `lcpfn.stopping.threshold.among_best`; 0: none is for that. A run that is
+            better than the incumbent never is: what it has reached counts only if it
+            finishes.
+        confidence: as of `lcpfn.EarlyStopping`.
+        beat: value to beat beside the finished runs; with it runs are also stopped
+            before any has finished.
+        **monitor: further options of `lcpfn.stopping.monitor.RunMonitor`.
+
+    Attributes:
+        runs: monitor by run.
+        finished: best value by finished run.
+    """
+
+    def __init__(
+        self,
+        mode: str,
+        horizon: float,
+        *,
+        n_startup: int = 1,
+        top_k: int = 1,
+        protect: float = PROTECT,
+        confidence: float | ConfidenceSchedule = CONFIDENCE,
+        beat: float | None = None,
+        **monitor: Any,
+    ) -> None:
+        if not 0 <= protect <= 1:
+            raise ValueError(f"protect must lie in [0, 1], got {protect!r}")
+        for name, value in (("n_startup", n_startup), ("top_k", top_k)):
+            if value < 1:
+                raise ValueError(f"{name} must be a positive integer, got {value!r}")
+        self.mode, self.horizon, self.protect = mode, horizon, protect
+        self.options = {"confidence": confidence, "beat": beat, **monitor}
+        self.n_startup, self.top_k = n_startup, top_k
+        self.warn_once = self.options.setdefault("warn_once", WarnOnce())
+        self.runs: dict[str, RunMonitor] = {}
+        self.finished: dict[str, float] = {}
+        self._longest: list[BestSoFar] = []  # of the finished runs, at most one
+        self._best_so_far: dict[str, tuple[Observations, int, BestSoFar]] = {}
+        self._said: set[str] = set()
+        self.monitor("any run")  # refuses impossible options here and now
+
+    def monitor(self, run: str, horizon: float | None = None) -> RunMonitor:
+        """A monitor for one more run."""
+        return RunMonitor(self.mode, horizon or self.horizon, name=run, **self.options)
+
+    def best_so_far(self, curve: Mapping[Any, Any]) -> BestSoFar:
+        """The best values of a run, under the bounds of this search."""
+        return BestSoFar(curve, self.mode, self.options.get("bounds"))
+
+    def incumbent(self, finished: Iterable[float] | None = None) -> float | None:
+        """The value to beat; None while too few runs have finished.
+
+        Args:
+            finished: best values of the finished runs; default: those known here.
+        """
+        known = self.finished.values() if finished is None else finished
+        values = list(filter(self._counts, known))
+        beat = self.options["beat"]
+        if len(values) < max(self.n_startup, self.top_k):
+            return beat
+        best = incumbent_of(values, self.mode, self.top_k)
+        return best if beat is None else best_of([best, beat], self.mode)
+
+    def _counts(self, value: float) -> bool:
+        """Whether what a run has reached can be the incumbent."""
+        metric = Metric(self.mode, self.options.get("bounds"))
+        try:
+            metric.check(np.array([value]), "what a run has reached")
+        except ValueError as error:
+            self.warn_once("finished", f"a finished run was left out: {error}")
+            return False
+        return math.isfinite(value)
+
+    def last_step(self, ended: Iterable[BestSoFar]) -> float:
+        """Where a run ends, by the horizon and by the runs that ended by themselves.
+
+        The longest of those tells. If it ended one report before the horizon, steps
+        count from 0 or are sparse; if it ended elsewhere, that is said once.
+        """
+        known = [best for best in ended if best.steps]
+        if not known:
+            return self.horizon
+        longest = max(known, key=lambda best: best.steps[-1])
+        last = longest.steps[-1]
+        if not last <= self.horizon <= last + longest.newest_gap:
+            self.warn_once(
+                "length",
+                f"the horizon is {self.horizon:g}, but the longest finished run ended "
+                f"at step {last:g}; if that is a full run, give horizon={last:g}",
+            )
+        return min(last, self.horizon)
+
+    def report(self, run: str, value: Any, step: Any) -> bool:
+        """Takes an observation of a run; True: stop that run now."""
+        return self.take(run, {"value": value}, "value", step)
+
+    def take(self, run: str, metrics: Any, metric: str, step: Any) -> bool:
+        """`report` of one entry of the host's metrics; a missing one is said once.
+
+        A run that reaches the horizon has finished.
+        """
+        if run not in self.runs:
+            self.runs[run] = self.monitor(run)
+        monitor, at = self.runs[run], number(step)
+        incumbent = self.incumbent()
+        decide = self.set_incumbent(monitor, incumbent) and (
+            at is None or at < self.last_step(self._longest)
+        )
+        stop = monitor.take(
+            metrics,
+            metric,
+            step,
+            decide=decide,
+            protected=lambda curve: self._spared(
+                self._best_of_run(run), partial(self._others, run), incumbent
+            ),
+        )
+        last = monitor.observations.last
+        if last is not None and last >= self.horizon:
+            self.finish(run)
+        if stop:
+            monitor.rest()
+        return stop
+
+    def _best_of_run(self, run: str) -> BestSoFar:
+        """The best values of a run; only its new observations are looked at."""
+        observations = self.runs[run].observations
+        known, changes, best = self._best_so_far.get(run, (None, 0, None))
+        if best is None or known is not observations or changes != observations.changes:
+            best = self.best_so_far({})
+        for step in observations.after(best.steps[-1] if best.steps else None):
+            best.add(step, observations.curve[step])
+        self._best_so_far[run] = (observations, observations.changes, best)
+        return best
+
+    def _others(self, run: str) -> list[BestSoFar]:
+        """All other runs."""
+        return [self._best_of_run(name) for name in self.runs if name != run]
+
+    def protected(
+        self,
+        curve: Mapping[float, float],
+        others: Callable[[], Iterable[BestSoFar]],
+        incumbent: float | None = None,
+    ) -> bool:
+        """Whether a run is among the best of the others at its newest step.
+
+        Args:
+            curve: values by step.
+            others: all other runs.
+            incumbent: the value to beat; a run that is better is protected as well.
+        """
+        return self._spared(self.best_so_far(curve), others, incumbent)
+
+    def _spared(
+        self,
+        own: BestSoFar,
+        others: Callable[[], Iterable[BestSoFar]],
+        incumbent: float | None,
+    ) -> bool:
+        best = own.final
+        if math.isnan(best):
+            return False
+        if incumbent is not None and best_of((best, incumbent), self.mode) != incumbent:
+            return True
+        there = [other.at(own.steps[-1]) for other in others() if other.steps]
+        return among_best(best, there, self.mode, self.protect)
+
+    def set_incumbent(self, monitor: RunMonitor, incumbent: float | None) -> bool:
+        """Whether there is one, and so whether to decide."""
+        if incumbent is not None:
+            monitor.beat = incumbent
+        return incumbent is not None
+
+    def finish(self, run: str) -> None:
+        """The run has ended by itself: its best value may be the incumbent."""
+        if run not in self.runs:
+            return
+        self.runs[run].rest()
+        best = self._best_of_run(run)
+        longest = [*self._longest, best]
+        self._longest = [max(longest, key=lambda known: known.steps[-1:])]
+        if not math.isnan(best.final):
+            self.finished[run] = best.final
+
+    def drop(self, run: str) -> None:
+        """The run has failed or was stopped: it counts for nothing."""
+        self.runs.pop(run, None)
+        self._best_so_far.pop(run, None)
+
+    def chance(self, run: str) -> float:
+        """Probability that the run beats the incumbent; 1 while nothing is known."""
+        monitor = self.runs.get(run)
+        if monitor is None or monitor.decision is None:
+            return 1.0
+        return monitor.decision.prob_better
+
+    def most_promising(self, runs: Iterable[str]) -> str | None:
+        """Of these runs, the one to go on with; None if there are none."""
+        return max(runs, key=self.chance, default=None)
+
+    def judge(
+        self,
+        run: str,
+        curve: Mapping[Any, Any],
+        finished: Iterable[float],
+        others: Callable[[], Iterable[BestSoFar]],
+        ended: Iterable[BestSoFar] = (),
+    ) -> tuple[bool, RunMonitor]:
+        """Decides on a whole curve, for hosts that keep the observations themselves.
+
+        Of a run nothing is remembered but that a stop has been logged, so the same
+        question gets the same answer.
+
+        Args:
+            run: its name.
+            curve: values by step.
+            finished: best values of the finished runs.
+            others: all other runs, for `protect`; called only if the run looks
+                hopeless.
+            ended: the curves of finished runs, which show where a run ends.
+
+        Returns:
+            Whether to stop it, and the monitor that decided.
+        """
+        incumbent = self.incumbent(finished)
+        if incumbent is None:
+            return False, self.monitor(run)
+        last = self.last_step(ended)
+        monitor = self.monitor(run, last)
+        monitor.beat = incumbent
+        if max(curve, default=0) >= last:
+            return False, monitor
+        spared = partial(self.protected, others=others, incumbent=incumbent)
+        monitor.quiet = run in self._said
+        stop = monitor.read(curve, spared)
+        if monitor.stopped_at is not None:
+            self._said.add(run)
+        return stop, monitor
+
+    def predict(self, curve: Mapping[Any, Any]) -> tuple[float, float] | None:
+        """Mean and standard deviation at the horizon of such a curve."""
+        monitor = self.monitor("a curve")
+        monitor.interval = DecisionInterval()
+        monitor.read(curve)
+        return monitor.predicted_final

@@ -1,0 +1,145 @@
+"""One search: its runs, and forecasts that know the others."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import lcpfn
+from lcpfn.model import Model
+from tests.conftest import CONFIG, rough_params
+
+RNG = np.random.default_rng(5)
+CURVES = {
+    f"trial {i}": 0.3 + RNG.random() * np.arange(1.0, n + 1) ** -0.6
+    for i, n in enumerate((20, 20, 9, 4, 1))
+}
+CONFIGS = {name: {"lr": float(RNG.random())} for name in CURVES}
+
+
+@pytest.fixture(scope="module")
+def knowing():
+    """A network with random weights that knows other runs."""
+    config = replace(CONFIG, best=True, others=16)
+    return Model(rough_params(config, 0, 0), config, {})
+
+
+def make_study(model, curves=CURVES, **options):
+    study = lcpfn.Study(20, "min", model=model, **options)
+    for name, values in curves.items():
+        study.extend(name, values, config=CONFIGS[name])
+    return study
+
+
+def median(study, run):
+    return study.forecast(run).median()
+
+
+def test_a_forecast_is_that_of_extrapolate_with_the_other_runs(knowing):
+    study = make_study(knowing)
+    others = [
+        lcpfn.Run(values, config=CONFIGS[name])
+        for name, values in CURVES.items()
+        if name != "trial 3"
+    ]
+    expected = knowing.extrapolate(
+        CURVES["trial 3"], 20, mode="min", others=others, config=None
+    )
+    assert study.forecast("trial 3").steps.tolist() == expected.steps.tolist()
+    without = make_study(knowing, {"trial 3": CURVES["trial 3"]})
+    alone = knowing.extrapolate(CURVES["trial 3"], 20, mode="min")
+    np.testing.assert_allclose(median(without, "trial 3"), alone.median(), rtol=1e-6)
+    assert np.abs(median(study, "trial 3") - alone.median()).max() > 1e-3
+
+
+def test_it_does_not_matter_how_observations_arrived(knowing):
+    slow = lcpfn.Study(20, "min", model=knowing)
+    longest = max(map(len, CURVES.values()))
+    for step in range(longest):
+        for name, values in CURVES.items():
+            if step < len(values):
+                slow.report(name, values[step], step + 1, config=CONFIGS[name])
+        if step % 4 == 0:
+            slow.forecast("trial 0")
+    fresh = make_study(knowing)
+    for name in ("trial 2", "trial 4"):
+        np.testing.assert_allclose(median(slow, name), median(fresh, name), 1e-4)
+
+
+def test_runs_that_began_earlier_and_dropped_ones(knowing):
+    study = make_study(knowing)
+    study.forecast("trial 3")
+    study.extend("early", [0.9, 0.8], [0.0, 1.0])
+    study.drop("trial 1")
+    curves = {n: v for n, v in CURVES.items() if n != "trial 1"}
+    fresh = make_study(knowing, curves)
+    fresh.extend("early", [0.9, 0.8], [0.0, 1.0])
+    np.testing.assert_allclose(
+        median(study, "trial 3"), median(fresh, "trial 3"), rtol=1e-4
+    )
+
+
+def test_a_study_goes_on_from_its_state(knowing):
+    study = make_study(knowing)
+    study.report("trial 2", float("nan"))
+    study.decide("trial 3")
+    state = json.loads(json.dumps(study.state_dict(), allow_nan=False))
+    again = lcpfn.Study(20, "min", model=knowing)
+    again.load_state_dict(state)
+    assert json.dumps(again.state_dict()) == json.dumps(state)
+    np.testing.assert_allclose(median(again, "trial 3"), median(study, "trial 3"))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        None,
+        {"format": 9, "runs": []},
+        {"format": 1, "runs": [{"name": "a"}]},
+        {"format": 1, "runs": [{"name": "a", "curve": [[1, 2], [1, 3]]}]},
+    ],
+)
+def test_what_is_no_state_is_refused_and_changes_nothing(knowing, broken):
+    study = make_study(knowing)
+    with pytest.raises(ValueError, match="this is no state of a study"):
+        study.load_state_dict(broken)
+    assert len(study) == len(CURVES)
+
+
+def test_nothing_is_stopped_before_a_run_has_finished(knowing):
+    study = make_study(knowing, {"trial 3": CURVES["trial 3"]})
+    assert study.incumbent() is None
+    decision = study.decide("trial 3")
+    assert not decision.stop or decision.kind == "plateau"
+
+
+def test_all_runs_are_decided_as_one_by_one(knowing):
+    every = make_study(knowing).decide_all()
+    assert list(every) == ["trial 2", "trial 3", "trial 4"]
+    for name, decision in every.items():
+        one = make_study(knowing).decide(name)
+        assert one.kind == decision.kind
+        assert one.prob_better == pytest.approx(decision.prob_better, rel=1e-3)
+
+
+def test_the_same_question_has_the_same_answer(knowing):
+    study = make_study(knowing, patience=2)
+    first, second = study.decide("trial 3"), study.decide("trial 3")
+    assert (first.kind, first.streak) == (second.kind, second.streak)
+
+
+def test_refused_reports_change_nothing():
+    study = lcpfn.Study(20, "max", (0, 1))
+    for report, message in (
+        ((("a",), 0.5), "name of a run must be"),
+        (("a", 50.0), "run 'a': .*outside|run 'a':.*bounds"),
+        (("a", 0.5, 21), "beyond the horizon"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            study.report(*report)
+    with pytest.raises(ValueError, match="hyperparameter 'lr'"):
+        study.report("a", 0.5, config={"lr": []})
+    assert len(study) == 0
+    with pytest.raises(KeyError, match="there is no run 'b'"):
+        study.finish("b")
