@@ -80,7 +80,7 @@ def encode_configs(configs: Sequence[Config | None]) -> Configs:
         known = {i: value for i, value in enumerate(given) if not _is_missing(value)}
         if all(map(_is_number, known.values())):
             for i, value in known.items():
-                values[i, column] = float(value)
+                values[i, column] = value
             continue
         categorical[column] = True
         # True and 1 are equal, but one category each.

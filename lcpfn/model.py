@@ -201,9 +201,10 @@ class Model:
         program = functools.partial(
             programs.read_runs, self.config, self.params, span=span
         )
-        return Readings(
-            *programs.in_parts(program, contexts, metric, self.config.context), span
+        known, anchor = programs.in_parts(
+            program, contexts, metric, self.config.context
         )
+        return Readings(known, anchor, span)
 
     def cutoffs(
         self,

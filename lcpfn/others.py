@@ -114,8 +114,9 @@ def context_of(
     pairs = jax.vmap(pair_features)(
         asked, others.grid, among.apart, share_of(span, targets)
     )
-    narrow = [x.astype(jnp.float32) for x in (pairs, others.state)]
-    return network.Context(*narrow, among.there)
+    return network.Context(
+        pairs.astype(jnp.float32), others.state.astype(jnp.float32), among.there
+    )
 
 
 @float64
@@ -250,4 +251,4 @@ def among_of(
     room = max(most - chosen.shape[1], 0)
     wide = lambda x: np.pad(x, [(0, 0), (0, room)] + [(0, 0)] * (x.ndim - 2))[:, :most]
     path, known = np.asarray(grid.level)[asked], seen[asked].astype(float)
-    return Among(*map(wide, (chosen, there, near)), path, known)
+    return Among(wide(chosen), wide(there), wide(near), path, known)

@@ -26,7 +26,7 @@ from lcpfn.jax_setup import float64
 from lcpfn.memory import Now, known_now
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
-from lcpfn.others import Known, Others, context_of, share_of
+from lcpfn.others import Among, Known, Others, context_of, share_of
 from lcpfn.pairs import on_grid
 from lcpfn.queries import predict_values
 from lcpfn.tokens import Anchor
@@ -95,12 +95,19 @@ def predict(
     With `best` that of the best value up to the horizon comes before them.
     """
 
-    def run(*rows: Any) -> Mixture:
-        *rows, among = rows
+    def run(
+        state: jax.Array,
+        anchor: Anchor,
+        horizon: jax.Array,
+        targets: jax.Array,
+        among: Among | None,
+    ) -> Mixture:
         look = None
-        if others is not None:
+        if others is not None and among is not None:
             look = functools.partial(context_of, others.known, others.span, among)
-        return predict_values(config, params, *rows, best, look)
+        return predict_values(
+            config, params, state, anchor, horizon, targets, best, look
+        )
 
     among = None if others is None else others.among
     return chunked(run, state, anchor, horizon, targets, among)

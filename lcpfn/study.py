@@ -194,15 +194,13 @@ class Study:
         check_process()
         if not any(np.isfinite(run.values).any() for run in self._runs.values()):
             raise ValueError("nothing has been observed yet; report something first")
-        for run in self._runs.values():
-            run.context = run.context or run.as_context(
-                self.task.metric, self.rule.horizon
-            )
-        contexts = {
-            name: run.context for name, run in self._runs.items() if run.context
-        }
-        configs = [run.config for run in self._runs.values()]
-        return self.task.ask(contexts, configs, names)
+        contexts, horizon = {}, self.rule.horizon
+        for name, run in self._runs.items():
+            run.context = run.context or run.as_context(self.task.metric, horizon)
+            contexts[name] = run.context
+        configs = {name: run.config for name, run in self._runs.items()}
+        asked = [(name, contexts[name]) for name in names]
+        return self.task.ask(contexts, configs, asked)
 
     def forecast(self, run: Hashable) -> Forecast:
         """The rest of a run; every other run is context."""

@@ -33,28 +33,41 @@ class Task:
     def ask(
         self,
         contexts: Mapping[Hashable, Context],
-        configs: Sequence[Config | None],
-        names: Sequence[Hashable],
+        configs: Mapping[Hashable, Config | None],
+        asked: Sequence[tuple[Hashable, Context]],
     ) -> Forecast:
-        """Forecasts of some of the runs, each of which sees all others.
+        """Forecasts that know the other runs.
 
         Args:
             contexts: all runs by name. One that has been read is not read again.
             configs: of each.
-            names: of the runs asked about; one without observations is unseen.
+            asked: whose run, and how much of it is known: what `contexts` has of it, or
+                an earlier part, or nothing. It sees all other runs.
         """
         if not self.model.config.others:
-            wanted = [contexts[name] for name in names]
-            return Forecast.of(self.model.read(wanted, self.metric))
-        runs = list(contexts.values())
-        place = {name: i for i, name in enumerate(contexts)}
-        asked = np.array([place[name] for name in names])
-        seen = np.array([len(run.values) > 0 for run in runs])
-        allowed = seen & (np.arange(len(runs)) != asked[:, None])
+            return Forecast.of(self.model.read([c for _, c in asked], self.metric))
+        runs, readings = list(contexts.values()), self._refresh(contexts)
+        names, place = list(contexts), {name: i for i, name in enumerate(contexts)}
+        known, rows, more = len(runs), list[int](), list[Context]()
+        for name, context in asked:
+            if contexts.get(name) is context:
+                rows.append(place[name])
+            else:
+                rows.append(known + len(more))
+                more.append(context)
+                names.append(name)
+        if more:
+            fresh = self.model.read_runs(more, self.metric, readings.span)
+            readings = _joined([readings, fresh], np.arange(known + len(more)))
+            runs += more
+        index = np.arange(len(runs))
+        seen = np.array([len(run.values) > 0 for run in runs]) & (index < known)
+        own = np.array([place.get(name, -1) for name, _ in asked])
+        encoded = encode_configs([configs.get(name) for name in names])
         return Forecast.of(
             cutoffs_among(
-                *(self.model, self.metric, runs, encode_configs(configs)),
-                *(self._refresh(contexts), asked, allowed, seen),
+                *(self.model, self.metric, runs, encoded, readings),
+                *(np.array(rows), seen & (index != own[:, None]), seen),
             )
         )
 
@@ -67,7 +80,8 @@ class Task:
         before, read = self._readings, self._read
         if before is None or not np.array_equal(before.span, span):
             before, read = None, {}
-        rows, news = [], []
+        rows: list[int] = []
+        news: list[Context] = []
         for name, context in contexts.items():
             row, known = read.get(name, (0, None))
             if known is not context:
@@ -75,13 +89,20 @@ class Task:
                 news.append(context)
             rows.append(row)
         if news or before is None or len(rows) != len(read):
-            parts = [] if before is None else [before[:2]]
+            parts = [] if before is None else [before]
             if news:
-                parts.append(self.model.read_runs(news, self.metric, span)[:2])
-            where = np.array(rows)
-            known, anchor = jax.tree.map(lambda *x: np.concatenate(x)[where], *parts)
-            before = self._readings = Readings(known, anchor, span)
+                parts.append(self.model.read_runs(news, self.metric, span))
+            before = self._readings = _joined(parts, np.array(rows))
             self._read = {
                 name: (i, context) for i, (name, context) in enumerate(contexts.items())
             }
         return before
+
+
+def _joined(parts: Sequence[Readings], rows: np.ndarray) -> Readings:
+    """Some rows of several readings of one task, one behind the other."""
+    known, anchor = jax.tree.map(
+        lambda *x: np.concatenate(x)[rows],
+        *((part.known, part.anchor) for part in parts),
+    )
+    return Readings(known, anchor, parts[0].span)
