@@ -6,7 +6,7 @@ hand. Distances are traced by JAX.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -56,6 +56,31 @@ def check_config(config: Any, name: str) -> Config | None:
                 "parts one by one"
             )
     return config
+
+
+def usable_config(
+    config: Any, warn_once: Callable[[str, str], None]
+) -> dict[str, Any] | None:
+    """What of a host's configuration can be compared; the rest is said once.
+
+    Parts of nested mappings are named `outer.inner`.
+    """
+    if not isinstance(config, Mapping):
+        return None
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            inner = usable_config(value, warn_once) or {}
+            found |= {f"{name}.{key}": part for key, part in inner.items()}
+        elif value is None or isinstance(value, str | bool) or _is_number(value):
+            found[str(name)] = value
+        else:
+            warn_once(
+                "config",
+                f"hyperparameter {str(name)!r:.80} is left out: only numbers, strings, "
+                f"bools and None are compared, not {type(value).__name__}",
+            )
+    return found
 
 
 def _is_number(value: Any) -> bool:

@@ -4,9 +4,12 @@ In float64 and model space (lower is better).
 """
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+
+from lcpfn.metric import Metric
 
 MOST_TARGETS = 512
 
@@ -46,6 +49,18 @@ class Context(NamedTuple):
         if self.targets is not None:
             return self.targets
         return default_targets(self.last_step, self.unit, self.horizon)
+
+
+def context_of(curve: Mapping[float, float], metric: Metric, horizon: float) -> Context:
+    """Of values by step, in order of the steps, in the user's units; may be empty."""
+    steps = np.array(list(curve), float)
+    values = metric.sign * np.array(list(curve.values()), float)
+    known = np.isfinite(values)
+    last_step, last = (steps[-1], values[-1]) if len(steps) else (0.0, 0.0)
+    return Context(
+        *(steps[known], values[known], float(last_step), float(last)),
+        *(horizon, None, step_unit(steps)),
+    )
 
 
 def step_unit(steps: np.ndarray) -> float:

@@ -88,16 +88,19 @@ class Metric:
         bounded = self.bounded(mixture)
         return bounded if self.mode == "min" else bounded.mirrored()
 
+    def outside(self, values: np.ndarray) -> np.ndarray:
+        """Which values are finite and lie outside hard bounds, the user's units."""
+        low, high = self._ends
+        beyond = (values < low) | (values > high)
+        return np.isfinite(values) & beyond & self.hard
+
     def check(self, values: np.ndarray, what: str) -> None:
         """Refuses finite values outside hard bounds.
 
         Raises:
             ValueError: naming the first such value.
         """
-        if not self.hard:
-            return
-        low, high = self._ends
-        outside = np.isfinite(values) & ((values < low) | (values > high))
+        outside = self.outside(values)
         if outside.any():
             raise ValueError(
                 f"{what} must lie within bounds={self.bounds}, got "

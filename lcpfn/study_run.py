@@ -5,10 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from lcpfn.configs import Config
-from lcpfn.context import Context, step_unit
+from lcpfn.context import Context, context_of
 from lcpfn.metric import Metric
 from lcpfn.stopping.observations import plain
 from lcpfn.stopping.threshold import best_of
@@ -38,13 +36,8 @@ class StudyRun:
 
     def as_context(self, metric: Metric, horizon: float) -> Context:
         """Its observations as the network takes them."""
-        steps, values = np.array(self.steps), metric.sign * np.array(self.values)
-        known = np.isfinite(values)
-        last_step, last = (self.steps[-1], values[-1]) if self.steps else (0.0, 0.0)
-        unit = step_unit(steps)
-        return Context(
-            steps[known], values[known], last_step, last, horizon, None, unit
-        )
+        curve = dict(zip(self.steps, self.values, strict=True))
+        return context_of(curve, metric, horizon)
 
     def best(self, mode: str, step: float = math.inf) -> float:
         """Its best value up to a step; NaN if it did not get there."""

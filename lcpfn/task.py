@@ -36,7 +36,7 @@ class Task:
         configs: Mapping[Hashable, Config | None],
         asked: Sequence[tuple[Hashable, Context]],
     ) -> Forecast:
-        """Forecasts that know the other runs.
+        """Forecasts that know the other runs, if the checkpoint was trained for that.
 
         Args:
             contexts: all runs by name. One that has been read is not read again.
@@ -44,7 +44,7 @@ class Task:
             asked: whose run, and how much of it is known: what `contexts` has of it, or
                 an earlier part, or nothing. It sees all other runs.
         """
-        if not self.model.config.others:
+        if not (contexts and self.model.config.others):
             return Forecast.of(self.model.read([c for _, c in asked], self.metric))
         runs, readings = list(contexts.values()), self._refresh(contexts)
         names, place = list(contexts), {name: i for i, name in enumerate(contexts)}

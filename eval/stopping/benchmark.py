@@ -15,8 +15,8 @@ from lcpfn.eval.stopping.risk import promised_and_measured
 from lcpfn.eval.stopping.simulate import Policy, TaskRuns, by_task, with_forecasts
 from lcpfn.eval.tables import columns_table, table
 from lcpfn.model import Model
-from lcpfn.stopping.population import PROTECT
 from lcpfn.stopping.rule import Rule
+from lcpfn.stopping.search_monitor import PROTECT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

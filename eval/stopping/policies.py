@@ -38,7 +38,7 @@ def by_rule(
     Args:
         rule: when a run is stopped; its `beat` and `horizon` are not looked at.
         protect: never stop a run among this best share of the earlier ones at the same
-            observation, as `Population` does; runs stopped before it
+            observation, as `SearchMonitor` does; runs stopped before it
             count as worse. None: no run is protected.
         beat: value to beat, model space; default: the best value of the earlier runs.
     """

@@ -1,13 +1,16 @@
 """Ax: an early-stopping strategy that extrapolates learning curves."""
 
+from collections.abc import Hashable
+from functools import partial
 from typing import Any
 
 from ax.core.experiment import Experiment
 from ax.core.trial_status import TrialStatus
 from ax.early_stopping.strategies import ModelBasedEarlyStoppingStrategy
 
+from lcpfn.context import Context
 from lcpfn.stopping.best_so_far import BestSoFar
-from lcpfn.stopping.population import Population
+from lcpfn.stopping.search_monitor import SearchMonitor
 
 Curves = dict[int, dict[float, float]]
 
@@ -28,7 +31,7 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
         interval: of progressions, between decisions.
         check_safe: nothing is stopped while the best completed trial would have been.
         **rule: `bounds`, `confidence`, `patience`, `top_k`, ... of
-            `lcpfn.EarlyStopping` and `lcpfn.stopping.population.Population`; `model`.
+            `lcpfn.EarlyStopping` and of `SearchMonitor`; `model`.
     """
 
     def __init__(
@@ -53,11 +56,11 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
         )
         n_startup = max(min_curves, 1)
         self._runs = {
-            mode: Population(mode, horizon, n_startup=n_startup, **rule)
+            mode: SearchMonitor(mode, horizon, n_startup=n_startup, **rule)
             for mode in ("max", "min")
         }
 
-    def _curves(self, experiment: Experiment) -> tuple[Curves, Population, str, Any]:
+    def _curves(self, experiment: Experiment) -> tuple[Curves, SearchMonitor, str, Any]:
         """Curves by trial, the rule, the metric, and the data as Ax keeps them."""
         signature, minimize = self._default_objective_and_direction(experiment)
         runs = self._runs["min" if minimize else "max"]
@@ -95,11 +98,12 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
                 continue
             others = [best for i, best in bests.items() if i != index]
             stop, monitor = runs.judge(
-                f"trial {index}",
+                _name(index),
                 curves[index],
                 finished.values(),
                 others.copy,
                 [bests[i] for i in finished],
+                partial(_contexts, runs, experiment, curves),
             )
             if stop:
                 stopped[index] = monitor.reason
@@ -123,4 +127,22 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
         prefixes = (
             {s: curves[best][s] for s in steps[:n]} for n in range(1, len(steps))
         )
-        return any(runs.judge("best", p, finished, others.copy)[0] for p in prefixes)
+        around = partial(_contexts, runs, experiment, curves)
+        return any(
+            runs.judge(_name(best), p, finished, others.copy, (), around)[0]
+            for p in prefixes
+        )
+
+
+def _name(index: int) -> str:
+    return f"trial {index}"
+
+
+def _contexts(
+    runs: SearchMonitor, experiment: Experiment, curves: Curves
+) -> dict[Hashable, Context]:
+    """All trials as a forecast of one of them sees them."""
+    for index in curves:
+        arm = getattr(experiment.trials[index], "arm", None)
+        runs.known.configure(_name(index), arm and arm.parameters)
+    return {_name(i): runs.known.context(curve) for i, curve in curves.items()}

@@ -1,14 +1,16 @@
 """Optuna: a pruner that stops trials which will hardly beat the finished ones."""
 
+from collections.abc import Hashable
 from typing import Any
 
 from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from lcpfn.context import Context
 from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.decision import Decision
-from lcpfn.stopping.population import Population
+from lcpfn.stopping.search_monitor import SearchMonitor
 
 # Options of what the pruner is made of that it names otherwise, or sets itself.
 OTHER_NAMES = {
@@ -37,7 +39,7 @@ class LCPruner(BasePruner):
         n_startup_trials: completed trials before anything is pruned; at least one.
         n_warmup_steps: a trial is not pruned before this step.
         interval_steps: decide at the first report of every so many steps.
-        **rule: `top_k`, `protect`, `confidence` of `Population`; `bounds`,
+        **rule: `top_k`, `protect`, `confidence` of `SearchMonitor`; `bounds`,
             `patience`, `min_steps`, `nan`, ... of `lcpfn.EarlyStopping`; `dry_run` and
             `model`.
 
@@ -85,18 +87,19 @@ class LCPruner(BasePruner):
         options["start_from"] = options.pop("n_warmup_steps")
         options["every"] = options.pop("interval_steps")
         self._runs = {
-            mode: Population(mode, n_startup=n_startup, **options)
+            mode: SearchMonitor(mode, n_startup=n_startup, **options)
             for mode in ("max", "min")
         }
         self.decisions: dict[int, Decision] = {}
         self._study: tuple[int, int] | None = None
         self._finished: dict[int, tuple[FrozenTrial, BestSoFar]] = {}
+        self._contexts: dict[int, tuple[FrozenTrial, Context]] = {}
 
     def __repr__(self) -> str:
         options = (f"{name}={value!r}" for name, value in self._options.items())
         return f"LCPruner({', '.join(options)})"
 
-    def _runs_of(self, study: Study) -> Population:
+    def _runs_of(self, study: Study) -> SearchMonitor:
         maximize = study.direction == StudyDirection.MAXIMIZE
         return self._runs["max" if maximize else "min"]
 
@@ -125,12 +128,29 @@ class LCPruner(BasePruner):
                 if t.number != trial.number
             ]
 
+        def around() -> dict[Hashable, Context]:
+            known: dict[Hashable, Context] = {}
+            before = self._contexts
+            for t in trials:
+                runs.known.configure(_name(t), t.params)
+                if id(t) in finished:
+                    found = before.get(id(t)) or (
+                        t,
+                        runs.known.context(t.intermediate_values),
+                    )
+                    self._contexts[id(t)] = found
+                    known[_name(t)] = found[1]
+                else:
+                    known[_name(t)] = runs.known.context(t.intermediate_values)
+            return known
+
         stop, monitor = runs.judge(
-            f"trial {trial.number}",
+            _name(trial),
             trial.intermediate_values,
             [t.value for t in complete if t.value is not None],
             others,
             [finished[id(t)][1] for t in complete],
+            around,
         )
         if monitor.decision is not None:
             self.decisions[trial.number] = monitor.decision
@@ -161,4 +181,11 @@ class LCPruner(BasePruner):
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: without the trials that were read, and what was decided."""
-        return vars(self) | {"_finished": {}, "decisions": {}, "_study": None}
+        return vars(self) | {
+            **{name: {} for name in ("_finished", "_contexts", "decisions")},
+            "_study": None,
+        }
+
+
+def _name(trial: FrozenTrial) -> str:
+    return f"trial {trial.number}"

@@ -6,7 +6,7 @@ from ray.tune import Stopper
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from lcpfn.stopping.population import Population
+from lcpfn.stopping.search_monitor import SearchMonitor
 
 TIME = "training_iteration"
 
@@ -24,7 +24,7 @@ class LCStopper(Stopper):
         time_attr: name of the result that counts steps.
         n_startup: finished trials before anything is stopped.
         **rule: `bounds`, `confidence`, `top_k`, `dry_run`, ... of
-            `lcpfn.EarlyStopping` and `lcpfn.stopping.population.Population`; `model`.
+            `lcpfn.EarlyStopping` and of `SearchMonitor`; `model`.
     """
 
     def __init__(
@@ -38,11 +38,12 @@ class LCStopper(Stopper):
         **rule: Any,
     ) -> None:
         self.metric, self.time_attr = metric, time_attr
-        self.runs = Population(mode, horizon, n_startup=n_startup, **rule)
+        self.runs = SearchMonitor(mode, horizon, n_startup=n_startup, **rule)
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Takes a result; True: stop this trial."""
         step = result.get(self.time_attr)
+        self.runs.known.configure(trial_id, result.get("config"))
         stop = self.runs.take(trial_id, result, self.metric, step)
         if result.get("done") and not stop:
             self.runs.finish(trial_id)
@@ -92,7 +93,7 @@ class LCScheduler(FIFOScheduler):
         self.turn, self._since = turn, dict[str, int]()
         self._options = {"horizon": horizon, "n_startup": n_startup, **rule}
         # Refuses impossible options here and now.
-        self.runs = Population(mode or "max", **self._options)
+        self.runs = SearchMonitor(mode or "max", **self._options)
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, **spec: Any
@@ -102,7 +103,7 @@ class LCScheduler(FIFOScheduler):
             return False
         self._metric, self._mode = self._metric or metric, self._mode or mode
         if self._metric and self._mode:
-            self.runs = Population(self._mode, **self._options)
+            self.runs = SearchMonitor(self._mode, **self._options)
         return True
 
     def on_trial_result(
@@ -113,6 +114,7 @@ class LCScheduler(FIFOScheduler):
             raise ValueError("LCScheduler needs metric and mode, here or in TuneConfig")
         name = trial.trial_id
         step = result.get(self.time_attr)
+        self.runs.known.configure(name, trial.config)
         if self.runs.take(name, result, self._metric, step):
             return str(TrialScheduler.STOP)
         self._since[name] = self._since.get(name, 0) + 1

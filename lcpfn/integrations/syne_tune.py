@@ -9,7 +9,7 @@ from syne_tune.optimizer.scheduler import (
     TrialSuggestion,
 )
 
-from lcpfn.stopping.population import Population
+from lcpfn.stopping.search_monitor import SearchMonitor
 
 
 class LCStoppingRule(TrialScheduler):
@@ -30,7 +30,7 @@ class LCStoppingRule(TrialScheduler):
         n_startup: finished trials before anything is stopped.
         random_seed: of the base class.
         **rule: `bounds`, `confidence`, `top_k`, `dry_run`, ... of
-            `lcpfn.EarlyStopping` and `lcpfn.stopping.population.Population`; `model`.
+            `lcpfn.EarlyStopping` and of `SearchMonitor`; `model`.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class LCStoppingRule(TrialScheduler):
         self.scheduler, self.metric, self.time_attr = scheduler, metric, time_attr
         self.do_minimize = do_minimize
         mode = "min" if do_minimize else "max"
-        self.runs = Population(mode, horizon, n_startup=n_startup, **rule)
+        self.runs = SearchMonitor(mode, horizon, n_startup=n_startup, **rule)
 
     def suggest(self) -> TrialSuggestion | None:
         """What the scheduler inside suggests."""
@@ -68,6 +68,7 @@ class LCStoppingRule(TrialScheduler):
         """STOP, or what the scheduler inside decides."""
         decision = str(self.scheduler.on_trial_result(trial, result))
         step = result.get(self.time_attr)
+        self.runs.known.configure(str(trial.trial_id), trial.config)
         stop = self.runs.take(str(trial.trial_id), result, self.metric, step)
         if stop and decision != SchedulerDecision.STOP:
             self.scheduler.on_trial_remove(trial)

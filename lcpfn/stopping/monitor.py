@@ -19,11 +19,12 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcpfn.jax_setup import shared_model
-from lcpfn.stopping.decision import Decision, Progress, decide
+from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.observations import (
     DecisionInterval,
     Observations,
@@ -33,17 +34,19 @@ from lcpfn.stopping.observations import (
     number,
 )
 from lcpfn.stopping.rule import Rule
+from lcpfn.stopping.run_reader import RunReader
 from lcpfn.stopping.saved_state import STATE_FORMAT, saved_run
 from lcpfn.stopping.whole_curves import (
+    Ask,
     Protected,
     decide_on_curve,
     forecast_curves,
     never,
 )
+from lcpfn.task import Task
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
-    from lcpfn.stream import Stream
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +104,7 @@ class RunMonitor:
         self.horizon, self._from_host = horizon, horizon is None
         # A rule needs some horizon; nothing is decided before the host has told it.
         self.rule = Rule(1.0 if horizon is None else horizon, mode, **rule)
+        self._reader = RunReader(name, model)
         self.reset()
 
     def reset(self) -> None:
@@ -112,12 +116,12 @@ class RunMonitor:
 
     def _read_anew(self) -> None:
         """The curve has changed before its end: agreeing decisions count anew."""
-        self._stream: Stream | None = None
+        self._reader.rest()
         self._streak = 0
 
     def rest(self) -> None:
         """Gives back the memory of a run that is not going on for now."""
-        self._stream = None
+        self._reader.rest()
 
     def set_horizon(self, horizon: Any) -> None:
         """The host says how long a full run is; a horizon of the user's own stays."""
@@ -126,6 +130,15 @@ class RunMonitor:
         if self._from_host and changed:
             self.horizon, self.rule = length, replace(self.rule, horizon=length)
             self._read_anew()
+
+    @property
+    def among(self) -> Ask | None:
+        """Gives forecasts that know other runs; None: the run is alone."""
+        return self._reader.among
+
+    @among.setter
+    def among(self, ask: Ask | None) -> None:
+        self._reader.among = ask
 
     @property
     def beat(self) -> float | None:
@@ -219,21 +232,12 @@ class RunMonitor:
 
     def _update(self, protected: Protected) -> Decision | None:
         """Reads what is new and decides; None if nothing is."""
-        if self._stream is None:
-            model, rule = shared_model(self.model), self.rule
-            self._stream = model.stream(
-                rule.horizon, mode=rule.mode, bounds=rule.bounds
-            )
-        stream, observations = self._stream, self.observations
-        read = stream.steps[-1] if stream.steps else None
-        observations.leave_out_beyond(stream.metric, observations.after(read))
-        curve, new = observations.curve, observations.after(read)
-        if not new:
+        newest = self._reader.newest(self.observations, self.rule)
+        if newest is None:
             return None
-        stream.extend([curve[step] for step in new], new)
+        curve = self.observations.curve
         decision, self._streak = decide(
-            *(self.rule, Progress.of_stream(stream), stream.forecast(), self._streak),
-            lambda: protected(curve),
+            self.rule, *newest, self._streak, lambda: protected(curve)
         )
         return decision
 
@@ -247,7 +251,10 @@ class RunMonitor:
         self.observations.leave_out_beyond(metric, list(curve))
         if newest not in curve:
             return None
-        (known,), _ = forecast_curves(model, self.rule, [curve], self.interval)
+        ask = self.among or partial(Task(model, metric).ask, {}, {})
+        (known,), _ = forecast_curves(
+            ask, metric, self.rule, {self.name: curve}, self.interval
+        )
         return decide_on_curve(self.rule, known, protected)
 
     def _verdict(self) -> bool:
@@ -295,4 +302,5 @@ class RunMonitor:
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copies: no network in it, a loaded model by its path."""
         model = getattr(self.model, "path", None) or self.model
-        return vars(self) | {"model": model, "decision": None, "_stream": None}
+        reader = RunReader(self.name, model)
+        return vars(self) | {"model": model, "decision": None, "_reader": reader}

@@ -5,21 +5,20 @@ those of a stream that decides at every observation: `Rule.patience` counts the 
 ones, each from its own part of the curve.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice
+from typing import NamedTuple
 
-import numpy as np
-
-from lcpfn.context import default_targets, step_unit
+from lcpfn.context import Context, context_of, default_targets
 from lcpfn.forecast import Forecast
+from lcpfn.metric import Metric
 from lcpfn.stopping.decision import Decision, Progress, decide
 from lcpfn.stopping.observations import DecisionInterval
 from lcpfn.stopping.rule import Rule
 
-if TYPE_CHECKING:
-    from lcpfn.model import Model
-
+# Forecasts of runs, each from a part of what is known of it; by their names.
+Ask = Callable[[Sequence[tuple[Hashable, Context]]], Forecast]
 # Whether the run with this curve so far is not to be stopped.
 Protected = Callable[[Mapping[float, float]], bool]
 
@@ -45,18 +44,21 @@ class CurveForecasts(NamedTuple):
 
 
 def forecast_curves(
-    model: "Model",
+    ask: Ask,
+    metric: Metric,
     rule: Rule,
-    curves: Sequence[Mapping[float, float]],
+    curves: Mapping[Hashable, Mapping[float, float]],
     interval: DecisionInterval,
     points: int | None = None,
 ) -> tuple[list[CurveForecasts], Forecast | None]:
     """Forecasts several curves in one call.
 
     Args:
-        model: a loaded checkpoint.
+        ask: gives the forecasts.
+        metric: direction and bounds.
         rule: says how many cutoffs are needed.
-        curves: values by step, in order, within hard bounds, before the horizon.
+        curves: values by step, in order, within hard bounds, before the horizon; by
+            the names of their runs.
         interval: at which observations to decide.
         points: most steps to forecast; default: as many as `Model.extrapolate` does.
 
@@ -64,32 +66,26 @@ def forecast_curves(
         One entry per curve; and the batch of all forecasts, curve by curve and cutoff
         by cutoff, or None if no decision is due.
     """
-    parts: list[tuple[list[float], list[float]]] = []
+    parts: list[tuple[Hashable, Context]] = []
     due: list[list[int]] = []
-    for curve in curves:
-        steps, values = list(curve), list(curve.values())
+    for name, curve in curves.items():
+        steps = list(curve)
         cutoffs = interval.cutoffs(steps)
         at_the_end = cutoffs[-1:] == [len(steps)]
         due.append(cutoffs[-rule.patience :] if at_the_end else [])
-        parts += [(steps[:n], values[:n]) for n in due[-1]]
+        for n in due[-1]:
+            part = context_of(dict(islice(curve.items(), n)), metric, rule.horizon)
+            if points is not None:
+                ahead = (part.last_step, part.unit, rule.horizon, points)
+                part = part._replace(targets=default_targets(*ahead))
+            parts.append((name, part))
     if not parts:
-        return [CurveForecasts(curve, [], []) for curve in curves], None
-    targets = points and [
-        default_targets(steps[-1], step_unit(np.array(steps)), rule.horizon, points)
-        for steps, _ in parts
-    ]
-    batch = model.extrapolate(
-        [values for _, values in parts],
-        rule.horizon,
-        mode=rule.mode,
-        bounds=rule.bounds,
-        steps=[steps for steps, _ in parts],
-        at=targets or None,
-    )
+        return [CurveForecasts(curve, [], []) for curve in curves.values()], None
+    batch = ask(parts)
     rows = iter(range(len(parts)))
     return [
         CurveForecasts(curve, cutoffs, [batch[next(rows)] for _ in cutoffs])
-        for curve, cutoffs in zip(curves, due, strict=True)
+        for curve, cutoffs in zip(curves.values(), due, strict=True)
     ], batch
 
 

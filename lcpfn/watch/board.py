@@ -1,15 +1,15 @@
 """What is known of every run that is watched: forecast, rank, decision; no display."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from lcpfn.context import Context
 from lcpfn.io.follow import Observation
-from lcpfn.jax_setup import shared_model
 from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.observations import (
     DecisionInterval,
@@ -17,8 +17,8 @@ from lcpfn.stopping.observations import (
     ReportKind,
     WarnOnce,
 )
-from lcpfn.stopping.population import Population
 from lcpfn.stopping.rule import Rule
+from lcpfn.stopping.search_monitor import SearchMonitor
 from lcpfn.stopping.threshold import best_of, chance_of
 from lcpfn.stopping.whole_curves import CurveForecasts, decide_on_curve, forecast_curves
 
@@ -80,7 +80,7 @@ class Outlook(NamedTuple):
 class Board:
     """Takes reports, answers with rows.
 
-    The decisions are those of `Population`, and so of the adapters of
+    The decisions are those of `SearchMonitor`, and so of the adapters of
     search tools: on the same runs both say the same. For checkpoints that were not
     trained for the best value to come, the `POINTS` steps stand for all later ones.
 
@@ -89,6 +89,8 @@ class Board:
             beside the finished runs.
         model: a loaded model, a checkpoint name, or None for the default. Loaded at
             the first report.
+        alone: forecast each run from its own curve; by default checkpoints that were
+            trained for it see the other runs.
 
     Attributes:
         observations: by run.
@@ -96,9 +98,9 @@ class Board:
         trouble: why observations were left out, by run.
     """
 
-    def __init__(self, rule: Rule, model: Any = None) -> None:
-        self.rule, self._model = rule, model
-        self.population = Population(**asdict(rule))
+    def __init__(self, rule: Rule, model: Any = None, *, alone: bool = False) -> None:
+        self.rule, self.alone = rule, alone
+        self.search = SearchMonitor(**asdict(rule), model=model, alone=alone)
         self.observations: dict[str, Observations] = {}
         self.outlooks: dict[str, Outlook] = {}
         self.trouble: dict[str, str] = {}
@@ -106,18 +108,22 @@ class Board:
     def take(self, reports: Iterable[Observation]) -> None:
         """Puts new observations in their place and forecasts the runs with any."""
         news = {report.run for report in reports if self._add(report)}
+        if news and not self.alone and self.search.known.task.model.config.others:
+            # What one run shows is news to all of them.
+            news = {run for run, x in self.observations.items() if x.curve}
         if news:
             self._look_ahead(sorted(news))
+
+    def _around(self) -> Mapping[Hashable, Context]:
+        return self.search.known.watched(self.observations)
 
     def _add(self, report: Observation) -> bool:
         run, step, value, anew = report
         if anew:
             self.observations.pop(run, None)
             self.outlooks.pop(run, None)
-        self._model = shared_model(self._model)
-        metric = self._model.metric(self.rule.mode, self.rule.bounds)
         try:
-            metric.check(np.array([value]), f"run {run}")
+            self.search.known.task.metric.check(np.array([value]), f"run {run}")
         except ValueError as error:
             self.trouble[run] = str(error)
             return False
@@ -136,10 +142,12 @@ class Board:
         for run in runs:
             self.outlooks.pop(run, None)
         going = [run for run in runs if max(curves[run]) < self.rule.horizon]
+        search = self.search.known
         found, batch = forecast_curves(
-            self._model,
+            partial(search.ask, around=None if self.alone else self._around),
+            search.task.metric,
             self.rule,
-            [curves[run] for run in going],
+            {run: curves[run] for run in going},
             DecisionInterval(),
             POINTS,
         )
@@ -172,10 +180,8 @@ class Board:
             for run, best in bests.items()
             if ended.get(run) == "complete" or best.steps[-1] >= self.rule.horizon
         ]
-        judge = self.population.monitor("a run")
-        ready = self.population.set_incumbent(
-            judge, self.population.incumbent(finished)
-        )
+        judge = self.search.monitor("a run")
+        ready = self.search.set_incumbent(judge, self.search.incumbent(finished))
         rows = [
             self._row(run, bests, judge.rule if ready else None, ended.get(run))
             for run in bests
@@ -227,7 +233,7 @@ class Board:
         others = [best for name, best in bests.items() if name != run]
         if rule is not None:
             protected = partial(
-                self.population.protected, others=others.copy, incumbent=rule.beat
+                self.search.protected, others=others.copy, incumbent=rule.beat
             )
             decision = decide_on_curve(rule, known, protected)
             assert decision is not None  # one is due at every observation

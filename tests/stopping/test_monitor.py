@@ -19,7 +19,7 @@ from lcpfn.stopping.observations import (
     ReportKind,
     WarnOnce,
 )
-from lcpfn.stopping.population import Population
+from lcpfn.stopping.search_monitor import SearchMonitor
 
 CURVE = [0.5, 0.6, 0.62, 0.65, 0.66]
 
@@ -271,7 +271,7 @@ def test_each_further_loop_begins_anew(model, how):
 
 
 def test_a_population_waits_for_finished_runs(model):
-    runs = Population("max", 5, n_startup=2, bounds=(0, 1), model=model)
+    runs = SearchMonitor("max", 5, n_startup=2, bounds=(0, 1), model=model)
     for run in ("a", "b"):
         assert not any(runs.report(run, y, i) for i, y in enumerate(CURVE, 1))
     assert runs.incumbent() == pytest.approx(0.66)
@@ -284,12 +284,14 @@ def test_a_population_waits_for_finished_runs(model):
     assert runs.runs["e"].decision.kind == "protected"
     assert runs.chance("new") == 1
     assert runs.most_promising(["d", "new"]) == "new"
-    unprotected = Population("max", 5, protect=0, bounds=(0, 1), model=model)
+    unprotected = SearchMonitor("max", 5, protect=0, bounds=(0, 1), model=model)
     unprotected.finished["c"] = 1.0
     assert [unprotected.report("e", y, i) for i, y in enumerate(CURVE[:3], 1)][-1]
     with pytest.raises(ValueError, match="protect must lie"):
-        Population("max", 5, protect=2)
-    assert Population("max", 5, top_k=2, model=model).incumbent([0.3, 0.9, 0.5]) == 0.5
+        SearchMonitor("max", 5, protect=2)
+    assert (
+        SearchMonitor("max", 5, top_k=2, model=model).incumbent([0.3, 0.9, 0.5]) == 0.5
+    )
 
 
 @pytest.mark.parametrize(
@@ -378,19 +380,21 @@ def test_many_observations_are_restored_in_one_pass(model):
 
 
 def test_a_finished_run_out_of_bounds_does_not_end_all_stopping(model):
-    runs = Population("max", 5, bounds=(0, 1), model=model, protect=0)
+    runs = SearchMonitor("max", 5, bounds=(0, 1), model=model, protect=0)
     with pytest.warns(MonitorWarning, match="a finished run was left out"):
         assert runs.incumbent([85.0, 0.6, 0.5, np.nan]) == 0.6
     assert runs.incumbent([85.0, 0.7]) == 0.7  # said once
     # Nor does it take the protection from the best of the others.
-    best = Population("max", 5, bounds=(0, 1), model=model)
+    best = SearchMonitor("max", 5, bounds=(0, 1), model=model)
     others = [best.best_so_far({1: 85.0}), best.best_so_far({1: 0.4})]
     assert best.protected({1: 0.5}, others.copy)
 
 
 def test_what_beats_the_incumbent_is_never_stopped_for_its_plateau(model):
     curve = {i: 0.9 for i in range(1, 15)}
-    runs = Population("max", 20, bounds=(0, 1), model=model, protect=0, confidence=0.5)
+    runs = SearchMonitor(
+        "max", 20, bounds=(0, 1), model=model, protect=0, confidence=0.5
+    )
     better = [runs.best_so_far({i: 0.95 for i in range(1, 21)})]
     assert not runs.judge("a", curve, [0.8], better.copy)[0]
     stop, watch = runs.judge("b", curve | {15: np.nan}, [0.8], better.copy)
@@ -410,7 +414,7 @@ def test_what_beats_the_incumbent_is_never_stopped_for_its_plateau(model):
     ],
 )
 def test_finished_runs_tell_where_a_run_ends(steps, last, warns):
-    runs = Population("max", 10, bounds=(0, 1))
+    runs = SearchMonitor("max", 10, bounds=(0, 1))
     ended = [runs.best_so_far({i: 0.5 for i in steps}), runs.best_so_far({1: 0.4})]
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -424,7 +428,9 @@ def test_finished_runs_tell_where_a_run_ends(steps, last, warns):
 
 
 def test_no_run_is_stopped_at_its_last_observation(model):
-    runs = Population("max", 5, bounds=(0, 1), model=model, protect=0, confidence=0.5)
+    runs = SearchMonitor(
+        "max", 5, bounds=(0, 1), model=model, protect=0, confidence=0.5
+    )
     for i, y in enumerate(CURVE):
         runs.report("a", y, i)
     runs.finish("a")

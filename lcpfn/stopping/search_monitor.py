@@ -1,14 +1,17 @@
 """The runs of one search: a monitor for each, and the incumbent of all."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from lcpfn.context import Context
+from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
 from lcpfn.stopping.best_so_far import BestSoFar
+from lcpfn.stopping.known_runs import KnownRuns
 from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.observations import DecisionInterval, Observations, WarnOnce, number
 from lcpfn.stopping.rule import ConfidenceSchedule
@@ -18,7 +21,7 @@ from lcpfn.stopping.threshold import among_best, best_of, incumbent_of
 PROTECT, CONFIDENCE = 0.05, 0.9
 
 
-class Population:
+class SearchMonitor:
     """Watches concurrent runs of one search.
 
     A run is stopped when it will hardly beat the incumbent, which is the value of the
@@ -40,11 +43,14 @@ class Population:
         confidence: as of `lcpfn.EarlyStopping`.
         beat: value to beat beside the finished runs; with it runs are also stopped
             before any has finished.
+        alone: forecast every run from its own curve alone; by default checkpoints
+            that were trained for it see the other runs and configurations too.
         **monitor: further options of `lcpfn.stopping.monitor.RunMonitor`.
 
     Attributes:
         runs: monitor by run.
         finished: best value by finished run.
+        known: the runs as a forecast sees them, and their hyperparameters.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Population:
         protect: float = PROTECT,
         confidence: float | ConfidenceSchedule = CONFIDENCE,
         beat: float | None = None,
+        alone: bool = False,
         **monitor: Any,
     ) -> None:
         if not 0 <= protect <= 1:
@@ -73,11 +80,26 @@ class Population:
         self._longest: list[BestSoFar] = []  # of the finished runs, at most one
         self._best_so_far: dict[str, tuple[Observations, int, BestSoFar]] = {}
         self._said: set[str] = set()
+        bounds, model = (self.options.get(name) for name in ("bounds", "model"))
+        self.alone = alone
+        self.known = KnownRuns(mode, horizon, bounds, model, self.warn_once)
         self.monitor("any run")  # refuses impossible options here and now
 
     def monitor(self, run: str, horizon: float | None = None) -> RunMonitor:
         """A monitor for one more run."""
-        return RunMonitor(self.mode, horizon or self.horizon, name=run, **self.options)
+        found = RunMonitor(self.mode, horizon or self.horizon, name=run, **self.options)
+        if not self.alone:
+            found.among = self._ask
+        return found
+
+    def _ask(self, asked: Sequence[tuple[Hashable, Context]]) -> Forecast:
+        """Forecasts that know the runs that are watched here."""
+
+        def around() -> dict[Hashable, Context]:
+            watched = {run: x.observations for run, x in self.runs.items()}
+            return self.known.watched(watched)
+
+        return self.known.ask(asked, around)
 
     def best_so_far(self, curve: Mapping[Any, Any]) -> BestSoFar:
         """The best values of a run, under the bounds of this search."""
@@ -223,6 +245,7 @@ class Population:
         """The run has failed or was stopped: it counts for nothing."""
         self.runs.pop(run, None)
         self._best_so_far.pop(run, None)
+        self.known.drop(run)
 
     def chance(self, run: str) -> float:
         """Probability that the run beats the incumbent; 1 while nothing is known."""
@@ -242,6 +265,7 @@ class Population:
         finished: Iterable[float],
         others: Callable[[], Iterable[BestSoFar]],
         ended: Iterable[BestSoFar] = (),
+        around: Callable[[], Mapping[Hashable, Context]] | None = None,
     ) -> tuple[bool, RunMonitor]:
         """Decides on a whole curve, for hosts that keep the observations themselves.
 
@@ -255,6 +279,8 @@ class Population:
             others: all other runs, for `protect`; called only if the run looks
                 hopeless.
             ended: the curves of finished runs, which show where a run ends.
+            around: gives all runs by name, as `known.context` has them; called only if
+                a forecast is made that can know them. None: there are none.
 
         Returns:
             Whether to stop it, and the monitor that decided.
@@ -264,6 +290,8 @@ class Population:
             return False, self.monitor(run)
         last = self.last_step(ended)
         monitor = self.monitor(run, last)
+        if not self.alone:
+            monitor.among = partial(self.known.ask, around=around)
         monitor.beat = incumbent
         if max(curve, default=0) >= last:
             return False, monitor

@@ -1,0 +1,108 @@
+"""What a watched search knows of its runs, for forecasts that see the others."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lcpfn.configs import Config, usable_config
+from lcpfn.context import Context, context_of
+from lcpfn.forecast import Forecast
+from lcpfn.jax_setup import shared_model
+from lcpfn.metric import Bounds
+from lcpfn.stopping.observations import Observations, WarnOnce
+from lcpfn.task import Task
+
+if TYPE_CHECKING:
+    from lcpfn.model import Model
+
+Around = Callable[[], Mapping[Hashable, Context]]
+
+
+class KnownRuns:
+    """The runs of a search.
+
+    Args:
+        mode: "max" or "min".
+        horizon: last step of a full run.
+        bounds: of the metric, or None.
+        model: as of `lcpfn.stopping.monitor.RunMonitor`; loaded at the first question.
+        warn_once: how to warn.
+
+    Attributes:
+        configs: hyperparameters by run.
+    """
+
+    def __init__(
+        self,
+        mode: str,
+        horizon: float,
+        bounds: Bounds | None,
+        model: "Model | str | Path | None",
+        warn_once: WarnOnce,
+    ) -> None:
+        self.mode, self.horizon, self.bounds = mode, horizon, bounds
+        self.model, self.warn_once = model, warn_once
+        self.configs: dict[Hashable, Config | None] = {}
+        self._contexts: dict[Hashable, tuple[Observations, Any, Context]] = {}
+        self._task: Task | None = None
+
+    @property
+    def task(self) -> Task:
+        """The runs as the network has read them; loads it."""
+        if self._task is None:
+            model = shared_model(self.model)
+            self._task = Task(model, model.metric(self.mode, self.bounds))
+        return self._task
+
+    def configure(self, run: Hashable, config: Any) -> None:
+        """Hyperparameters of a run; what cannot be compared is left out, said once."""
+        if run not in self.configs:
+            self.configs[run] = usable_config(config, self.warn_once)
+
+    def drop(self, run: Hashable) -> None:
+        """Forgets a run."""
+        self.configs.pop(run, None)
+        self._contexts.pop(run, None)
+
+    def context(self, curve: Mapping[Any, Any]) -> Context:
+        """A curve as the network takes it; values outside hard bounds are left out."""
+        metric = self.task.metric
+        steps = sorted(curve)
+        values = [float(curve[step]) for step in steps]
+        kept = ~metric.outside(np.array(values))
+        inside = {s: v for s, v, k in zip(steps, values, kept, strict=True) if k}
+        return context_of(inside, metric, self.horizon)
+
+    def watched(self, observed: Mapping[str, Observations]) -> dict[Hashable, Context]:
+        """Runs by name; only those with news are put in order anew."""
+        found: dict[Hashable, Context] = {}
+        for name, observations in observed.items():
+            version = (observations.changes, observations.last)
+            known = self._contexts.get(name)
+            if known is None or known[:2] != (observations, version):
+                known = (observations, version, self.context(observations.curve))
+                self._contexts[name] = known
+            found[name] = known[2]
+        return found
+
+    def ask(
+        self,
+        asked: Sequence[tuple[Hashable, Context]],
+        around: Around | None = None,
+    ) -> Forecast:
+        """Forecasts of runs, each from a part of what is known of it.
+
+        Args:
+            asked: names of the runs, and these parts.
+            around: gives all runs by name; called only if the checkpoint was trained
+                for other runs. None: there are none.
+        """
+        others = around is not None and self.task.model.config.others
+        return self.task.ask(around() if around and others else {}, self.configs, asked)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: without what was read, a loaded model by its path."""
+        model = getattr(self.model, "path", None) or self.model
+        return vars(self) | {"model": model, "_task": None, "_contexts": {}}

@@ -1,0 +1,71 @@
+"""What one run has shown and what is forecast of it, observation by observation."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lcpfn.context import context_of
+from lcpfn.forecast import Forecast
+from lcpfn.jax_setup import shared_model
+from lcpfn.stopping.decision import Progress
+from lcpfn.stopping.observations import Observations
+from lcpfn.stopping.rule import Rule
+from lcpfn.stopping.whole_curves import Ask
+
+if TYPE_CHECKING:
+    from lcpfn.model import Model
+    from lcpfn.stream import Stream
+
+
+class RunReader:
+    """Forecasts one run: by a stream while it is alone, else among the other runs.
+
+    Args:
+        name: of the run.
+        model: as of `lcpfn.stopping.monitor.RunMonitor`; loaded at the first question.
+
+    Attributes:
+        among: gives forecasts that know other runs, used with checkpoints that were
+            trained for it; None: the run is alone.
+    """
+
+    def __init__(self, name: str, model: "Model | str | Path | None") -> None:
+        self.name, self.model = name, model
+        self.among: Ask | None = None
+        self.rest()
+
+    def rest(self) -> None:
+        """Forgets what was read, and gives back its memory."""
+        self._stream: Stream | None = None
+        self._asked: float | None = None  # the newest step of the last question
+
+    def newest(
+        self, observations: Observations, rule: Rule
+    ) -> tuple[Progress, Forecast] | None:
+        """What is known at the newest observation; None if nothing is new."""
+        model = shared_model(self.model)
+        if self.among is not None and model.config.others:
+            return self._among(model, self.among, observations, rule)
+        if self._stream is None:
+            self._stream = model.stream(
+                rule.horizon, mode=rule.mode, bounds=rule.bounds
+            )
+        stream = self._stream
+        read = stream.steps[-1] if stream.steps else None
+        observations.leave_out_beyond(stream.metric, observations.after(read))
+        curve, new = observations.curve, observations.after(read)
+        if not new:
+            return None
+        stream.extend([curve[step] for step in new], new)
+        return Progress.of_stream(stream), stream.forecast()
+
+    def _among(
+        self, model: "Model", ask: Ask, observations: Observations, rule: Rule
+    ) -> tuple[Progress, Forecast] | None:
+        metric = model.metric(rule.mode, rule.bounds)
+        observations.leave_out_beyond(metric, observations.after(self._asked))
+        if not observations.after(self._asked):
+            return None
+        curve, self._asked = observations.curve, observations.last
+        context = context_of(curve, metric, rule.horizon)
+        run = Progress.of(list(curve.values()), rule.mode, context.last_step)
+        return run, ask([(self.name, context)])[0]
