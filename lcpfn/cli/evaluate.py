@@ -48,6 +48,23 @@ columns of the table:
 example:
   lcpfn evaluate stopping lcbench.npz taskset.npz --curves 100 --plot front.png
 """
+CONTEXT = """\
+Forecasts that know the other runs of a search, beside the same weights alone.
+
+Of every task twelve runs are asked about and others are given: 5, 20 or 50, half of
+them finished; all of them; stopped by successive halving; without configurations;
+with ten runs of another task among them by mistake.
+
+columns of the table:
+  none yet     before the first observation; beside the median end of the others
+  10 % ... 80  error of the median / CRPS, both over the error of the last value, and
+               the share of true final values in the 90 % interval
+  tau, 10 %    Kendall's tau of the order of predicted final values, and in
+               parentheses that of the best values so far
+
+example:
+  lcpfn evaluate context lcbench.npz taskset.npz --out context.json
+"""
 PRIOR = """\
 Held-out curves of the prior that a checkpoint was trained on.
 
@@ -89,10 +106,11 @@ example:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `lcpfn evaluate`, those of each protocol below its name."""
     protocols = parser.add_subparsers(
-        required=True, metavar="{curves,stopping,prior,speed}"
+        required=True, metavar="{curves,context,stopping,prior,speed}"
     )
     for name, text, options, score in (
         ("curves", CURVES, _curves_options, _curves),
+        ("context", CONTEXT, _context_options, _context),
         ("stopping", STOPPING, _stopping_options, _stopping),
         ("prior", PRIOR, _prior_options, _prior),
         ("speed", SPEED, _speed_options, _speed),
@@ -155,6 +173,11 @@ def _stopping_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _context_options(parser: argparse.ArgumentParser) -> None:
+    _add_recorded(parser, "runs taken of each source, evenly over its tasks (all)")
+    _add_checkpoint(parser)
+
+
 def _prior_options(parser: argparse.ArgumentParser) -> None:
     _add_checkpoint(parser)
     parser.add_argument(
@@ -199,6 +222,17 @@ def _curves(args: argparse.Namespace) -> None:
     if args.html:
         write_text(args.html, to_html(results, pictures(results, models[0], suites)))
     report(results, text, args.out)
+
+
+def _context(args: argparse.Namespace) -> None:
+    import lcpfn
+    from lcpfn.eval.evaluate_context import evaluate_context, to_markdown
+
+    suites = [read_curves_of(args, path)[0] for path in args.suites]
+    if args.curves:
+        suites = [suite.sample(args.curves) for suite in suites]
+    results = evaluate_context(lcpfn.load(args.checkpoint), suites)
+    report(results, to_markdown(results), args.out)
 
 
 def _stopping(args: argparse.Namespace) -> None:
