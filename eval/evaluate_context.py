@@ -89,9 +89,8 @@ def searches(suites: Sequence[CurveSet], seed: int = 0) -> Iterator[Search]:
                 continue
             order = rng.permutation(len(runs))
             count = min(ASKED, len(runs) // 2)
-            asked, others = (
-                [runs[k] for k in part] for part in np.split(order, [count])
-            )
+            parts = np.split(order, [count])
+            asked, others = ([runs[int(k)] for k in part] for part in parts)
             elsewhere = [*tasks.values()][(i + 1) % len(tasks)]
             gains = [abs(run.values[-1] - run.values[0]) for run in runs]
             scale = float(np.median(gains))
@@ -128,7 +127,7 @@ def _halved(runs: Sequence[Run], mode: str) -> np.ndarray:
     while share < 1 and len(left) > 1:
         at = np.maximum((lengths[left] * share).astype(int), 1)
         known[left] = at
-        values = [runs[i].values[n - 1] for i, n in zip(left, at, strict=True)]
+        values = [runs[int(i)].values[n - 1] for i, n in zip(left, at, strict=True)]
         order = np.argsort(Metric(mode).sign * np.nan_to_num(values, nan=np.inf))
         left, share = left[order[: -(-len(left) // 3)]], share * 3
     known[left] = lengths[left]
@@ -225,26 +224,20 @@ def figures(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
     cluster = np.repeat(np.arange(len(parts)), [len(part["error"]) for part in parts])
     joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     last = joined["last_error"]
-    ranks = [part for part in parts if len(part["error"]) >= FEWEST]
-    tau = {
-        name: float(
-            np.mean(
-                [
-                    scores.rank_scores(part[key], part["truth"], 1)["kendall"]
-                    for part in ranks
-                ]
-            )
-        )
-        for name, key in (("kendall", "median"), ("kendall_best", "best"))
-        if ranks
-    }
+    many = [part for part in parts if len(part["error"]) >= FEWEST]
+
+    def tau(key: str) -> float:
+        taus = [scores.rank_scores(p[key], p["truth"], 1)["kendall"] for p in many]
+        return float(np.mean(taus))
+
+    order = {"kendall": tau("median"), "kendall_best": tau("best")} if many else {}
     return {
         "runs": len(last),
         "tasks": len(parts),
         **scores.ratio_with_error("error_ratio", joined["error"], last, cluster),
         **scores.ratio_with_error("crps_ratio", joined["crps"], last, cluster),
         "covered_90": float(joined["covered_90"].mean()),
-        **tau,
+        **order,
     }
 
 
@@ -263,20 +256,14 @@ def _means(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def to_markdown(results: dict[str, Any]) -> str:
     """A line per setting: error / CRPS, share in the 90 % interval, by cutoff."""
-    head = (
-        "other runs",
-        *(f"{p} %" if p else "none yet" for p in PERCENTS),
-        "tau, 10 %",
-    )
+    cutoffs = (f"{percent} %" if percent else "none yet" for percent in PERCENTS)
+    head = ("other runs", *cutoffs, "tau, 10 %")
+    shown = "{error_ratio:.2f} / {crps_ratio:.2f}, {covered_90:.0%}"
     rows = []
     for name, setting in results["settings"].items():
         overall = setting["overall"]
         cells = [
-            "{error_ratio:.2f} / {crps_ratio:.2f}, {covered_90:.0%}".format(
-                **overall[p]
-            )
-            if (p := str(percent)) in overall
-            else ""
+            shown.format(**overall[p]) if (p := str(percent)) in overall else ""
             for percent in PERCENTS
         ]
         order = overall.get("10", {})
