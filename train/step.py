@@ -26,7 +26,6 @@ from lcpfn.train.batches import Tasks, make_tasks
 from lcpfn.train.config import TrainConfig
 from lcpfn.train.data import Feed
 
-
 # Distance from a mean, in units of the anchor, behind which the loss grows no more.
 FARTHEST = 1e10
 
