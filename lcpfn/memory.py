@@ -26,7 +26,7 @@ class Past(NamedTuple):
     Attributes:
         cache: keys and values of the complete tokens, and room for more.
         position: how many complete tokens there are `(R,)`.
-        stats: after the last of them, the fields of `tokens.Stats` `(R, 19)`.
+        stats: after the last of them, the fields of `statistics.Stats` `(R, 19)`.
     """
 
     cache: network.Cache
@@ -55,7 +55,7 @@ class Token(NamedTuple):
     """One more token of one row; of R rows an array `(R, 6)`.
 
     Attributes:
-        step, value, count: of the pooled observations, see `tokens.Blocks`.
+        step, value, count: of the pooled observations, see `statistics.Blocks`.
         start: step of the first observation of the curve.
         live: 1; 0 where a row has no token.
         full: 1 if it is complete; else the next one replaces it.

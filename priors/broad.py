@@ -41,40 +41,42 @@ USUAL = (
 class Effects:
     """Probability that a curve shows an effect; 0 switches it off.
 
-    See the function of the same name in `lcpfn.priors.shapes` or `.noise`. `flat`:
+    See the function of the same name in `lcpfn.priors.shapes` or `.noise`.
+    `logarithmic` is of curves whose steps grow apart. `flat`:
     nothing is learned; `small`: next to nothing is; `rising`: it gets worse from the
     start; `untrained`: the first observation is from before training; `trend`: noise
     shrinks; `best_so_far`: what is recorded is the running best; `known`: bounds are.
     """
 
+    logarithmic: float = 0.8
     schedule: float = 0.55
     warm_up: float = 0.15
-    heat: float = 0.6
-    untrained: float = 0.4
-    onset: float = 0.15
-    breaking: float = 0.15
-    overfit: float = 0.18
-    bump: float = 0.06
-    collapse: float = 0.05
-    explosion: float = 0.025
-    transient: float = 0.15
-    flat: float = 0.06
+    heat: float = 0.5
+    untrained: float = 0.45
+    onset: float = 0.12
+    breaking: float = 0.12
+    overfit: float = 0.11
+    bump: float = 0.03
+    collapse: float = 0.025
+    explosion: float = 0.012
+    transient: float = 0.14
+    flat: float = 0.05
     small: float = 0.08
-    rising: float = 0.03
+    rising: float = 0.012
     trend: float = 0.6
     correlated: float = 0.2
-    wander: float = 0.15
-    skewed: float = 0.12
-    heavy: float = 0.25
-    spikes: float = 0.12
-    wild: float = 0.025
-    dying: float = 0.13
-    ceiling: float = 0.17
-    rest: float = 0.09
-    smoothed: float = 0.08
-    best_so_far: float = 0.035
-    rounded: float = 0.15
-    stuck: float = 0.04
+    wander: float = 0.12
+    skewed: float = 0.15
+    heavy: float = 0.2
+    spikes: float = 0.1
+    wild: float = 0.03
+    dying: float = 0.08
+    ceiling: float = 0.12
+    rest: float = 0.05
+    smoothed: float = 0.04
+    best_so_far: float = 0.015
+    rounded: float = 0.18
+    stuck: float = 0.02
     known: float = 0.8
 
     def __post_init__(self) -> None:
@@ -108,6 +110,7 @@ def broad_model(
         return jnp.where(switch(name), changed(), plain)
 
     u = steps / steps[-1]
+    u = maybe("logarithmic", lambda: shapes.logarithmic(steps, u), u)
     index = jnp.arange(len(steps), dtype=steps.dtype)
     zero, one = jnp.zeros_like(u), jnp.ones_like(u)
     u = maybe("untrained", lambda: u - u[0], u)

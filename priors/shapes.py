@@ -59,6 +59,18 @@ def decay(s: Array) -> Array:
     return sum(w * part for w, part in zip(share, parts, strict=True))
 
 
+def logarithmic(steps: Array, u: Array) -> Array:
+    """Time by which as much happens from 10 to 100 as from 100 to 1,000.
+
+    Only of curves whose steps grow apart, such as an error against the sample size:
+    there power laws are straight lines. All others keep their time `u`.
+    """
+    since, first = steps - steps[0], steps[1] - steps[0]
+    count = jnp.sum(jnp.diff(steps) > 0)
+    time = jnp.log(2 + since / first)
+    return jnp.where(since[-1] > 3 * first * count, time / time[-1], u)
+
+
 def learning_rate(u: Array) -> Array:
     """Learning rate as a share of its peak, one of `SCHEDULES`.
 
@@ -159,6 +171,6 @@ def explosion(u: Array) -> Array:
 def transient(index: Array) -> Array:
     """First observations far above the rest; `index` counts observations."""
     size, fade = ten_to("transient", -0.5, 2.2), ten_to("transient_fade", -1.0, 0.7)
-    huge = numpyro.sample("transient_huge", dist.Bernoulli(0.15))
+    huge = numpyro.sample("transient_huge", dist.Bernoulli(0.25))
     size = size * jnp.where(huge == 1, ten_to("transient_more", 0.0, 4.0), 1.0)
     return size * jnp.exp(-index / fade)

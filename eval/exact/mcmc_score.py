@@ -60,7 +60,8 @@ def mcmc_score(
         model: the checkpoint.
         n: curves for MCMC, the first of `checkpoint_curves`.
         checkpoint_curves: curves for the checkpoint.
-        out: written after every stage; what it has of the same settings is kept.
+        out: written after every stage; what it has of the same settings is kept, and
+            what samplers did also if it was for another checkpoint.
         samplers: settings of the references.
 
     Returns:
@@ -80,9 +81,9 @@ def mcmc_score(
     )
     drawn = prior_score.fresh(LCPFN_PRIOR, checkpoint_curves, seed=0)
     y, oracle = (x[:n] for x in drawn)
-    if "stages" not in results:
-        results |= _of_checkpoint(model, checkpoint_curves, y, oracle) | {"stages": {}}
-    stages = results["stages"]
+    if "score" not in results:
+        results |= _of_checkpoint(model, checkpoint_curves, y, oracle)
+    stages = results.setdefault("stages", {})
     names = {f"{s.sampler} {c}": (s, c) for s in samplers for c in CUTOFFS}
     if "seconds" in results and set(names) <= set(stages):
         return results
@@ -101,10 +102,14 @@ def mcmc_score(
 
 def _resumed(settings: dict[str, Any], out: Path | None) -> dict[str, Any]:
     """What the file has of the same settings, or the settings alone."""
-    if out is not None and out.exists():
-        found = json.loads(out.read_text())
-        if {key: found.get(key) for key in settings} == settings:
-            return found
+    if out is None or not out.exists():
+        return settings
+    found = json.loads(out.read_text())
+    other = {key for key in settings if found.get(key) != settings[key]}
+    if not other:
+        return found
+    if other <= {"checkpoint", "checksum", "checkpoint_curves"}:
+        return settings | {"stages": found.get("stages", {})}
     return settings
 
 

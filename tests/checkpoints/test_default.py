@@ -48,3 +48,60 @@ def test_a_settled_curve_stays_and_a_falling_one_falls(default):
     assert settled.median() == pytest.approx(0.3, abs=0.02)
     falling = default.extrapolate(t[:15] ** -0.5, 60, mode="min").final
     assert falling.median() < 15**-0.5
+
+
+STEPS = np.arange(1.0, 21.0)
+FALLING = 0.3 + 0.7 * STEPS**-0.5 + 0.01 * np.sin(7.0 * STEPS)
+
+
+def width(forecast):
+    low, high = forecast.final.interval(0.9)
+    return high - low
+
+
+@pytest.mark.parametrize("bounds", [None, (0, None)])
+@pytest.mark.parametrize("size", [1e3, 1e4, 1e5, 1e6])
+@pytest.mark.parametrize("at", [0, 8])
+def test_one_wild_value_does_not_rule_a_run(default, bounds, size, at):
+    wild = FALLING.copy()
+    wild[at] *= size
+    seen = at + 6
+    options = {"horizon": 60, "mode": "min", "bounds": bounds}
+    clean = width(default.extrapolate(FALLING[:seen], **options))
+    assert width(default.extrapolate(wild[:seen], **options)) < 2 * clean
+    stopper = lcpfn.EarlyStopping(60, "min", bounds, model=default)
+    assert not any(stopper.update(value).stop for value in wild)
+
+
+@pytest.mark.parametrize(("start", "gap"), [(500_001, 1), (0, 1), (1.7e9, 60)])
+def test_a_run_may_begin_at_any_step(default, start, gap):
+    expected = default.extrapolate(FALLING, 60, mode="min")
+    steps = start + gap * np.arange(20.0)
+    moved = default.extrapolate(
+        FALLING, start + gap * 59, mode="min", steps=steps, at=steps[-1] + gap * STEPS
+    )
+    np.testing.assert_allclose(moved.median(), expected.median()[:20], rtol=1e-6)
+
+
+@pytest.mark.parametrize("end", [0.97, 0.98, 0.99, 0.995])
+def test_an_accuracy_near_its_bound_is_not_forecast_to_fall(default, end):
+    curve = end - 0.1 * np.exp(-STEPS / 5)
+    final = default.extrapolate(curve, 50, mode="max", bounds=(0, 1)).final
+    assert final.median() >= curve[-1] - 1e-4
+    assert final.mean() == pytest.approx(curve[-1], abs=0.01)
+
+
+def test_a_run_at_rest_is_forecast_to_stay(default):
+    for curve in ([0.5, 0.8, 0.95] + [1.0] * 7, [3.0, 2.0, 1.5, 1.1] + [1.02] * 8):
+        mode = "max" if curve[0] < 1 else "min"
+        final = default.extrapolate(curve, 50, mode=mode).final
+        assert final.median() == pytest.approx(curve[-1], abs=2e-3)
+
+
+@pytest.mark.parametrize("seen", [12, 24, 36, 60])
+def test_the_late_gain_of_a_cosine_schedule_is_within_the_interval(default, seen):
+    t = np.arange(1, 121) / 120
+    rate = 0.5 * (1 + np.cos(np.pi * t))
+    loss = 1.0 + 0.3 * np.exp(-15 * t) + 0.5 * rate**0.7
+    low, high = default.extrapolate(loss[:seen], 120, mode="min").final.interval(0.9)
+    assert low <= loss[-1] <= high

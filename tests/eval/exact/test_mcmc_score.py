@@ -87,3 +87,10 @@ def test_finished_stages_are_not_run_again(tmp_path, monkeypatch):
     assert again["stages"]["ensemble 10"] == "kept"
     assert set(again["seconds"]) == {"model", "ensemble"}
     assert jax.tree.all(jax.tree.map(lambda x: x > 0, again["seconds"]))
+    # What the samplers did is kept for another checkpoint, what the network did is not.
+    old = again | {"checksum": "another", "score": [], "gap_to_oracle": {}}
+    out.write_text(json.dumps(old))
+    anew = mcmc_score.mcmc_score(model, 3, 8, out, (TINY,))
+    assert run == ["ensemble 40"]
+    for key in ("checksum", "score", "gap_to_oracle", "stages"):
+        assert anew[key] == again[key]
