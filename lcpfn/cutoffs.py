@@ -78,14 +78,14 @@ class Cutoffs:
     @property
     def final(self) -> Mixture:
         """The value at the horizon `(B,)`."""
-        return Mixture(*(x[:, -1] for x in self.end))
+        return self.end.at(slice(None), -1)
 
     @property
     def best(self) -> Mixture | None:
         """The best value still to come `(B,)`; None if the checkpoint has none."""
         if not self.model.config.best:
             return None
-        return Mixture(*(x[:, 0] for x in self.end))
+        return self.end.at(slice(None), 0)
 
     @functools.cached_property
     def steps(self) -> np.ndarray:
@@ -100,7 +100,7 @@ class Cutoffs:
     def fan(self) -> Mixture:
         """The values at all steps `(B, S)`, the user's units."""
         if not self.steps.shape[1]:
-            return Mixture(*(x[:, :0] for x in self.end))
+            return self.end.at(slice(None), slice(0))
         check_process()
         horizon = self.horizons
         targets = np.where(np.isnan(self.steps), horizon[:, None], self.steps)

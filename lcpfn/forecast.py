@@ -72,7 +72,7 @@ class Forecast:
         fan = self._all.fan
         if self._row is None:
             return fan
-        return Mixture(*(part[self._row][: len(self.steps)] for part in fan))
+        return fan.at(self._row, slice(len(self.steps)))
 
     @property
     def _all(self) -> "Cutoffs":
@@ -108,7 +108,7 @@ class Forecast:
         index = range(len(self))[operator.index(index)]
         if self._cutoffs is not None:
             return Forecast.of(self._cutoffs, index)
-        mixture = Mixture(*(part[index] for part in self.mixture))
+        mixture = self.mixture.at(index)
         return Forecast(
             self.metric,
             self.diverged[index],
@@ -169,7 +169,7 @@ class Forecast:
     def _at_end(self, mixture: Mixture) -> "Forecast":
         horizons = self._all.horizons
         if self._row is not None:
-            mixture = Mixture(*(part[self._row] for part in mixture))
+            mixture = mixture.at(self._row)
             horizons = horizons[self._row]
         return Forecast(self.metric, self.diverged, self.known, horizons, mixture)
 

@@ -7,7 +7,7 @@ Everything is closed form but the quantile, which is found by safeguarded Newton
 NumPy in float64: arrays `(..., K)` for components, `(...)` for values.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -49,6 +49,10 @@ class Mixture(NamedTuple):
     std: np.ndarray
     low: np.ndarray
     high: np.ndarray
+
+    def at(self, *index: Any) -> "Mixture":
+        """Those at some places of the leading axes."""
+        return Mixture(*(part[index] for part in self))
 
     def _free(self) -> bool:
         """Whether there are no bounds, so that nothing is truncated."""
@@ -140,7 +144,7 @@ class Mixture(NamedTuple):
         )
         y = np.where(q <= 0, flat.low, flat.high).astype(float)
         inner = np.flatnonzero((q > 0) & (q < 1))
-        y[inner] = Mixture(*(x[inner] for x in flat))._invert(q[inner])
+        y[inner] = flat.at(inner)._invert(q[inner])
         return y.reshape(shape)[()]
 
     def _invert(self, q: np.ndarray) -> np.ndarray:
@@ -166,7 +170,7 @@ class Mixture(NamedTuple):
             left = ~settled
             if not left.any():
                 break
-            part = Mixture(*(x[left] for x in part))
+            part = part.at(left)
             live, q, y = live[left], q[left], step[left]
             low, high = low[left], high[left]
         return result

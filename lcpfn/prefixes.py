@@ -63,7 +63,7 @@ class PrefixForecasts(NamedTuple):
     @property
     def final(self) -> Mixture:
         """The value at the horizon `(m,)`."""
-        return Mixture(*(x[:, -1] for x in self.ahead))
+        return self.ahead.at(slice(None), -1)
 
 
 @float64
@@ -205,7 +205,7 @@ def _one_pass(
     step, found = _predict(model.config, AHEAD, model.params, batch)
     step = np.asarray(step)
     mixture = metric.bounded(Mixture(*map(np.asarray, found)))
-    following = Mixture(*(x[:, :, best] for x in mixture))
+    following = mixture.at(slice(None), slice(None), best)
     surprises = _running(_surprises(following, batch))
     result = []
     for i, prefix in enumerate(prefixes):
@@ -213,12 +213,12 @@ def _one_pass(
         seen = factor * np.arange(1, count + 1)
         # Shorter prefixes had fewer observations in a token.
         keep = (seen > context * (factor // 2)) & (step[i, :count] < prefix.horizon)
-        part = [x[i, :count][keep] for x in mixture]
+        part = mixture.at(i, slice(count)).at(keep)
         result.append(
             PrefixForecasts(
                 seen[keep],
-                Mixture(*(x[:, 0] for x in part)) if best else None,
-                Mixture(*(x[:, best + 1 :] for x in part)),
+                part.at(slice(None), 0) if best else None,
+                part.at(slice(None), slice(best + 1, None)),
                 surprises[i, :count][keep],
             )
         )

@@ -174,7 +174,7 @@ class Board:
                 ones have finished as those at the horizon have.
         """
         ended, mode = ended or {}, self.rule.mode
-        of_run = self.population.best_so_far
+        of_run = self.search.best_so_far
         bests = {run: of_run(x.curve) for run, x in self.observations.items()}
         finished = [
             best.final
