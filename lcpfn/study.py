@@ -11,36 +11,35 @@ known and not on how it arrived.
 
 import functools
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lcpfn.checks import check_observation
 from lcpfn.configs import Config, check_config
+from lcpfn.context import context_of
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process, shared_model
 from lcpfn.metric import Bounds, Metric
+from lcpfn.reported_runs import ReportedRuns
 from lcpfn.stopping.decision import Decision, Progress, decide
+from lcpfn.stopping.next_step import Choice, Todo, next_step, worth_of_any
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
-from lcpfn.stopping.saved_state import saved_curve
 from lcpfn.stopping.threshold import among_best, best_of, incumbent_of
-from lcpfn.study_run import StudyRun
 from lcpfn.task import Task
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
 
-STATE_FORMAT = 1
 # What was best on the development pools: see `lcpfn.eval.stopping.benchmark`.
 PROTECT, CONFIDENCE = 0.05, 0.9
 # Runs of which one call decides.
 PART = 256
 
 
-class Study:
+class Study(ReportedRuns):
     """The runs of one search.
 
     Args:
@@ -83,18 +82,7 @@ class Study:
         self.rule = Rule(horizon, mode, bounds, confidence=confidence, **rule)
         self.n_startup, self.top_k, self.protect = n_startup, top_k, protect
         self._model = model
-        self._runs: dict[Hashable, StudyRun] = {}
-
-    def __len__(self) -> int:
-        return len(self._runs)
-
-    def __contains__(self, run: Any) -> bool:
-        return run in self._runs
-
-    @property
-    def runs(self) -> Mapping[Hashable, StudyRun]:
-        """All runs by name, in the order of their first report; not to be changed."""
-        return self._runs
+        super().__init__(horizon, Metric(mode, bounds))
 
     @functools.cached_property
     def task(self) -> Task:
@@ -102,109 +90,37 @@ class Study:
         model = shared_model(self._model)
         return Task(model, model.metric(self.rule.mode, self.rule.bounds))
 
-    def report(
-        self,
-        run: Hashable,
-        value: float,
-        step: float | None = None,
-        *,
-        config: Config | None = None,
-    ) -> None:
-        """Takes an observation; a new name is a new run.
-
-        Args:
-            run: its name, a string or a number.
-            value: the metric, in the user's units; NaN or infinity: the run diverged.
-            step: its step; default: the last one plus 1.
-            config: hyperparameters of the run by name; once is enough.
-
-        Raises:
-            ValueError: a value outside hard bounds, a step not after the last one or
-                beyond the horizon, a configuration of other things than numbers,
-                strings, bools and None. The study is then as it was before.
-        """
-        self.extend(run, [value], [step], config=config)
-
-    def extend(
-        self,
-        run: Hashable,
-        values: Iterable[float],
-        steps: Iterable[float | None] | None = None,
-        *,
-        config: Config | None = None,
-    ) -> None:
-        """Takes several observations of a run; see `report`."""
-        if not isinstance(run, str | int):
-            raise ValueError(
-                f"the name of a run must be a string or a whole number, got {run!r:.80}"
-            )
-        known, values = self._runs.get(run, StudyRun()), list(values)
-        steps = [None] * len(values) if steps is None else list(steps)
-        if len(steps) != len(values):
-            raise ValueError(
-                f"steps of run {run!r:.80} must be one per value: {len(values)} "
-                f"values, got {len(steps)}"
-            )
-        last, checked = known.steps[-1] if known.steps else None, []
-        metric = Metric(self.rule.mode, self.rule.bounds)
-        try:
-            config = check_config(config, "this run")
-            for value, step in zip(values, steps, strict=True):
-                y, last = check_observation(
-                    value, step, last, self.rule.horizon, metric
-                )
-                checked.append((last, y))
-        except ValueError as error:
-            raise ValueError(f"run {run!r:.80}: {error}") from None
-        self._runs[run] = known
-        known.steps += [step for step, _ in checked]
-        known.values += [value for _, value in checked]
-        if config is not None:
-            known.config = dict(config)
-        known.context = None
-        known.finished |= last == self.rule.horizon
-
-    def finish(self, run: Hashable) -> None:
-        """A run is over, at its horizon or stopped; what it showed stays context."""
-        self._known(run).finished = True
-
-    def drop(self, run: Hashable) -> None:
-        """Forgets a run."""
-        self._known(run)
-        del self._runs[run]
-
-    def _known(self, run: Hashable) -> StudyRun:
-        if run not in self._runs:
-            known = ", ".join(map(repr, list(self._runs)[:5])) or "none yet"
-            raise KeyError(f"there is no run {run!r:.80}; the study has {known}")
-        return self._runs[run]
-
     def incumbent(self) -> float | None:
         """The value to beat; None while too few runs have finished."""
         mode, beat = self.rule.mode, self.rule.beat
-        ended = [run.best(mode) for run in self._runs.values() if run.finished]
+        ended = [run.best(mode) for run in self.runs.values() if run.finished]
         ended = [value for value in ended if math.isfinite(value)]
         if len(ended) < max(self.n_startup, self.top_k):
             return beat
         best = incumbent_of(ended, mode, self.top_k)
         return best if beat is None else best_of([best, beat], mode)
 
-    def _ask(self, names: Sequence[Hashable]) -> Forecast:
-        """Forecasts of runs, each of which sees all others."""
+    def _ask(self, names: Sequence[Hashable], new: Sequence[Config] = ()) -> Forecast:
+        """Forecasts of runs, and of new ones of which the configuration is known."""
         check_process()
-        if not any(np.isfinite(run.values).any() for run in self._runs.values()):
+        if not any(np.isfinite(run.values).any() for run in self.runs.values()):
             raise ValueError("nothing has been observed yet; report something first")
         contexts, horizon = {}, self.rule.horizon
-        for name, run in self._runs.items():
+        for name, run in self.runs.items():
             run.context = run.context or run.as_context(self.task.metric, horizon)
             contexts[name] = run.context
-        configs = {name: run.config for name, run in self._runs.items()}
+        configs: dict[Hashable, Config | None]
+        configs = {name: run.config for name, run in self.runs.items()}
         asked = [(name, contexts[name]) for name in names]
+        unseen = context_of({}, self.task.metric, horizon)
+        for i, config in enumerate(new):  # no run is named by a tuple
+            configs["candidate", i] = config
+            asked.append((("candidate", i), unseen))
         return self.task.ask(contexts, configs, asked)
 
     def forecast(self, run: Hashable) -> Forecast:
         """The rest of a run; every other run is context."""
-        self._known(run)
+        self.known(run)
         return self._ask([run])[0]
 
     def decide(self, run: Hashable) -> Decision:
@@ -216,11 +132,11 @@ class Study:
     ) -> dict[Hashable, Decision]:
         """Decisions on several runs, by name; default: all that have not finished."""
         if runs is None:
-            going = (name for name, run in self._runs.items() if not run.finished)
-            runs = [name for name in going if self._runs[name].values]
+            going = (name for name, run in self.runs.items() if not run.finished)
+            runs = [name for name in going if self.runs[name].values]
         names, incumbent = list(runs), self.incumbent()
         for name in names:
-            if not self._known(name).values:
+            if not self.known(name).values:
                 raise ValueError(f"run {name!r:.80} has no observations to decide on")
         rule, decisions = replace(self.rule, beat=incumbent), {}
         for start in range(0, len(names), PART):
@@ -233,7 +149,7 @@ class Study:
     def _decide(
         self, rule: Rule, name: Hashable, forecast: Forecast, incumbent: float | None
     ) -> Decision:
-        run = self._runs[name]
+        run = self.runs[name]
         progress = Progress.of(run.values, rule.mode, run.steps[-1])
         fresh = run.judged < len(run.values)
         decision, streak = decide(
@@ -251,36 +167,66 @@ class Study:
             and best_of((run.best, incumbent), mode) != incumbent
         ):
             return True
-        others = (other for key, other in self._runs.items() if key != name)
+        others = (other for key, other in self.runs.items() if key != name)
         there = [other.best(mode, run.step) for other in others if other.steps]
         return among_best(run.best, there, mode, self.protect)
 
-    def state_dict(self) -> dict[str, Any]:
-        """All that is known, in plain JSON values."""
-        return {
-            "format": STATE_FORMAT,
-            "runs": [{"name": name, **run.state()} for name, run in self._runs.items()],
-        }
+    def next(
+        self,
+        candidates: Sequence[Config] = (),
+        *,
+        busy: Iterable[Hashable] = (),
+        resume_cost: float = 0.0,
+    ) -> Todo:
+        """What to do next: continue a run, start a candidate, or stop.
 
-    def load_state_dict(self, state: Any) -> None:
-        """Goes on from a `state_dict()`, under this study's own rule.
+        See `lcpfn.stopping.next_step` for how it is chosen.
 
-        Raises:
-            ValueError: if it is no such state, or one of another horizon or bounds. The
-                study is then as it was before.
+        Args:
+            candidates: configurations that may be started; `{}` is one of which nothing
+                is known.
+            busy: runs that somebody is training now; with several workers each asks
+                with those of the others.
+            resume_cost: steps that going on with a paused run costs.
         """
-        other = Study(self.rule.horizon, self.rule.mode, self.rule.bounds)
-        try:
-            if state["format"] != STATE_FORMAT:
-                raise ValueError(f"format {state['format']!r:.80}, not {STATE_FORMAT}")
-            for saved in state["runs"]:
-                name = saved["name"]
-                curve = saved_curve(saved["curve"], self.rule.horizon)
-                other.extend(name, curve.values(), curve, config=saved["config"])
-                other._runs[name].restore(saved)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(
-                f"this is no state of a study ({type(error).__name__}: {error}); give "
-                "what state_dict() returned"
-            ) from error
-        self._runs = other._runs
+        for i, config in enumerate(candidates):
+            check_config(config, f"candidate {i}")
+        taken, incumbent = set(busy), self.incumbent()
+        going = [
+            name
+            for name, run in self.runs.items()
+            if run.values and not run.finished and name not in taken
+        ]
+        choices = [
+            *(Choice(n, None, self.runs[n].steps[-1], resume_cost) for n in going),
+            *(Choice(None, i, 0.0, 0.0) for i in range(len(candidates))),
+        ]
+        if incumbent is not None and choices:
+            choices = self._worth(choices, going, candidates, incumbent)
+        least = 1 - float(self.rule.confidence_at(0.0)) if going else 0.0
+        return next_step(choices, self.rule.horizon, least, incumbent)
+
+    def _worth(
+        self,
+        choices: Sequence[Choice],
+        going: Sequence[Hashable],
+        candidates: Sequence[Config],
+        incumbent: float,
+    ) -> list[Choice]:
+        """The choices, runs before candidates, with what they may gain."""
+        mode = self.rule.mode
+        ended = [run.best(mode) for run in self.runs.values() if run.finished]
+        fresh = worth_of_any(ended, incumbent)
+        # A checkpoint that knows no other runs cannot forecast one that is not there.
+        new = candidates if self.task.model.config.others else ()
+        worth = [fresh] * len(choices)
+        if going or new:
+            found = self._ask(going, new)
+            there = found.best if found.has_best else found.final
+            gains = there.expected_improvement(incumbent)
+            chances = there.prob_better(incumbent)
+            worth[: len(gains)] = list(zip(gains, chances, strict=True))
+        return [
+            choice._replace(gain=float(gain), chance=float(chance))
+            for choice, (gain, chance) in zip(choices, worth, strict=True)
+        ]

@@ -143,3 +143,34 @@ def test_refused_reports_change_nothing():
     assert len(study) == 0
     with pytest.raises(KeyError, match="there is no run 'b'"):
         study.finish("b")
+
+
+def test_next_goes_on_until_a_run_has_finished(knowing):
+    study = lcpfn.Study(20, "min", model=knowing)
+    assert study.next().kind == "stop"
+    first = study.next([{"lr": 0.1}])
+    assert (first.kind, first.candidate, first.run) == ("start", 0, None)
+    study.extend("a", CURVES["trial 3"])
+    todo = study.next([{"lr": 0.1}])
+    assert (todo.kind, todo.run, todo.until) == ("continue", "a", 6)
+    assert study.next([{"lr": 0.1}], busy=["a"]).kind == "start"
+
+
+def test_next_prefers_what_gains_most_for_its_price(knowing):
+    study = make_study(knowing)
+    found = [study.next([{"lr": 0.1}, {}], busy=busy) for busy in ([], ["trial 2"])]
+    for todo in found:
+        assert todo.kind in ("continue", "start")
+        assert todo.reason.endswith(" steps.")
+        assert todo.score > 0
+    assert found[1].run != "trial 2"
+    dear = study.next(resume_cost=1e9)
+    assert dear.score < study.next().score
+
+
+def test_next_without_others_in_the_checkpoint_still_has_a_price_for_a_fresh_run(model):
+    study = make_study(model)
+    todo = study.next([{}], busy=["trial 2", "trial 3", "trial 4"])
+    assert (todo.kind, todo.candidate) == ("start", 0)
+    with pytest.raises(ValueError, match="config of candidate 0 must map"):
+        study.next([3])
