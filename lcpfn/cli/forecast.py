@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lcpfn.cli.options import add_rule, read_curves_of, rule_of
+from lcpfn.cli.options import add_alone, add_rule, read_curves_of, rule_of
 from lcpfn.json_files import finite
 
 if TYPE_CHECKING:
@@ -26,17 +26,20 @@ class Outcome(NamedTuple):
         run: as it was read.
         decision: None if the run has ended, or has gone on beyond the horizon.
         ended: in a sentence, in that case.
+        others: how many other runs the forecast knows.
     """
 
     run: "Run"
     decision: "Decision | None"
     ended: str = ""
+    others: int = 0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `lcpfn forecast`."""
     parser.add_argument("file", help="see lcpfn.io; - for standard input")
     add_rule(parser, beat="value the run has to beat")
+    add_alone(parser)
     parser.add_argument("--plot", metavar="FILE", help="write a picture of the fan")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -51,7 +54,14 @@ def run(args: argparse.Namespace) -> int:
     confine_jax()
     enable_compilation_cache()
     model = lcpfn.load(args.checkpoint)
-    outcomes = [_outcome(run, rule, model) for run in curves.runs]
+    tasks: dict[tuple[str, str], list[Run]] = {}
+    for run in curves.runs:
+        tasks.setdefault((run.task, run.metric), []).append(run)
+    alone = args.alone or not model.config.others
+    outcomes = [
+        _outcome(run, [] if alone else tasks[run.task, run.metric], rule, model)
+        for run in curves.runs
+    ]
     if args.plot:
         _plot(args, [(o.run, o.decision) for o in outcomes if o.decision])
     if args.json:
@@ -64,8 +74,8 @@ def run(args: argparse.Namespace) -> int:
     return 1 if len(beyond) == len(outcomes) else 0
 
 
-def _outcome(run: "Run", rule: Any, model: Any) -> Outcome:
-    """One run on its own, whatever becomes of the others."""
+def _outcome(run: "Run", runs: "list[Run]", rule: Any, model: Any) -> Outcome:
+    """One run, whatever becomes of the others; `runs` are those of its task."""
     from lcpfn import EarlyStopping
 
     last, value = float(run.steps[-1]), float(run.values[-1])
@@ -79,15 +89,18 @@ def _outcome(run: "Run", rule: Any, model: Any) -> Outcome:
     if last == rule.horizon:
         return Outcome(run, None, f"finished at {value:.5g}")
     options = (rule.horizon, run.mode, run.bounds, rule.beat, rule.confidence)
-    stopper = EarlyStopping(*options, model=model)
-    return Outcome(run, stopper.replay(run.values, run.steps))
+    others = [other for other in runs if other is not run]
+    stopper = EarlyStopping(*options, model=model, others=others, config=run.config)
+    decision = stopper.replay(run.values, run.steps)
+    return Outcome(run, decision, others=len(others))
 
 
 def _as_json(
     outcome: Outcome, horizon: float, checkpoint: str, skipped: list[str]
 ) -> dict[str, Any]:
-    run, decision, ended = outcome
+    run, decision, ended, others = outcome
     found: dict[str, Any] = {"name": run.name, "checkpoint": checkpoint}
+    found["others"] = others
     if skipped:
         found["skipped"] = skipped
     if decision is None:
@@ -146,7 +159,7 @@ def _ended_json(run: "Run", ended: str, horizon: float) -> dict[str, Any]:
 def _print_table(outcome: Outcome, checkpoint: str) -> None:
     from lcpfn.io.cells import printable
 
-    run, decision, ended = outcome
+    run, decision, ended, others = outcome
     count, last = len(run.values), run.values[-1]
     print(f"{printable(run.name)}: {count} observations, last {last:.5g}")
     if decision is None:
@@ -155,7 +168,8 @@ def _print_table(outcome: Outcome, checkpoint: str) -> None:
     fan = decision.forecast
     shown = np.linspace(0, len(fan.steps) - 1, SHOWN).round().astype(int)
     rows = fan.quantile(np.array(LEVELS))
-    print(f"forecast by {printable(checkpoint)}")
+    beside = f" with {others} other runs" if others else ""
+    print(f"forecast by {printable(checkpoint)}{beside}")
     print("      step" + "".join(f"{q:>11.0%} " for q in LEVELS))
     for i in np.unique(shown):
         cells = "".join(f"{row[i]:>12.5g}" for row in rows)

@@ -63,6 +63,16 @@ def add_rule(parser: argparse.ArgumentParser, beat: str) -> None:
     parser.add_argument("--checkpoint", help="bundled name or path")
 
 
+def add_alone(parser: argparse.ArgumentParser) -> None:
+    """Whether the other runs of a task are left out of a forecast."""
+    parser.add_argument(
+        "--alone",
+        action="store_true",
+        help="forecast each run from its own curve, not from the other runs of its "
+        "task as well",
+    )
+
+
 def bounds_of(args: argparse.Namespace) -> "Bounds | None":
     """The pair that `--bounds` gives."""
     return None if args.bounds is None else (args.bounds[0], args.bounds[1])

@@ -2,10 +2,11 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lcpfn.metric import Bounds
+from lcpfn.stopping.observations import WarnOnce
 from lcpfn.stopping.threshold import best_of
 
 
@@ -56,3 +57,23 @@ class BestSoFar:
             return math.nan
         count = bisect_right(self.steps, step)
         return self.values[count - 1] if count else math.nan
+
+
+def last_step(ended: Iterable[BestSoFar], horizon: float, warn_once: WarnOnce) -> float:
+    """Where a run ends, by the horizon and by the runs that ended by themselves.
+
+    The longest of those tells. If it ended one report before the horizon, steps count
+    from 0 or are sparse; if it ended elsewhere, that is said once.
+    """
+    known = [best for best in ended if best.steps]
+    if not known:
+        return horizon
+    longest = max(known, key=lambda best: best.steps[-1])
+    last = longest.steps[-1]
+    if not last <= horizon <= last + longest.newest_gap:
+        warn_once(
+            "length",
+            f"the horizon is {horizon:g}, but the longest finished run ended at step "
+            f"{last:g}; if that is a full run, give horizon={last:g}",
+        )
+    return min(last, horizon)

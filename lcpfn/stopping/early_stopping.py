@@ -14,11 +14,14 @@ import numpy as np
 from lcpfn.jax_setup import shared_model
 from lcpfn.metric import Bounds, Metric
 from lcpfn.stopping.decision import Decision, Progress, decide
+from lcpfn.stopping.given_runs import take_given
 from lcpfn.stopping.observations import NAN_MEANINGS, check_nan, plain
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
 from lcpfn.stopping.saved_state import STATE_FORMAT, saved_curve, saved_streak
+from lcpfn.stopping.whole_curves import Ask
 
 if TYPE_CHECKING:
+    from lcpfn.forecast import Forecast
     from lcpfn.model import Model
     from lcpfn.stream import Stream
 
@@ -39,7 +42,9 @@ class EarlyStopping:
     Args are the fields of `Rule`; `model` is a loaded model, a checkpoint name, or None
     for the default. The model is loaded at the first update, not before. With
     `nan="skip"` a NaN is no observation: its step is counted and the last decision
-    holds; by default the run has diverged. Infinity always is divergence.
+    holds; by default the run has diverged. Infinity always is divergence. `others`,
+    finished runs of the same task or the file they are in, and this run's `config` are
+    used by checkpoints that were trained for it.
 
     `beat` may be set between updates, as the best of the other runs moves.
     """
@@ -56,8 +61,10 @@ class EarlyStopping:
         model: "Model | str | Path | None" = None,
         **options: Any,
     ) -> None:
+        self._given = take_given(options, mode, bounds)
         self.rule = Rule(horizon, mode, bounds, beat, confidence, **options)
         self.nan, self._model = check_nan(nan), model
+        self._among: Ask | None = None
         self._restart({}, 0)
 
     def _restart(self, past: dict[float, float], streak: int) -> None:
@@ -123,7 +130,7 @@ class EarlyStopping:
         known = len(stream.values)
         stream.extend(values, steps)
         self._skipped += self._without_value(stream.values[known:])
-        run, forecast = Progress.of_stream(stream), stream.forecast()
+        run, forecast = Progress.of_stream(stream), self._forecast(stream)
         if self._without_value([run.last]):
             # It decides nothing; without observations it is too early for all rules.
             first, _ = decide(self.rule, replace(run, count=0), forecast, 0)
@@ -133,6 +140,14 @@ class EarlyStopping:
             self.rule, run, forecast, self._streak, protected
         )
         return self._decision
+
+    def _forecast(self, stream: "Stream") -> "Forecast":
+        """The rest of the run, with the other runs if there are any."""
+        if self._given is None or not stream.model.config.others:
+            return stream.forecast()
+        if self._among is None:
+            self._among = self._given.among(stream.model, self.rule.horizon)
+        return self._among([("this run", stream.context())])[0]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on elsewhere; plain JSON values."""

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from lcpfn.jax_setup import shared_model
 from lcpfn.stopping.decision import Decision, decide
+from lcpfn.stopping.given_runs import take_given
 from lcpfn.stopping.observations import (
     DecisionInterval,
     Observations,
@@ -37,7 +38,6 @@ from lcpfn.stopping.rule import Rule
 from lcpfn.stopping.run_reader import RunReader
 from lcpfn.stopping.saved_state import STATE_FORMAT, saved_run
 from lcpfn.stopping.whole_curves import (
-    Ask,
     Protected,
     decide_on_curve,
     forecast_curves,
@@ -72,13 +72,15 @@ class RunMonitor:
         warn_once: how to warn; monitors that share it warn once together.
         **rule: further fields of `lcpfn.stopping.rule.Rule`; and `nan`: "diverged", a
             run whose newest value is NaN is stopped, or "skip", such a value is left
-            out and only infinity is divergence.
+            out and only infinity is divergence; and `others`, finished runs of its
+            task or the file they are in, and `config`, this run's hyperparameters.
 
     Attributes:
         observations: those so far.
         decision: the last one; None before the first.
         stopped_at: step at which it first said stop, or would have in a dry run.
         quiet: do not log that.
+        reader: makes the forecasts, alone or among other runs.
 
     Raises:
         ValueError, TypeError: for options that `Rule` refuses.
@@ -103,8 +105,9 @@ class RunMonitor:
         self.warn_once = warn_once or WarnOnce()
         self.horizon, self._from_host = horizon, horizon is None
         # A rule needs some horizon; nothing is decided before the host has told it.
+        given = take_given(rule, mode, rule.get("bounds"))
         self.rule = Rule(1.0 if horizon is None else horizon, mode, **rule)
-        self._reader = RunReader(name, model)
+        self.reader = RunReader(name, model, given)
         self.reset()
 
     def reset(self) -> None:
@@ -116,12 +119,12 @@ class RunMonitor:
 
     def _read_anew(self) -> None:
         """The curve has changed before its end: agreeing decisions count anew."""
-        self._reader.rest()
+        self.reader.rest()
         self._streak = 0
 
     def rest(self) -> None:
         """Gives back the memory of a run that is not going on for now."""
-        self._reader.rest()
+        self.reader.rest()
 
     def set_horizon(self, horizon: Any) -> None:
         """The host says how long a full run is; a horizon of the user's own stays."""
@@ -130,15 +133,6 @@ class RunMonitor:
         if self._from_host and changed:
             self.horizon, self.rule = length, replace(self.rule, horizon=length)
             self._read_anew()
-
-    @property
-    def among(self) -> Ask | None:
-        """Gives forecasts that know other runs; None: the run is alone."""
-        return self._reader.among
-
-    @among.setter
-    def among(self, ask: Ask | None) -> None:
-        self._reader.among = ask
 
     @property
     def beat(self) -> float | None:
@@ -232,7 +226,7 @@ class RunMonitor:
 
     def _update(self, protected: Protected) -> Decision | None:
         """Reads what is new and decides; None if nothing is."""
-        newest = self._reader.newest(self.observations, self.rule)
+        newest = self.reader.newest(self.observations, self.rule)
         if newest is None:
             return None
         curve = self.observations.curve
@@ -251,7 +245,7 @@ class RunMonitor:
         self.observations.leave_out_beyond(metric, list(curve))
         if newest not in curve:
             return None
-        ask = self.among or partial(Task(model, metric).ask, {}, {})
+        ask = self.reader.among or partial(Task(model, metric).ask, {}, {})
         (known,), _ = forecast_curves(
             ask, metric, self.rule, {self.name: curve}, self.interval
         )
@@ -302,5 +296,5 @@ class RunMonitor:
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copies: no network in it, a loaded model by its path."""
         model = getattr(self.model, "path", None) or self.model
-        reader = RunReader(self.name, model)
-        return vars(self) | {"model": model, "decision": None, "_reader": reader}
+        reader = RunReader(self.name, model, self.reader.given)
+        return vars(self) | {"model": model, "decision": None, "reader": reader}

@@ -7,6 +7,7 @@ from lcpfn.context import context_of
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import shared_model
 from lcpfn.stopping.decision import Progress
+from lcpfn.stopping.given_runs import GivenRuns
 from lcpfn.stopping.observations import Observations
 from lcpfn.stopping.rule import Rule
 from lcpfn.stopping.whole_curves import Ask
@@ -22,14 +23,20 @@ class RunReader:
     Args:
         name: of the run.
         model: as of `lcpfn.stopping.monitor.RunMonitor`; loaded at the first question.
+        given: other runs that are known beforehand.
 
     Attributes:
         among: gives forecasts that know other runs, used with checkpoints that were
             trained for it; None: the run is alone.
     """
 
-    def __init__(self, name: str, model: "Model | str | Path | None") -> None:
-        self.name, self.model = name, model
+    def __init__(
+        self,
+        name: str,
+        model: "Model | str | Path | None",
+        given: GivenRuns | None = None,
+    ) -> None:
+        self.name, self.model, self.given = name, model, given
         self.among: Ask | None = None
         self.rest()
 
@@ -37,12 +44,16 @@ class RunReader:
         """Forgets what was read, and gives back its memory."""
         self._stream: Stream | None = None
         self._asked: float | None = None  # the newest step of the last question
+        if self.given is not None:
+            self.among = None  # for another horizon they are read anew
 
     def newest(
         self, observations: Observations, rule: Rule
     ) -> tuple[Progress, Forecast] | None:
         """What is known at the newest observation; None if nothing is new."""
         model = shared_model(self.model)
+        if self.given is not None and self.among is None:
+            self.among = self.given.among(model, rule.horizon)
         if self.among is not None and model.config.others:
             return self._among(model, self.among, observations, rule)
         if self._stream is None:

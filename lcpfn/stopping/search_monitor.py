@@ -10,7 +10,7 @@ import numpy as np
 from lcpfn.context import Context
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
-from lcpfn.stopping.best_so_far import BestSoFar
+from lcpfn.stopping.best_so_far import BestSoFar, last_step
 from lcpfn.stopping.known_runs import KnownRuns
 from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.observations import DecisionInterval, Observations, WarnOnce, number
@@ -89,7 +89,7 @@ class SearchMonitor:
         """A monitor for one more run."""
         found = RunMonitor(self.mode, horizon or self.horizon, name=run, **self.options)
         if not self.alone:
-            found.among = self._ask
+            found.reader.among = self._ask
         return found
 
     def _ask(self, asked: Sequence[tuple[Hashable, Context]]) -> Forecast:
@@ -129,25 +129,6 @@ class SearchMonitor:
             return False
         return math.isfinite(value)
 
-    def last_step(self, ended: Iterable[BestSoFar]) -> float:
-        """Where a run ends, by the horizon and by the runs that ended by themselves.
-
-        The longest of those tells. If it ended one report before the horizon, steps
-        count from 0 or are sparse; if it ended elsewhere, that is said once.
-        """
-        known = [best for best in ended if best.steps]
-        if not known:
-            return self.horizon
-        longest = max(known, key=lambda best: best.steps[-1])
-        last = longest.steps[-1]
-        if not last <= self.horizon <= last + longest.newest_gap:
-            self.warn_once(
-                "length",
-                f"the horizon is {self.horizon:g}, but the longest finished run ended "
-                f"at step {last:g}; if that is a full run, give horizon={last:g}",
-            )
-        return min(last, self.horizon)
-
     def report(self, run: str, value: Any, step: Any) -> bool:
         """Takes an observation of a run; True: stop that run now."""
         return self.take(run, {"value": value}, "value", step)
@@ -162,7 +143,7 @@ class SearchMonitor:
         monitor, at = self.runs[run], number(step)
         incumbent = self.incumbent()
         decide = self.set_incumbent(monitor, incumbent) and (
-            at is None or at < self.last_step(self._longest)
+            at is None or at < last_step(self._longest, self.horizon, self.warn_once)
         )
         stop = monitor.take(
             metrics,
@@ -288,10 +269,10 @@ class SearchMonitor:
         incumbent = self.incumbent(finished)
         if incumbent is None:
             return False, self.monitor(run)
-        last = self.last_step(ended)
+        last = last_step(ended, self.horizon, self.warn_once)
         monitor = self.monitor(run, last)
         if not self.alone:
-            monitor.among = partial(self.known.ask, around=around)
+            monitor.reader.among = partial(self.known.ask, around=around)
         monitor.beat = incumbent
         if max(curve, default=0) >= last:
             return False, monitor

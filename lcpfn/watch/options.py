@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lcpfn.cli.options import add_rule, rule_of
+from lcpfn.cli.options import add_alone, add_rule, rule_of
 from lcpfn.stopping.search_monitor import CONFIDENCE
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def add_board(parser: argparse.ArgumentParser) -> None:
         "storage (sqlite:///study.db, its file, or a journal); - for standard input",
     )
     add_rule(parser, beat="value to beat beside the finished runs")
+    add_alone(parser)
     parser.set_defaults(confidence=CONFIDENCE)
 
 
@@ -42,7 +43,7 @@ def open_board(args: argparse.Namespace) -> "tuple[Source, Board]":
     source = open_source(args.logs, request, args.format)
     confine_jax()
     enable_compilation_cache()
-    return source, Board(rule, args.checkpoint)
+    return source, Board(rule, args.checkpoint, alone=args.alone)
 
 
 def look(source: "Source", board: "Board", final: bool = False) -> dict[str, str]:
