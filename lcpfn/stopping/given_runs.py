@@ -50,8 +50,7 @@ class GivenRuns:
             others = read_curves(others, mode=mode, bounds=bounds).runs
         self.runs, self.config = list(others), check_config(config, "this run")
         self.mode, self.bounds = mode, bounds
-        ends = [float(run.steps[-1]) for run in self.runs if len(run.steps)]
-        check_others(self.runs, max(ends, default=1.0), Metric(mode, bounds))
+        check_others(self.runs, 1.0, Metric(mode, bounds))
 
     def among(self, model: "Model", horizon: float) -> Ask:
         """Gives forecasts that know these runs."""
