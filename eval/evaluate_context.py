@@ -84,21 +84,33 @@ def searches(suites: Sequence[CurveSet], seed: int = 0) -> Iterator[Search]:
             long = len(run.values) >= LEAST_OBSERVATIONS
             if long and np.isfinite(run.values[-1]) and stratum(run) in SCORED:
                 tasks.setdefault(task_of(run), []).append(run)
-        for i, (name, runs) in enumerate(tasks.items()):
+        for name, runs in tasks.items():
             if len(runs) < 2 * FEWEST:
                 continue
             order = rng.permutation(len(runs))
             count = min(ASKED, len(runs) // 2)
             parts = np.split(order, [count])
             asked, others = ([runs[int(k)] for k in part] for part in parts)
-            elsewhere = [*tasks.values()][(i + 1) % len(tasks)]
+            elsewhere = _elsewhere(runs[0], suite.runs)
             gains = [abs(run.values[-1] - run.values[0]) for run in runs]
             scale = float(np.median(gains))
             if scale > 0:
                 yield Search(
-                    *(suite.name, name, tuple(asked), tuple(others)),
-                    *(tuple(elsewhere) if len(tasks) > 1 else (), scale),
+                    *(suite.name, name, tuple(asked), tuple(others), elsewhere, scale)
                 )
+
+
+def _elsewhere(run: Run, runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Runs of another task with the same metric, finite and within its bounds."""
+    metric = Metric(run.mode, run.bounds)
+    same = [r for r in runs if (r.metric, r.mode) == (run.metric, run.mode)]
+    return tuple(
+        other
+        for other in same
+        if other.task != run.task
+        and np.isfinite(other.values).all()
+        and not metric.outside(other.values).any()
+    )[:ASKED]
 
 
 def given(search: Search, setting: Setting, rng: np.random.Generator) -> list[Run]:
@@ -128,7 +140,8 @@ def _halved(runs: Sequence[Run], mode: str) -> np.ndarray:
         at = np.maximum((lengths[left] * share).astype(int), 1)
         known[left] = at
         values = [runs[int(i)].values[n - 1] for i, n in zip(left, at, strict=True)]
-        order = np.argsort(Metric(mode).sign * np.nan_to_num(values, nan=np.inf))
+        signed = Metric(mode).sign * np.array(values)
+        order = np.argsort(np.where(np.isnan(signed), np.inf, signed))
         left, share = left[order[: -(-len(left) // 3)]], share * 3
     known[left] = lengths[left]
     return known

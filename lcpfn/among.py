@@ -1,35 +1,54 @@
 """Curves that are read together with the other runs of their task."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
 from lcpfn import network
-from lcpfn.batch import bucket
 from lcpfn.checks import check_curves
-from lcpfn.configs import Config, Configs, check_config
+from lcpfn.configs import Config, check_config
 from lcpfn.context import Context
 from lcpfn.curves import Run
 from lcpfn.cutoffs import Cutoffs
 from lcpfn.metric import Metric
-from lcpfn.others import (
-    SIZES,
-    Others,
-    Readings,
-    among_of,
-    anchors_of_unseen,
-    gap_of,
-)
+from lcpfn.others import Others, Readings, gap_of
+from lcpfn.pairs import anchor_of_others
 from lcpfn.tokens import Anchor
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
 
 
+def runs_of(others: Any) -> list[Run]:
+    """Runs, of whatever holds some: a list, a `CurveSet`, a single one, None.
+
+    Raises:
+        ValueError: if it holds no runs.
+    """
+    if others is None:
+        return []
+    if isinstance(others, Run):
+        return [others]
+    found = getattr(others, "runs", others)
+    if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
+        raise ValueError(
+            f"others must be runs, lcpfn.Run(values, steps, config), got "
+            f"{type(others).__name__}"
+        )
+    runs = list(found)
+    for i, run in enumerate(runs):
+        if not isinstance(run, Run):
+            raise ValueError(
+                f"others must be runs, lcpfn.Run(values, steps, config), got "
+                f"{type(run).__name__} at {i}"
+            )
+    return runs
+
+
 def check_others(
-    others: Iterable[Run], horizon: float, metric: Metric
+    others: Sequence[Run], horizon: float, metric: Metric
 ) -> tuple[list[Context], list[Config | None]]:
     """Other runs and their configurations; those without a finite value are left out.
 
@@ -41,20 +60,16 @@ def check_others(
     Raises:
         ValueError: saying which run is wrong, what was expected and what to do.
     """
-    contexts, configs = [], []
+    contexts: list[Context] = []
+    configs: list[Config | None] = []
     for i, run in enumerate(others):
-        if not isinstance(run, Run):
-            raise ValueError(
-                f"others must be runs, lcpfn.Run(values, steps, config), got "
-                f"{type(run).__name__} at {i}"
-            )
         config = check_config(run.config, f"others[{i}]")
         if not np.size(run.values):
             continue
         try:
             last = float(np.max(np.asarray(run.steps, float), initial=0))
             end = max(horizon, last) if np.isfinite(last) else horizon
-            (context,), single = check_curves(run.values, end, metric, run.steps, None)
+            (context,), single = check_curves(run.values, end, metric, run.steps)
         except (TypeError, ValueError) as error:
             raise ValueError(f"others[{i}]: {error}") from None
         if not single:
@@ -97,11 +112,9 @@ def cutoffs_among(
     model: "Model",
     metric: Metric,
     contexts: Sequence[Context],
-    configs: Configs,
     readings: Readings,
     asked: np.ndarray,
-    allowed: np.ndarray,
-    counted: np.ndarray,
+    others: Others,
 ) -> Cutoffs:
     """Curves at their cutoffs, with what the other runs say of each.
 
@@ -109,37 +122,40 @@ def cutoffs_among(
         model: that read them.
         metric: direction and bounds.
         contexts: N runs of the task, with those asked about among them.
-        configs: of each.
         readings: what the network knows of them.
         asked: numbers of those asked about `(B,)`.
-        allowed: which runs each of these may see `(B, N)`.
-        counted: which configurations count in ranks `(N,)`.
+        others: what the others are to each.
     """
-    known, anchor, span = readings
-    seen = np.array([len(context.values) > 0 for context in contexts])
-    among = among_of(known.grid, seen, configs, asked, allowed, counted)
-    # Few sizes, so that few programs are compiled.
-    count = len(contexts)
-    room = np.minimum(np.arange(bucket(count, SIZES)), count - 1)
-    runs = jax.tree.map(lambda x: np.asarray(x)[room], known)
-    others = [context for context, here in zip(contexts, seen, strict=True) if here]
-    gap = gap_of(others)
-    before = anchors_of_unseen(runs.grid, among, span[0] - gap, gap)
-    here = seen[asked]
-    anchor = Anchor(
-        *(
-            np.where(here, own[asked], np.asarray(unseen))
-            for own, unseen in zip(anchor, before, strict=True)
-        )
-    )
-    nothing = np.asarray(network.unseen(model.config, model.params))
-    state = np.where(here[:, None], known.state[asked], nothing)
-    around = Others(runs, among, span)
+    known, fields, span = readings
+    state = np.array(known.state[asked])
+    anchor = np.stack([np.asarray(field)[asked] for field in fields])
     about = [contexts[i] for i in asked]
+    gap = gap_of(contexts, span)
+    for row in np.flatnonzero(others.seen == 0):
+        grid = jax.tree.map(lambda x, row=row: x[row], others.known.grid)
+        start = span[0] - gap
+        anchor[:, row] = anchor_of_others(grid, others.there[row], start, gap, np)
+        state[row] = network.unseen(model.config, model.params)
+        about[row] = _from(about[row], start, gap)
     horizon = np.array([context.horizon for context in about])
+    places = Anchor(*anchor)
     end = model.predict(
-        state, anchor, horizon, horizon[:, None], around, model.config.best
+        state, places, horizon, horizon[:, None], others, model.config.best
     )
     return Cutoffs(
-        model, metric, about, state, anchor, metric.in_user_units(end), around
+        model, metric, about, state, places, metric.in_user_units(end), others
     )
+
+
+def _from(context: Context, start: float, gap: float) -> Context:
+    """A run without observations, whose first one is expected a gap after `start`."""
+    if context.diverged:
+        return context
+    targets = context.targets
+    if targets is not None and targets[0] <= start:
+        raise ValueError(
+            f"the other runs begin at step {start + gap:g}, and so does a curve "
+            f"without observations; at must be steps after {start:g}, got "
+            f"{targets[0]:g}"
+        )
+    return context._replace(last_step=start, unit=gap)

@@ -2,10 +2,12 @@
 
 No ranges, logarithms or encodings are asked for: numbers are compared by rank and
 everything else by equality. Which hyperparameters matter is taken from the runs at
-hand. Distances are traced by JAX.
+hand. Distances are computed in training by JAX and at inference, for any number of
+runs, by NumPy: `xp` is one or the other.
 """
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -30,8 +32,10 @@ class Configs(NamedTuple):
     categorical: np.ndarray
 
 
-def check_config(config: Any, name: str) -> Config | None:
-    """A configuration, or None if there is none.
+def check_config(config: Any, name: str) -> dict[str, Any] | None:
+    """A configuration in plain values; None if there is none.
+
+    NaN counts as missing, infinity as the largest number.
 
     Raises:
         ValueError: it is no mapping from names to numbers, strings, bools and None.
@@ -43,19 +47,22 @@ def check_config(config: Any, name: str) -> Config | None:
             f"config of {name} must map names of hyperparameters to their values, got "
             f"{type(config).__name__}"
         )
+    found = {}
     for field, value in config.items():
         if not isinstance(field, str):
             raise ValueError(
                 f"names of hyperparameters must be strings, got {field!r:.80} in the "
                 f"config of {name}"
             )
-        if not (value is None or isinstance(value, str | bool) or _is_number(value)):
+        plain = _plain(value)
+        if plain is NotImplemented:
             raise ValueError(
                 f"hyperparameter {field!r} of {name} must be a number, a string, a "
                 f"bool or None, got {type(value).__name__}; leave it out or give its "
                 "parts one by one"
             )
-    return config
+        found[field] = plain
+    return found
 
 
 def usable_config(
@@ -69,26 +76,35 @@ def usable_config(
         return None
     found: dict[str, Any] = {}
     for name, value in config.items():
+        plain = _plain(value)
         if isinstance(value, Mapping):
             inner = usable_config(value, warn_once) or {}
             found |= {f"{name}.{key}": part for key, part in inner.items()}
-        elif value is None or isinstance(value, str | bool) or _is_number(value):
-            found[str(name)] = value
-        else:
+        elif plain is NotImplemented:
             warn_once(
                 "config",
                 f"hyperparameter {str(name)!r:.80} is left out: only numbers, strings, "
                 f"bools and None are compared, not {type(value).__name__}",
             )
+        else:
+            found[str(name)] = plain
     return found
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or (_is_number(value) and math.isnan(value))
+def _plain(value: Any) -> Any:
+    """A hyperparameter as str, bool, float or None; else NotImplemented."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, str | bool):
+        return value
+    if not isinstance(value, int | float):
+        return NotImplemented
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf if value > 0 else -math.inf
+    most = sys.float_info.max
+    return None if math.isnan(number) else min(max(number, -most), most)
 
 
 def encode_configs(configs: Sequence[Config | None]) -> Configs:
@@ -102,8 +118,8 @@ def encode_configs(configs: Sequence[Config | None]) -> Configs:
     categorical = np.zeros(max(len(fields), 1), bool)
     for column, field in enumerate(fields):
         given = [(config or {}).get(field) for config in configs]
-        known = {i: value for i, value in enumerate(given) if not _is_missing(value)}
-        if all(map(_is_number, known.values())):
+        known = {i: value for i, value in enumerate(given) if value is not None}
+        if all(type(value) is float for value in known.values()):
             for i, value in known.items():
                 values[i, column] = value
             continue
@@ -117,57 +133,89 @@ def encode_configs(configs: Sequence[Config | None]) -> Configs:
 
 
 class Placed(NamedTuple):
-    """Configurations of runs, and their places among all of the task `(M, P)`.
+    """Configurations of runs, and their places among those that count `(M, P)`.
 
     Attributes:
         value: numbers, NaN where missing; categories as whole numbers.
-        rank: in [0, 1], see `ranks`.
+        rank: in [0, 1], see `place`.
     """
 
     value: Array
     rank: Array
 
 
-def _apart(one: Placed, two: Placed, categorical: Array) -> tuple[Array, Array]:
+def place(values: Array, counted: Array, xp: Any = jnp) -> Placed:
+    """Ranks in [0, 1] of values `(M, P)` among those of the runs counted `(M,)`.
+
+    Equal values have one rank, the middle of theirs; a value that is not counted lies
+    half a place above those below it. One half where missing.
+    """
+
+    def ranks(column: Array) -> Array:
+        known = ~xp.isnan(column)
+        order = xp.sort(xp.where(known & counted, column, xp.inf))
+        below = xp.searchsorted(order, column, side="left")
+        same = xp.searchsorted(order, column, side="right") - below
+        most = xp.maximum((known & counted).sum() - 1, 1)
+        rank = xp.clip((below + 0.5 * (same - 1)) / most, 0.0, 1.0)
+        return xp.where(known, rank, 0.5)
+
+    return Placed(values, xp.stack([ranks(column) for column in values.T], 1))
+
+
+def varying(values: Array, counted: Array, xp: Any = jnp) -> Array:
+    """In which hyperparameters the runs counted differ `(P,)`."""
+    known = ~xp.isnan(values) & counted[:, None]
+    low = xp.where(known, values, xp.inf).min(0)
+    return low < xp.where(known, values, -xp.inf).max(0)
+
+
+def _apart(
+    one: Placed, two: Placed, categorical: Array, xp: Any
+) -> tuple[Array, Array]:
     """Distances by hyperparameter, and which are equal `(M, N, P)`.
 
     Numbers are compared by rank, categories by equality; what is missing in either is
     half a rank apart.
     """
-    both = ~jnp.isnan(one.value)[:, None] & ~jnp.isnan(two.value)[None]
+    both = ~xp.isnan(one.value)[:, None] & ~xp.isnan(two.value)[None]
     equal = one.value[:, None] == two.value[None]
-    apart = jnp.abs(one.rank[:, None] - two.rank[None])
-    apart = jnp.where(categorical, jnp.where(equal, 0.0, 1.0), apart)
-    return jnp.where(both, apart, 0.5), equal
+    apart = xp.abs(one.rank[:, None] - two.rank[None])
+    apart = xp.where(categorical, xp.where(equal, 0.0, 1.0), apart)
+    return xp.where(both, apart, 0.5), equal
 
 
-def what_matters(configs: Placed, categorical: Array, outcome: Array) -> Array:
+def what_matters(
+    configs: Placed, categorical: Array, outcome: Array, varies: Array, xp: Any = jnp
+) -> Array:
     """Weights of hyperparameters `(P,)`: of those in which unlike runs ended unlike.
 
     Args:
         configs: of M runs.
         categorical: which hyperparameters are categories `(P,)`.
         outcome: what each run has reached; NaN where unknown `(M,)`.
+        varies: which hyperparameters are not the same in all runs `(P,)`.
+        xp: jax.numpy or numpy.
 
     Returns:
-        0 for a hyperparameter that is the same in all runs.
+        0 for a hyperparameter that does not vary.
     """
-    known = ~jnp.isnan(configs.value)
-    low, high = (
-        f(jnp.where(known, configs.value, end), axis=0)
-        for f, end in ((jnp.min, jnp.inf), (jnp.max, -jnp.inf))
-    )
-    apart, _ = _apart(configs, configs, categorical)
-    ended = ranks(outcome[:, None])[:, 0]
-    unlike = jnp.abs(ended[:, None] - ended[None])
-    pairs = ~(jnp.isnan(outcome)[:, None] | jnp.isnan(outcome)[None])
-    pairs &= ~jnp.eye(len(outcome), dtype=bool)
-    matters = _correlation(apart, unlike[..., None], pairs[..., None])
-    return jnp.where(low < high, jnp.maximum(matters, 0) + 1e-3, 0)
+    apart, _ = _apart(configs, configs, categorical, xp)
+    known = ~xp.isnan(outcome)
+    ended = place(outcome[:, None], known, xp).rank[:, 0]
+    unlike = xp.abs(ended[:, None] - ended[None])[..., None]
+    pairs = known[:, None] & known[None] & ~xp.eye(len(outcome), dtype=bool)
+    pairs = pairs[..., None]
+    total = xp.maximum(pairs.sum(), 1)
+    mean = lambda x: xp.where(pairs, x, 0).sum((0, 1)) / total
+    dx, dy = apart - mean(apart), unlike - mean(unlike)
+    spread = xp.sqrt(mean(dx**2) * mean(dy**2))
+    matters = mean(dx * dy) / xp.maximum(spread, 1e-6)
+    return xp.where(varies, xp.maximum(matters, 0) + 1e-3, 0)
 
 
 def config_distances(
-    one: Placed, two: Placed, categorical: Array, matters: Array
+    one: Placed, two: Placed, categorical: Array, matters: Array, xp: Any = jnp
 ) -> Array:
     """How unlike configurations are.
 
@@ -176,35 +224,17 @@ def config_distances(
         two: of N runs.
         categorical: which hyperparameters are categories `(P,)`.
         matters: their weights, from `what_matters` `(P,)`.
+        xp: jax.numpy or numpy.
 
     Returns:
         `(M, N, CONFIG_FEATURES)`: the mean distance weighted by what matters, the plain
         mean, that in the dimension that matters most, and the share of equal ones.
     """
-    apart, same = _apart(one, two, categorical)
+    apart, same = _apart(one, two, categorical, xp)
     varies = matters > 0
-    count = jnp.maximum(varies.sum(), 1)
-    weighted = (apart * matters).sum(-1) / jnp.maximum(matters.sum(), 1e-6)
+    count = xp.maximum(varies.sum(), 1)
+    weighted = (apart * matters).sum(-1) / xp.maximum(matters.sum(), 1e-6)
     plain = (apart * varies).sum(-1) / count
-    most = apart[..., jnp.argmax(matters)] * (matters.max() > 0)
+    most = apart[..., xp.argmax(matters)] * (matters.max() > 0)
     equal = (same & varies).sum(-1) / count
-    return jnp.stack([weighted, plain, most, equal], -1)
-
-
-def ranks(x: Array) -> Array:
-    """Ranks along the first axis in [0, 1], equal ones alike; one half where NaN."""
-    known = ~jnp.isnan(x)
-    below = (x[None] < x[:, None]) & known[None]
-    same = (x[None] == x[:, None]) & known[None]
-    count = jnp.maximum(known.sum(0) - 1, 1)
-    rank = (below.sum(1) + 0.5 * (same.sum(1) - 1)) / count
-    return jnp.where(known, rank, 0.5)
-
-
-def _correlation(x: Array, y: Array, weight: Array) -> Array:
-    """Correlation over the first two axes where `weight` holds."""
-    total = jnp.maximum(weight.sum((0, 1)), 1)
-    mean = lambda z: (jnp.where(weight, z, 0)).sum((0, 1)) / total
-    dx, dy = x - mean(x), y - mean(y)
-    spread = jnp.sqrt(mean(dx**2) * mean(dy**2))
-    return mean(dx * dy) / jnp.maximum(spread, 1e-6)
+    return xp.stack([weighted, plain, most, equal], -1)

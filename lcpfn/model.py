@@ -12,7 +12,13 @@ import jax
 import numpy as np
 
 from lcpfn import checkpoint, network, programs
-from lcpfn.among import check_configs, check_others, cutoffs_among, different
+from lcpfn.among import (
+    check_configs,
+    check_others,
+    cutoffs_among,
+    different,
+    runs_of,
+)
 from lcpfn.checks import check_curves
 from lcpfn.config import ModelConfig
 from lcpfn.configs import Config, encode_configs
@@ -23,7 +29,7 @@ from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
-from lcpfn.others import Others, Readings, span_of
+from lcpfn.others import Others, Readings, others_of, span_of
 from lcpfn.stream import Stream
 from lcpfn.tokens import Anchor
 
@@ -116,20 +122,25 @@ class Model:
             ValueError: saying what was expected, what was got and what to do.
         """
         metric = self.metric(mode, bounds)
-        others = list(others or ())
+        given = runs_of(others)
         contexts, single = check_curves(
-            curves, horizon, metric, steps, at, unseen=bool(others)
+            curves, horizon, metric, steps, at, unseen=bool(given)
         )
         check_process()
         if not contexts:
             raise ValueError("there are no curves to extrapolate")
         asked = check_configs(config, len(contexts), single)
         end = max(context.horizon for context in contexts)
-        around, configs = check_others(others, end, metric)
+        around, configs = check_others(given, end, metric)
         if around and not self.config.others:
             raise ValueError(
                 f"checkpoint {self.name} was not trained with other runs; leave out "
                 "others, or load one whose card has others in its model"
+            )
+        if not around and not all(len(c.steps) or c.diverged for c in contexts):
+            raise ValueError(
+                "a curve without observations is forecast from the other runs, and "
+                "none of them has a finite value; give others that have"
             )
         if around:
             found = self.read_among(contexts, around, metric, [*configs, *asked])
@@ -180,13 +191,15 @@ class Model:
         """
         runs, count = [*others, *contexts], len(others)
         asked = np.arange(count, len(runs))
-        allowed = np.zeros((len(contexts), len(runs)), bool)
-        allowed[:, :count] = different(contexts, others)
-        return cutoffs_among(
-            *(self, metric, runs, encode_configs(configs)),
+        counted = np.arange(len(runs)) < count
+        allowed = counted & different(contexts, runs)
+        seen = np.array([len(run.values) > 0 for run in runs])
+        readings, encoded = (
             self.read_runs(runs, metric, span_of(runs)),
-            *(asked, allowed, np.arange(len(runs)) < count),
+            encode_configs(configs),
         )
+        around = others_of(readings, seen, encoded, asked, asked, allowed, counted)
+        return cutoffs_among(self, metric, runs, readings, asked, around)
 
     def read_runs(
         self, contexts: Sequence[Context], metric: Metric, span: np.ndarray

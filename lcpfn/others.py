@@ -1,8 +1,7 @@
 """The other runs of a task at inference: read once, and chosen for every question.
 
-Any number of them may be given. A question sees at most `MOST`: those that are known
-furthest, whose configurations are nearest and that are best (see `choose`). Without any
-a forecast is that of the run alone.
+Any number of them may be given. A question sees at most `MOST` (see `choose`). Without
+any a forecast is that of the run alone.
 """
 
 from collections.abc import Sequence
@@ -14,25 +13,28 @@ import numpy as np
 
 from lcpfn import network
 from lcpfn.batch import bucket
-from lcpfn.configs import Configs, Placed, config_distances, what_matters
-from lcpfn.context import Context
-from lcpfn.jax_setup import float64
-from lcpfn.pairs import (
-    Cutoff,
-    OnGrid,
-    anchor_of_others,
-    pair_features,
+from lcpfn.configs import (
+    CONFIG_FEATURES,
+    Configs,
+    Placed,
+    config_distances,
+    place,
+    varying,
+    what_matters,
 )
+from lcpfn.context import Context
+from lcpfn.pairs import Cutoff, OnGrid, pair_features
 from lcpfn.statistics import Array
 from lcpfn.tokens import Anchor
 
 MOST = 64
-TELLING_RUNS = 128  # that say which hyperparameters matter
-FIELDS = (4, 8, 16)
+BEST = 8  # of them, the best ones
 # Their numbers are rounded up to these, so that few programs are compiled.
 SIZES = (8, 16, 32, MOST)
 # From this share of the way on what a run has reached says what its configuration does.
 TELLING = 0.5
+TELLING_RUNS = 128  # that say which hyperparameters matter
+ROWS = 64  # questions whose distances are computed at a time
 
 
 class Known(NamedTuple):
@@ -61,40 +63,29 @@ class Readings(NamedTuple):
     span: np.ndarray
 
 
-class Among(NamedTuple):
-    """Which of them each of B questions sees, K at most.
+class Others(NamedTuple):
+    """What the other runs of a task are to B questions, K of them to each.
 
     Attributes:
-        chosen: their numbers `(B, K)`.
+        known: the runs, fields `(B, K, ...)`.
         there: False behind the last of them `(B, K)`.
         apart: distances of configurations `(B, K, CONFIG_FEATURES)`.
         path: levels of the run asked about, on the grid `(B, G)`.
         seen: 1; 0 where nothing of that run is known `(B,)`.
+        span: first step and horizon of the task `(B, 2)`.
     """
 
-    chosen: Array
+    known: Known
     there: Array
     apart: Array
     path: Array
     seen: Array
-
-
-class Others(NamedTuple):
-    """What the runs of a task say to B questions.
-
-    Attributes:
-        known: the runs.
-        among: which of them each question sees.
-        span: first step and horizon of the task `(2,)`.
-    """
-
-    known: Known
-    among: Among
     span: Array
 
     def of(self, rows: slice | np.ndarray) -> "Others":
         """Those to some of the questions."""
-        return self._replace(among=Among(*(x[rows] for x in self.among)))
+        found: Others = jax.tree.map(lambda x: x[rows], self)
+        return found
 
 
 def share_of(span: Array, step: Array) -> Array:
@@ -102,73 +93,38 @@ def share_of(span: Array, step: Array) -> Array:
     return jnp.clip((step - span[0]) / (span[1] - span[0]), 0, 1)
 
 
-def context_of(
-    known: Known, span: Array, among: Among, anchor: Anchor, targets: Array
-) -> network.Context:
+def context_of(others: Others, anchor: Anchor, targets: Array) -> network.Context:
     """What the other runs say to questions about steps `(B, Q)`; traced."""
-    others = jax.tree.map(lambda x: x[among.chosen], known)
-    asked = Cutoff(
-        *(anchor.level, anchor.scale, share_of(span, anchor.step)),
-        *(among.path, among.seen),
-    )
-    pairs = jax.vmap(pair_features)(
-        asked, others.grid, among.apart, share_of(span, targets)
-    )
-    return network.Context(
-        pairs.astype(jnp.float32), others.state.astype(jnp.float32), among.there
-    )
 
+    def look(others: Others, anchor: Anchor, targets: Array) -> Array:
+        asked = Cutoff(
+            *(anchor.level, anchor.scale, share_of(others.span, anchor.step)),
+            *(others.path, others.seen),
+        )
+        shares = share_of(others.span, targets)
+        return pair_features(asked, others.known.grid, others.apart, shares)
 
-@float64
-@jax.jit
-def anchors_of_unseen(grid: OnGrid, among: Among, step: Array, gap: Array) -> Anchor:
-    """Anchors of runs of which nothing is known `(B,)`, see `anchor_of_others`."""
-    others = jax.tree.map(lambda x: x[among.chosen], grid)
-    place = jax.vmap(anchor_of_others, (0, 0, None, None))
-    return place(others, among.there, step, gap)
+    pairs = jax.vmap(look)(others, anchor, targets)
+    state = others.known.state.astype(jnp.float32)
+    return network.Context(pairs.astype(jnp.float32), state, others.there)
 
 
 def span_of(contexts: Sequence[Context]) -> np.ndarray:
     """First step and horizon of a task `(2,)`; contexts of all its runs."""
     first = min(context.steps[0] for context in contexts if len(context.steps))
-    return np.array([first, max(context.horizon for context in contexts)])
+    end = max(context.horizon for context in contexts)
+    # All that is known may be how runs ended.
+    return np.array([first if first < end else 0.0, end])
 
 
-def gap_of(contexts: Sequence[Context]) -> float:
+def gap_of(contexts: Sequence[Context], span: np.ndarray) -> float:
     """Steps between the observations of a run, as most runs of the task have it."""
-    gaps = [
-        np.diff(context.steps).mean() for context in contexts if len(context.steps) > 1
-    ]
-    if gaps:
-        return float(np.median(gaps))
-    first, end = span_of(contexts)
-    return max(min(float(first), float(end - first)), 1e-9 * float(end)) or 1.0
+    several = [context.steps for context in contexts if len(context.steps) > 1]
+    gaps = [(steps[-1] - steps[0]) / (len(steps) - 1) for steps in several]
+    return float(np.median(gaps)) if gaps else float(span[1] - span[0]) / 64
 
 
-@float64
-@jax.jit
 def _distances(
-    one: Placed, two: Placed, telling: Placed, categorical: Array, outcome: Array
-) -> Array:
-    matters = what_matters(telling, categorical, outcome)
-    return config_distances(one, two, categorical, matters)
-
-
-def _host_ranks(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """`lcpfn.configs.ranks` among the counted runs; others are placed between them."""
-    found = np.full(values.shape, 0.5)
-    for column, rank in zip(values.T, found.T, strict=True):
-        known = ~np.isnan(column)
-        order = np.sort(column[known & counted])
-        below = np.searchsorted(order, column[known])
-        same = np.searchsorted(order, column[known], side="right") - below
-        itself = counted[known]
-        rest = np.maximum(len(order) - itself, 1)
-        rank[known] = (below + 0.5 * (same - itself)) / rest
-    return found
-
-
-def distances_of(
     configs: Configs, asked: np.ndarray, counted: np.ndarray, outcome: np.ndarray
 ) -> np.ndarray:
     """`config_distances` of the runs asked about to all `(B, N, CONFIG_FEATURES)`.
@@ -178,77 +134,105 @@ def distances_of(
 
     Args:
         configs: of N runs.
-        asked: numbers of those asked about `(B,)`.
-        counted: which of them count in ranks `(N,)`.
+        asked: numbers of those asked about, among the counted `(B,)`.
+        counted: the runs of the task `(N,)`.
         outcome: what each run has reached; NaN where unknown `(N,)`.
     """
-    columns = bucket(configs.values.shape[1], FIELDS) - configs.values.shape[1]
-    categorical = np.pad(configs.categorical, (0, columns))
-    values = np.pad(configs.values, ((0, 0), (0, columns)), constant_values=np.nan)
-    rank = _host_ranks(values, counted)
-
-    def some(rows: np.ndarray) -> Placed:
-        """Of these runs; behind them, up to a size that was compiled, nothing."""
-        room = ((0, bucket(len(rows), SIZES) - len(rows)), (0, 0))
-        return Placed(
-            np.pad(values[rows], room, constant_values=np.nan),
-            np.pad(rank[rows], room, constant_values=0.5),
-        )
-
-    telling = np.argsort(np.where(counted, outcome, np.nan))
+    varies = varying(configs.values, counted, np)
+    if not varies.any():
+        return np.zeros((len(asked), len(counted), CONFIG_FEATURES))
+    categorical = configs.categorical[varies]
+    placed = place(configs.values[:, varies], counted, np)
+    some = lambda rows: Placed(placed.value[rows], placed.rank[rows])
+    telling = np.argsort(np.where(counted, outcome, np.nan), kind="stable")
     telling = telling[: np.isfinite(outcome[counted]).sum()]
     most = np.linspace(0, len(telling) - 1, min(len(telling), TELLING_RUNS))
     telling = telling[most.round().astype(int)]
-    reached = np.full(bucket(len(telling), SIZES), np.nan)
-    reached[: len(telling)] = outcome[telling]
-    runs = np.arange(len(values))
-    found = _distances(some(asked), some(runs), some(telling), categorical, reached)
-    return np.asarray(found)[: len(asked), : len(runs)]
+    matters = what_matters(
+        some(telling), categorical, outcome[telling], varies[varies], np
+    )
+    parts = [
+        config_distances(some(asked[i : i + ROWS]), placed, categorical, matters, np)
+        for i in range(0, len(asked), ROWS)
+    ]
+    return np.concatenate(parts)
+
+
+def _order(grid: OnGrid) -> np.ndarray:
+    """Places of runs in the order of what they reached `(N,)`, ties by their paths."""
+    level = np.asarray(grid.level)
+    keys = (level[:, level.shape[1] // 2], level[:, -1], np.asarray(grid.best))
+    order = np.empty(len(level), int)
+    order[np.lexsort(keys)] = np.arange(len(level))
+    return order
 
 
 def choose(grid: OnGrid, apart: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     """Numbers of the runs that say most to each question `(B, K)`, K <= `MOST`.
 
-    Counted together: the share of the way for which a run is known, how near its
-    configuration is, and half of its place in the order of what the runs have reached.
+    The `BEST` best ones; then those of which most is known and whose configuration is
+    nearest, counted together; of equals good and bad ones alike.
 
     Args:
         grid: of the N runs.
         apart: distances of configurations `(B, N)`, in [0, 1].
         allowed: which of them a question may see `(B, N)`.
     """
-    place = np.argsort(np.argsort(-np.asarray(grid.best))) / max(len(grid.best) - 1, 1)
-    worth = np.asarray(grid.last) + 0.5 * place + (1 - apart)
+    order = _order(grid)
+    # Places with their bits reversed: any first few of them are spread over all.
+    spread = np.array([int(f"{place:020b}"[::-1], 2) for place in order])
+    worth = np.round(np.asarray(grid.last) + (1 - apart), 9)
+    if len(order) > MOST:
+        rank = np.argsort(np.argsort(np.where(allowed, order, 2 * len(order)), 1), 1)
+        worth = np.where(rank < BEST, 3.0, worth)
     worth = np.where(allowed, worth, -np.inf)
-    return np.argsort(-worth, axis=1, kind="stable")[:, :MOST]
+    rows = [np.lexsort((spread, -own))[:MOST] for own in worth]
+    return np.stack(rows)
 
 
-def among_of(
-    grid: OnGrid,
+def others_of(
+    readings: Readings,
     seen: np.ndarray,
     configs: Configs,
     asked: np.ndarray,
+    as_runs: np.ndarray,
     allowed: np.ndarray,
     counted: np.ndarray,
-) -> Among:
-    """Which of the runs each question sees.
+) -> Others:
+    """What the runs of a task are to questions.
 
     Args:
-        grid: of N runs, with those asked about among them.
+        readings: of N runs, with those asked about among them.
         seen: of which something is known `(N,)`.
         configs: of the N runs.
         asked: numbers of those asked about `(B,)`.
+        as_runs: numbers whose configurations they have `(B,)`.
         allowed: which runs each question may see `(B, N)`.
-        counted: which configurations count in ranks `(N,)`.
+        counted: the runs of the task, perhaps without those asked about `(N,)`.
     """
-    outcome = np.where(seen & (grid.last >= TELLING), grid.best, np.nan)
-    apart = distances_of(configs, asked, counted, outcome)
+    known, span = readings.known, readings.span
+    grid = known.grid
+    outcome = np.where(counted & (grid.last >= TELLING), grid.best, np.nan)
+    apart = np.empty((*allowed.shape, CONFIG_FEATURES))
+    members = counted[as_runs]
+    if members.any():
+        apart[members] = _distances(configs, as_runs[members], counted, outcome)
+    for row in np.flatnonzero(~members):  # each beside the others alone
+        own = as_runs[row : row + 1]
+        with_it = counted.copy()
+        with_it[own] = True
+        apart[row] = _distances(configs, own, with_it, outcome)[0]
     chosen = choose(grid, apart[..., 0], allowed)
     there = np.take_along_axis(allowed, chosen, 1)
     # What it sees comes first, so that no more is looked at than has to be.
     most = bucket(max(int(there.sum(1).max(initial=0)), 1), SIZES)
-    near = np.take_along_axis(apart, chosen[..., None], 1)
     room = max(most - chosen.shape[1], 0)
-    wide = lambda x: np.pad(x, [(0, 0), (0, room)] + [(0, 0)] * (x.ndim - 2))[:, :most]
-    path, known = np.asarray(grid.level)[asked], seen[asked].astype(float)
-    return Among(wide(chosen), wide(there), wide(near), path, known)
+    chosen, there = (np.pad(x, ((0, 0), (0, room)))[:, :most] for x in (chosen, there))
+    return Others(
+        jax.tree.map(lambda x: np.asarray(x)[chosen], known),
+        there,
+        np.take_along_axis(apart, chosen[..., None], 1),
+        np.asarray(grid.level)[asked],
+        seen[asked].astype(float),
+        np.tile(span, (len(asked), 1)),
+    )

@@ -14,7 +14,7 @@ it stays.
 The functions are traced by JAX; M other runs, G grid points, Q targets, D width.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
@@ -191,23 +191,31 @@ def pair_features(
     return jnp.concatenate([squeezed, plain, jnp.broadcast_to(config, shape)], -1)
 
 
-def anchor_of_others(others: OnGrid, mask: Array, step: Array, gap: Array) -> Anchor:
+def anchor_of_others(
+    others: OnGrid, mask: Array, step: Array, gap: Array, xp: Any = jnp
+) -> Anchor:
     """Where a run is anchored of which nothing is known: amid the others.
+
+    By medians, so that a few that exploded do not say what is usual.
 
     Args:
         others: fields `(M, G)` and `(M,)`.
         mask: which of them there are `(M,)`.
         step: one gap before its first observation.
         gap: steps between its observations.
+        xp: jax.numpy or numpy.
     """
-    count = jnp.maximum(mask.sum(), 1)
-    mean = lambda x: jnp.where(mask, x, 0).sum() / count
+
+    def median(x: Array, mask: Array) -> Array:
+        order, count = xp.sort(xp.where(mask, x, xp.inf)), xp.maximum(mask.sum(), 1)
+        middle = order[(count - 1) // 2] + order[count // 2]
+        return xp.where(mask.any(), 0.5 * middle, 0.0)
+
     start, newest = others.level[:, 0], others.level[:, -1]
-    level = mean(newest)
-    spread = jnp.sqrt(mean((newest - level) ** 2) + mean((0.1 * (newest - start)) ** 2))
-    shown = mask & others.moved
-    own = jnp.where(shown, jnp.exp(others.log_scale[:, -1]), 0)
-    usual = own.sum() / jnp.maximum(shown.sum(), 1)
-    usual = jnp.where(usual > 0, usual, 0.1 * jnp.abs(level))
-    scale = jnp.where(spread > 0, spread, usual)
-    return Anchor(level, jnp.maximum(scale, 1e-30), level, step, gap, 0.1 * gap)
+    level = median(newest, mask)
+    spread = 1.5 * median(xp.abs(newest - level), mask)
+    spread = xp.maximum(spread, 0.1 * median(xp.abs(newest - start), mask))
+    own = median(xp.exp(others.log_scale[:, -1]), mask & others.moved)
+    scale = xp.where(spread > 0, spread, xp.where(own > 0, own, 0.1 * xp.abs(level)))
+    scale = xp.where(scale > 0, scale, 1.0)
+    return Anchor(level, scale, level, step, gap, 0.1 * gap)

@@ -26,7 +26,7 @@ from lcpfn.jax_setup import float64
 from lcpfn.memory import Now, known_now
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
-from lcpfn.others import Among, Known, Others, context_of, share_of
+from lcpfn.others import Known, Others, context_of, share_of
 from lcpfn.pairs import on_grid
 from lcpfn.queries import predict_values
 from lcpfn.tokens import Anchor
@@ -100,17 +100,14 @@ def predict(
         anchor: Anchor,
         horizon: jax.Array,
         targets: jax.Array,
-        among: Among | None,
+        others: Others | None,
     ) -> Mixture:
-        look = None
-        if others is not None and among is not None:
-            look = functools.partial(context_of, others.known, others.span, among)
+        look = None if others is None else functools.partial(context_of, others)
         return predict_values(
             config, params, state, anchor, horizon, targets, best, look
         )
 
-    among = None if others is None else others.among
-    return chunked(run, state, anchor, horizon, targets, among)
+    return chunked(run, state, anchor, horizon, targets, others)
 
 
 @float64

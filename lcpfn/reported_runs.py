@@ -9,11 +9,12 @@ from lcpfn.checks import check_observation
 from lcpfn.configs import Config, check_config
 from lcpfn.context import Context, context_of
 from lcpfn.metric import Metric
+from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.observations import plain
 from lcpfn.stopping.saved_state import saved_curve
-from lcpfn.stopping.threshold import best_of
 
 STATE_FORMAT = 1
+COUNTS = ("streak", "before", "judged")
 
 
 @dataclass
@@ -26,8 +27,10 @@ class StudyRun:
         finished: whether nothing more will come.
         streak: consecutive decisions that found it hopeless, each at more
             observations than the one before.
+        before: the same at the observation before.
         judged: observations at the newest of these.
         context: its observations as the network takes them; None: some are new.
+        bests: its best values so far.
     """
 
     steps: list[float] = field(default_factory=list)
@@ -35,35 +38,34 @@ class StudyRun:
     config: Config | None = None
     finished: bool = False
     streak: int = 0
+    before: int = 0
     judged: int = 0
     context: Context | None = None
+    bests: BestSoFar = field(default_factory=lambda: BestSoFar({}, "min"))
 
     def as_context(self, metric: Metric, horizon: float) -> Context:
         """Its observations as the network takes them."""
         curve = dict(zip(self.steps, self.values, strict=True))
         return context_of(curve, metric, horizon)
 
-    def best(self, mode: str, step: float = math.inf) -> float:
+    def best(self, step: float = math.inf) -> float:
         """Its best value up to a step; NaN if it did not get there."""
-        if step < math.inf and not (self.steps and self.steps[-1] >= step):
-            return math.nan
-        known = zip(self.steps, self.values, strict=True)
-        return best_of([value for at, value in known if at <= step], mode)
+        return self.bests.final if step == math.inf else self.bests.at(step)
 
     def state(self) -> dict[str, Any]:
         """All of it, in plain JSON values."""
-        config = self.config and {k: plain(value) for k, value in self.config.items()}
         return {
             "curve": plain(list(zip(self.steps, self.values, strict=True))),
-            "config": config,
-            **{name: getattr(self, name) for name in ("finished", "streak", "judged")},
+            "config": self.config,
+            "finished": self.finished,
+            **{name: getattr(self, name) for name in COUNTS},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """What a `state()` says of a run that has the observations already."""
         if type(state["finished"]) is not bool:
             raise ValueError(f"finished must be a bool, got {state['finished']!r:.80}")
-        for count in ("streak", "judged"):
+        for count in COUNTS:
             value = state[count]
             if type(value) is not int or not 0 <= value <= len(self.steps):
                 raise ValueError(
@@ -71,7 +73,7 @@ class StudyRun:
                     f"number of observations, got {value!r:.80}"
                 )
         self.finished = state["finished"]
-        self.streak, self.judged = state["streak"], state["judged"]
+        self.streak, self.before, self.judged = (state[name] for name in COUNTS)
 
 
 class ReportedRuns:
@@ -131,7 +133,11 @@ class ReportedRuns:
             raise ValueError(
                 f"the name of a run must be a string or a whole number, got {run!r:.80}"
             )
-        known, values = self.runs.get(run, StudyRun()), list(values)
+        known = self.runs.get(run)
+        if known is None:
+            bests = BestSoFar({}, self._metric.mode, self._metric.bounds)
+            known = StudyRun(bests=bests)
+        values = list(values)
         steps = [None] * len(values) if steps is None else list(steps)
         if len(steps) != len(values):
             raise ValueError(
@@ -151,8 +157,10 @@ class ReportedRuns:
         self.runs[run] = known
         known.steps += [step for step, _ in checked]
         known.values += [value for _, value in checked]
+        for step, value in checked:
+            known.bests.add(step, value)
         if config is not None:
-            known.config = dict(config)
+            known.config = config
         known.context = None
         known.finished |= last == self.horizon
 

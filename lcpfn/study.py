@@ -93,7 +93,7 @@ class Study(ReportedRuns):
     def incumbent(self) -> float | None:
         """The value to beat; None while too few runs have finished."""
         mode, beat = self.rule.mode, self.rule.beat
-        ended = [run.best(mode) for run in self.runs.values() if run.finished]
+        ended = [run.best() for run in self.runs.values() if run.finished]
         ended = [value for value in ended if math.isfinite(value)]
         if len(ended) < max(self.n_startup, self.top_k):
             return beat
@@ -103,8 +103,6 @@ class Study(ReportedRuns):
     def _ask(self, names: Sequence[Hashable], new: Sequence[Config] = ()) -> Forecast:
         """Forecasts of runs, and of new ones of which the configuration is known."""
         check_process()
-        if not any(np.isfinite(run.values).any() for run in self.runs.values()):
-            raise ValueError("nothing has been observed yet; report something first")
         contexts, horizon = {}, self.rule.horizon
         for name, run in self.runs.items():
             run.context = run.context or run.as_context(self.task.metric, horizon)
@@ -153,10 +151,12 @@ class Study(ReportedRuns):
         progress = Progress.of(run.values, rule.mode, run.steps[-1])
         fresh = run.judged < len(run.values)
         decision, streak = decide(
-            *(rule, progress, forecast, run.streak if fresh else run.streak - 1),
+            *(rule, progress, forecast, run.streak if fresh else run.before),
             lambda: incumbent is None or self._protected(name, progress, incumbent),
         )
-        run.streak, run.judged = max(streak, 0), len(run.values)
+        if fresh:
+            run.before = run.streak
+        run.streak, run.judged = streak, len(run.values)
         return decision
 
     def _protected(self, name: Hashable, run: Progress, incumbent: float) -> bool:
@@ -168,7 +168,7 @@ class Study(ReportedRuns):
         ):
             return True
         others = (other for key, other in self.runs.items() if key != name)
-        there = [other.best(mode, run.step) for other in others if other.steps]
+        there = [other.best(run.step) for other in others if other.steps]
         return among_best(run.best, there, mode, self.protect)
 
     def next(
@@ -186,16 +186,20 @@ class Study(ReportedRuns):
             candidates: configurations that may be started; `{}` is one of which nothing
                 is known.
             busy: runs that somebody is training now; with several workers each asks
-                with those of the others.
+                with those of the others. A candidate that was started is one no more.
             resume_cost: steps that going on with a paused run costs.
         """
         for i, config in enumerate(candidates):
             check_config(config, f"candidate {i}")
+        if isinstance(busy, str):
+            raise ValueError(f"busy must be a list of names, got the string {busy!r}")
         taken, incumbent = set(busy), self.incumbent()
         going = [
             name
             for name, run in self.runs.items()
             if run.values and not run.finished and name not in taken
+            # What has diverged is over.
+            if math.isfinite(run.values[-1])
         ]
         choices = [
             *(Choice(n, None, self.runs[n].steps[-1], resume_cost) for n in going),
@@ -214,18 +218,20 @@ class Study(ReportedRuns):
         incumbent: float,
     ) -> list[Choice]:
         """The choices, runs before candidates, with what they may gain."""
-        mode = self.rule.mode
-        ended = [run.best(mode) for run in self.runs.values() if run.finished]
+        ended = [run.best() for run in self.runs.values() if run.finished]
         fresh = worth_of_any(ended, incumbent)
         # A checkpoint that knows no other runs cannot forecast one that is not there.
-        new = candidates if self.task.model.config.others else ()
-        worth = [fresh] * len(choices)
-        if going or new:
-            found = self._ask(going, new)
+        observed = any(np.isfinite(run.values).any() for run in self.runs.values())
+        new = candidates if observed and self.task.model.config.others else ()
+        worth: list[tuple[float, float]] = []
+        for start in range(0, len(going) + len(new), PART):
+            runs = going[start : start + PART]
+            first = max(start - len(going), 0)
+            found = self._ask(runs, new[first : first + PART - len(runs)])
             there = found.best if found.has_best else found.final
             gains = there.expected_improvement(incumbent)
-            chances = there.prob_better(incumbent)
-            worth[: len(gains)] = list(zip(gains, chances, strict=True))
+            worth += zip(gains, there.prob_better(incumbent), strict=True)
+        worth += [fresh] * (len(choices) - len(worth))
         return [
             choice._replace(gain=float(gain), chance=float(chance))
             for choice, (gain, chance) in zip(choices, worth, strict=True)

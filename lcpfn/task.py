@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 
-from lcpfn.among import cutoffs_among
+from lcpfn.among import cutoffs_among, different
 from lcpfn.configs import Config, encode_configs
 from lcpfn.context import Context
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
-from lcpfn.others import Readings, span_of
+from lcpfn.others import Readings, others_of, span_of
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
@@ -27,8 +27,8 @@ class Task:
 
     def __init__(self, model: "Model", metric: Metric) -> None:
         self.model, self.metric = model, metric
-        self._read: dict[Hashable, tuple[int, Context]] = {}
-        self._readings: Readings | None = None
+        # What was read, and of which context each row is; replaced as one.
+        self._known: tuple[Readings, dict[Hashable, tuple[int, Context]]] | None = None
 
     def ask(
         self,
@@ -44,9 +44,12 @@ class Task:
             asked: whose run, and how much of it is known: what `contexts` has of it, or
                 an earlier part, or nothing. It sees all other runs.
         """
-        if not (contexts and self.model.config.others):
-            return Forecast.of(self.model.read([c for _, c in asked], self.metric))
-        runs, readings = list(contexts.values()), self._refresh(contexts)
+        parts = [context for _, context in asked]
+        observed = any(len(context.values) for context in contexts.values())
+        if not (observed and self.model.config.others):
+            return Forecast.of(self.model.read(parts, self.metric))
+        span = span_of([*contexts.values(), *parts])
+        runs, readings = list(contexts.values()), self._refresh(contexts, span)
         names, place = list(contexts), {name: i for i, name in enumerate(contexts)}
         known, rows, more = len(runs), list[int](), list[Context]()
         for name, context in asked:
@@ -57,27 +60,29 @@ class Task:
                 more.append(context)
                 names.append(name)
         if more:
-            fresh = self.model.read_runs(more, self.metric, readings.span)
+            fresh = self.model.read_runs(more, self.metric, span)
             readings = _joined([readings, fresh], np.arange(known + len(more)))
             runs += more
-        index = np.arange(len(runs))
-        seen = np.array([len(run.values) > 0 for run in runs]) & (index < known)
+        index, where = np.arange(len(runs)), np.array(rows)
+        seen = np.array([len(run.values) > 0 for run in runs])
         own = np.array([place.get(name, -1) for name, _ in asked])
+        counted = seen & (index < known)
+        allowed = counted & (index != own[:, None]) & different(parts, runs)
         encoded = encode_configs([configs.get(name) for name in names])
+        as_runs = np.where(own < 0, where, own)
+        others = others_of(readings, seen, encoded, where, as_runs, allowed, counted)
         return Forecast.of(
-            cutoffs_among(
-                *(self.model, self.metric, runs, encoded, readings),
-                *(np.array(rows), seen & (index != own[:, None]), seen),
-            )
+            cutoffs_among(self.model, self.metric, runs, readings, where, others)
         )
 
-    def _refresh(self, contexts: Mapping[Hashable, Context]) -> Readings:
+    def _refresh(
+        self, contexts: Mapping[Hashable, Context], span: np.ndarray
+    ) -> Readings:
         """What is known of all runs; those with news are read.
 
         All of them are read if the task now begins earlier, or ends later.
         """
-        span = span_of(list(contexts.values()))
-        before, read = self._readings, self._read
+        before, read = self._known or (None, {})
         if before is None or not np.array_equal(before.span, span):
             before, read = None, {}
         rows: list[int] = []
@@ -88,14 +93,13 @@ class Task:
                 row = len(read) + len(news)
                 news.append(context)
             rows.append(row)
-        if news or before is None or len(rows) != len(read):
+        if before is None or rows != list(range(len(read))):
             parts = [] if before is None else [before]
             if news:
                 parts.append(self.model.read_runs(news, self.metric, span))
-            before = self._readings = _joined(parts, np.array(rows))
-            self._read = {
-                name: (i, context) for i, (name, context) in enumerate(contexts.items())
-            }
+            before = _joined(parts, np.array(rows))
+            read = {name: (i, c) for i, (name, c) in enumerate(contexts.items())}
+            self._known = before, read
         return before
 
 

@@ -126,7 +126,19 @@ def simulate(
         if len(context.values) and len(steps):
             key = jax.random.fold_in(jax.random.key(seed), i)
             drawn[:, i, : len(steps)] = _one(model, context, steps, metric, n, key)
+        elif len(steps):
+            drawn[:, i, : len(steps)] = _unseen(n, len(steps), [seed, i])
     return drawn
+
+
+def _unseen(n: int, steps: int, seed: Sequence[int]) -> np.ndarray:
+    """Ranks of a run without observations `(n, steps)`: each keeps to its own place.
+
+    Where it is among all that may be is half of it; the rest is a random walk.
+    """
+    rng = np.random.default_rng(seed)
+    walk = rng.normal(size=(n, steps)).cumsum(axis=1) / np.sqrt(steps)
+    return rng.normal(size=(n, 1)) + walk
 
 
 def _one(

@@ -1,15 +1,17 @@
 """Configurations as numbers, and how unlike they are."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from lcpfn.configs import (
     CONFIG_FEATURES,
-    Placed,
+    check_config,
     config_distances,
     encode_configs,
-    ranks,
+    place,
+    varying,
     what_matters,
 )
 from lcpfn.jax_setup import float64
@@ -20,14 +22,15 @@ pytestmark = pytest.mark.usefixtures("strict_jax")
 @float64
 @jax.jit
 def apart(configs, categorical, outcome):
-    placed = Placed(configs, ranks(configs))
-    matters = what_matters(placed, categorical, outcome)
+    everyone = jnp.ones(len(configs), bool)
+    placed, varies = place(configs, everyone), varying(configs, everyone)
+    matters = what_matters(placed, categorical, outcome, varies)
     return config_distances(placed, placed, categorical, matters)
 
 
 def test_numbers_are_numbers_and_all_else_is_categories():
     found = encode_configs(
-        [{"lr": 1e-3, "opt": "adam", "nesterov": True}, None, {"lr": 2, "opt": "sgd"}]
+        [{"lr": 1e-3, "opt": "adam", "nesterov": True}, None, {"lr": 2.0, "opt": "sgd"}]
     )
     np.testing.assert_array_equal(found.categorical, [False, True, True])
     np.testing.assert_array_equal(
@@ -36,7 +39,7 @@ def test_numbers_are_numbers_and_all_else_is_categories():
 
 
 def test_a_hyperparameter_that_is_not_always_a_number_is_a_category():
-    found = encode_configs([{"depth": 3}, {"depth": "auto"}, {"depth": 3}])
+    found = encode_configs([{"depth": 3.0}, {"depth": "auto"}, {"depth": 3.0}])
     assert found.categorical[0]
     assert found.values[0, 0] == found.values[2, 0] != found.values[1, 0]
 
@@ -72,3 +75,31 @@ def test_the_dimension_that_matters_weighs_most():
         np.corrcoef(found[..., i][off], unlike[off])[0, 1] for i in (0, 1)
     )
     assert weighted > plain + 0.2
+
+
+def test_a_checked_configuration_is_plain_whatever_it_was():
+    values = {
+        "a": np.float32(0.5),
+        "b": np.bool_(True),
+        "c": np.str_("adam"),
+        "d": 10**400,
+        "e": float("nan"),
+        "f": -np.inf,
+        "g": np.int64(3),
+    }
+    most = np.finfo(float).max
+    assert check_config(values, "x") == {
+        **{"a": 0.5, "b": True, "c": "adam", "d": most},
+        **{"e": None, "f": -most, "g": 3.0},
+    }
+    with pytest.raises(ValueError, match="got complex"):
+        check_config({"a": 1j}, "x")
+
+
+def test_numpy_and_jax_place_alike_and_an_uncounted_value_lies_between():
+    values = np.array([[0.1], [0.4], [0.2], [0.2], [np.nan], [0.3], [9.0]])
+    counted = np.array([True, True, True, True, True, False, False])
+    found = place(values, counted, np).rank[:, 0]
+    np.testing.assert_allclose(found, [0, 1, 0.5, 0.5, 0.5, 5 / 6, 1], atol=1e-12)
+    traced = float64(jax.jit(lambda *x: place(*x).rank[:, 0]))(values, counted)
+    np.testing.assert_allclose(traced, found)

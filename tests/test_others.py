@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lcpfn
+from lcpfn.curves import CurveSet
 from lcpfn.model import Model
 from tests.conftest import CONFIG, rough_params
 
@@ -121,3 +122,55 @@ def test_what_is_no_run_or_configuration_is_refused(knowing, options, message):
 def test_a_network_that_knows_no_others_refuses_them(model):
     with pytest.raises(ValueError, match="was not trained with other runs"):
         model.extrapolate(CURVE, **OPTIONS, others=OTHERS)
+
+
+def test_others_known_at_their_ends_alone_are_no_trouble(knowing):
+    ends = [lcpfn.Run([value], [20]) for value in (0.3, 0.4, 0.35)]
+    for curve in (CURVE, []):
+        assert np.isfinite(quantiles(knowing, curve, others=ends)).all()
+
+
+def test_a_curve_without_observations_needs_others_that_have_some(knowing):
+    with pytest.raises(ValueError, match="none of them has a finite value"):
+        knowing.extrapolate([], **OPTIONS, others=[lcpfn.Run([np.nan])])
+
+
+def test_an_unseen_run_begins_where_the_others_do(knowing):
+    steps = np.arange(10, 110, 5.0)
+    later = [lcpfn.Run(run.values, steps[: len(run.values)]) for run in OTHERS]
+    found = knowing.extrapolate([], 110, mode="min", others=later)
+    assert found.steps[0] == 10
+    assert np.isfinite(found.median()).all()
+    with pytest.raises(ValueError, match="at must be steps after 5"):
+        knowing.extrapolate([], 110, mode="min", others=later, at=[3, 50])
+
+
+def test_paths_of_an_unseen_run_cover_its_distribution(knowing):
+    found = knowing.extrapolate([], **OPTIONS, others=OTHERS)
+    last = found.paths(200)[:, -1]
+    assert found.final.cdf(last).std() == pytest.approx(12**-0.5, abs=0.05)
+
+
+def test_a_few_exploded_runs_do_not_say_where_a_run_begins(knowing):
+    bad = [lcpfn.Run([1e10, 3e10, 9e10])]
+    found = knowing.extrapolate([], **OPTIONS, others=[*OTHERS, *bad])
+    assert np.abs(found.final.median()) < 1e3
+
+
+def test_which_of_very_many_are_seen_does_not_depend_on_their_order(knowing):
+    many = [
+        lcpfn.Run(a * np.arange(1.0, 9) ** -0.5, config={"lr": float(a > 0.5)})
+        for a in RNG.random(150)
+    ]
+    found = quantiles(knowing, CURVE, others=many)
+    np.testing.assert_allclose(
+        quantiles(knowing, CURVE, others=many[::-1]), found, rtol=1e-4
+    )
+
+
+def test_a_curve_set_or_a_single_run_are_others_too(knowing):
+    one = quantiles(knowing, CURVE, others=OTHERS[0])
+    several = quantiles(knowing, CURVE, others=CurveSet("s", (OTHERS[0],)))
+    np.testing.assert_array_equal(one, several)
+    with pytest.raises(ValueError, match="others must be runs"):
+        knowing.extrapolate(CURVE, **OPTIONS, others=3)

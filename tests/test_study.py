@@ -174,3 +174,45 @@ def test_next_without_others_in_the_checkpoint_still_has_a_price_for_a_fresh_run
     assert (todo.kind, todo.candidate) == ("start", 0)
     with pytest.raises(ValueError, match="config of candidate 0 must map"):
         study.next([3])
+
+
+def test_a_study_agrees_with_extrapolate_also_on_configurations(knowing):
+    study = make_study(knowing)
+    others = [
+        lcpfn.Run(values, config=CONFIGS[name])
+        for name, values in CURVES.items()
+        if name != "trial 3"
+    ]
+    expected = knowing.extrapolate(
+        CURVES["trial 3"],
+        *(20,),
+        mode="min",
+        others=others,
+        config=CONFIGS["trial 3"],
+    )
+    found = median(study, "trial 3")
+    np.testing.assert_allclose(found, expected.median(), rtol=0.02, atol=1e-3)
+
+
+def test_runs_that_diverged_at_once_are_over(knowing):
+    study = lcpfn.Study(20, "min", model=knowing)
+    study.report("a", float("nan"))
+    decision = study.decide("a")
+    assert decision.forecast.diverged
+    assert study.next().kind == "stop"
+    assert study.next([{"lr": 1.0}]).kind == "start"
+
+
+def test_a_value_to_beat_does_for_a_finished_run(knowing):
+    study = lcpfn.Study(20, "min", model=knowing, beat=0.5)
+    assert study.next([{"lr": 1.0}]).kind == "start"
+
+
+def test_a_run_can_be_stopped_when_only_the_incumbent_has_changed(knowing):
+    study = make_study(knowing, {"trial 3": CURVES["trial 3"]}, protect=0)
+    before = study.decide("trial 3")
+    study.extend("better", [1e-9], [20])
+    after = study.decide("trial 3")
+    assert after.streak <= 1
+    assert after.kind != "patience"
+    assert before.streak <= 1

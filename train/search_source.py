@@ -11,6 +11,8 @@ from lcpfn.priors import Prior
 from lcpfn.priors.configurations import CATEGORY
 from lcpfn.priors.search_contexts import draw_contexts
 from lcpfn.priors.searches import BROAD_SEARCHES, SearchPrior, draw_search
+from lcpfn.statistics import Limits
+from lcpfn.train.batches import hide_bounds
 from lcpfn.train.config import TrainConfig
 from lcpfn.train.data import Feed, Shard
 from lcpfn.train.search_tasks import Searches
@@ -27,25 +29,34 @@ def searches_of(prior: Prior) -> SearchPrior:
 
 
 def search_source(
-    prior: SearchPrior, runs: int, shard: Shard = lambda x: x
+    prior: SearchPrior, runs: int, hidden: float = 0.0, shard: Shard = lambda x: x
 ) -> Callable[[jax.Array, int], Searches]:
-    """Fresh searches of so many runs, and what is seen of each."""
+    """Fresh searches of so many runs, and what is seen of each.
+
+    Args:
+        prior: what to draw from.
+        runs: of a search.
+        hidden: how often bounds are not told, see `Augment`.
+        shard: places a batch on the devices.
+    """
     sign = Metric(prior.prior.mode, prior.prior.bounds).sign
 
     def one(key: jax.Array) -> Searches:
-        keys = jax.random.split(key, 3)
+        keys = jax.random.split(key, 4)
         search, other = (draw_search(prior, k, runs) for k in keys[:2])
         seen = draw_contexts(keys[2], search, other, worse=1 if sign > 0 else -1)
         search = seen.search
         low, high = (search.low, search.high)[:: 1 if sign > 0 else -1]
+        limits = Limits(jnp.zeros(()), sign * low, sign * high)
+        limits = hide_bounds(jax.random.uniform(keys[3]), limits, hidden)
         # A run that diverges has no end to ask for; its beginning is context.
         asked = search.accepted & ~seen.foreign & (search.finite == search.length)
         return Searches(
             y=sign * search.y,
             steps=search.steps,
             length=search.length,
-            low=sign * low,
-            high=sign * high,
+            low=limits.low,
+            high=limits.high,
             config=search.config,
             categorical=search.kind == CATEGORY,
             seen=jnp.where(search.accepted, seen.seen, 0),
@@ -80,7 +91,6 @@ def search_feeds(
     for length in lengths:
         shortest = min(prior.shortest, length)
         runs = searches_of(replace(prior, length=length, shortest=shortest))
-        feeds.append(
-            Feed(search_source(runs, config.runs, shard), rows, odds, config.runs)
-        )
+        options = runs, config.runs, config.augment.hidden
+        feeds.append(Feed(search_source(*options, shard), rows, odds, config.runs))
     return tuple(feeds)

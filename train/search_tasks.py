@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lcpfn.configs import Placed, config_distances, ranks, what_matters
+from lcpfn.configs import config_distances, place, varying, what_matters
 from lcpfn.pairs import (
     GRID,
     Cutoff,
@@ -111,18 +111,23 @@ def _tasks_of(
     first, end = jnp.min(start), jnp.max(horizon)
     to_share = lambda step: jnp.clip((step - first) / (end - first), 0, 1)
     share = to_share(search.steps)
-    place = jax.vmap(on_grid)
+    on_grids = jax.vmap(on_grid)
     paths = (share, search.y, anchors.level, anchors.scale)
-    known = place(*paths, jnp.maximum(search.seen, 1))
-    whole = place(*paths, search.length)
+    known = on_grids(*paths, jnp.maximum(search.seen, 1))
+    whole = on_grids(*paths, search.length)
     # A run of which little is known does not say which hyperparameters matter.
     outcome = jnp.where(search.seen >= search.length / 2, known.best, jnp.nan)
-    configs = Placed(search.config, ranks(search.config))
-    matters = what_matters(configs, search.categorical, outcome)
-    apart = config_distances(configs, configs, search.categorical, matters)
+    everyone = jnp.ones(runs, bool)
+    configs = place(search.config, everyone)
+    varies = varying(search.config, everyone)
 
     def ask(run: jax.Array, key: jax.Array) -> SearchTasks:
         mask = (search.seen > 0) & (rows != run)
+        # It may be context to the others with more than it is asked at.
+        elsewhere = jnp.where(rows == run, jnp.nan, outcome)
+        matters = what_matters(configs, search.categorical, elsewhere, varies)
+        own = jax.tree.map(lambda x: x[run][None], configs)
+        apart = config_distances(own, configs, search.categorical, matters)[0]
         keys = jax.random.split(key)
         cutoff = _draw_cutoffs(keys[0], search.length[run], cutoffs)
         last = jnp.maximum(cutoff, 0)
@@ -145,7 +150,7 @@ def _tasks_of(
             *(anchor.level, anchor.scale, to_share(anchor.step)),
             *(jnp.broadcast_to(whole.level[run], (len(cutoff), GRID)), cutoff >= 0),
         )
-        look = jax.vmap(lambda c, t: pair_features(c, known, apart[run], t))
+        look = jax.vmap(lambda c, t: pair_features(c, known, apart, t))
         counts = (cutoff < search.length[run] - 1) & ((cutoff >= 0) | jnp.any(mask))
         truth = (value - anchor.level[:, None]) / anchor.scale[:, None]
         return SearchTasks(

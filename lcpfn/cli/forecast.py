@@ -11,8 +11,11 @@ from lcpfn.cli.options import add_alone, add_rule, read_curves_of, rule_of
 from lcpfn.json_files import finite
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lcpfn.curves import Run
     from lcpfn.stopping.early_stopping import Decision
+    from lcpfn.stopping.given_runs import GivenRuns
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 SHOWN = 10
@@ -54,12 +57,11 @@ def run(args: argparse.Namespace) -> int:
     confine_jax()
     enable_compilation_cache()
     model = lcpfn.load(args.checkpoint)
-    tasks: dict[tuple[str, str], list[Run]] = {}
-    for run in curves.runs:
-        tasks.setdefault((run.task, run.metric), []).append(run)
-    alone = args.alone or not model.config.others
+    tasks = {}
+    if model.config.others and not args.alone:
+        tasks = _tasks(curves.runs)
     outcomes = [
-        _outcome(run, [] if alone else tasks[run.task, run.metric], rule, model)
+        _outcome(run, tasks.get((run.task, run.metric)), rule, model)
         for run in curves.runs
     ]
     if args.plot:
@@ -74,8 +76,18 @@ def run(args: argparse.Namespace) -> int:
     return 1 if len(beyond) == len(outcomes) else 0
 
 
-def _outcome(run: "Run", runs: "list[Run]", rule: Any, model: Any) -> Outcome:
-    """One run, whatever becomes of the others; `runs` are those of its task."""
+def _tasks(runs: "Sequence[Run]") -> "dict[tuple[str, str], GivenRuns]":
+    """The runs of each task and metric with several."""
+    from lcpfn.stopping.given_runs import GivenRuns, comparable
+
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in comparable(runs):
+        found.setdefault((run.task, run.metric), []).append(run)
+    return {key: GivenRuns(some) for key, some in found.items() if len(some) > 1}
+
+
+def _outcome(run: "Run", others: "GivenRuns | None", rule: Any, model: Any) -> Outcome:
+    """One run, whatever becomes of the others; `others` are all runs of its task."""
     from lcpfn import EarlyStopping
 
     last, value = float(run.steps[-1]), float(run.values[-1])
@@ -89,10 +101,9 @@ def _outcome(run: "Run", runs: "list[Run]", rule: Any, model: Any) -> Outcome:
     if last == rule.horizon:
         return Outcome(run, None, f"finished at {value:.5g}")
     options = (rule.horizon, run.mode, run.bounds, rule.beat, rule.confidence)
-    others = [other for other in runs if other is not run]
     stopper = EarlyStopping(*options, model=model, others=others, config=run.config)
     decision = stopper.replay(run.values, run.steps)
-    return Outcome(run, decision, others=len(others))
+    return Outcome(run, decision, others=len(others.runs) - 1 if others else 0)
 
 
 def _as_json(

@@ -145,4 +145,4 @@ def _contexts(
     for index in curves:
         arm = getattr(experiment.trials[index], "arm", None)
         runs.known.configure(_name(index), arm and arm.parameters)
-    return {_name(i): runs.known.context(curve) for i, curve in curves.items()}
+    return {_name(i): runs.known.context(_name(i), c) for i, c in curves.items()}

@@ -93,7 +93,6 @@ class LCPruner(BasePruner):
         self.decisions: dict[int, Decision] = {}
         self._study: tuple[int, int] | None = None
         self._finished: dict[int, tuple[FrozenTrial, BestSoFar]] = {}
-        self._contexts: dict[int, tuple[FrozenTrial, Context]] = {}
 
     def __repr__(self) -> str:
         options = (f"{name}={value!r}" for name, value in self._options.items())
@@ -130,18 +129,12 @@ class LCPruner(BasePruner):
 
         def around() -> dict[Hashable, Context]:
             known: dict[Hashable, Context] = {}
-            before = self._contexts
             for t in trials:
-                runs.known.configure(_name(t), t.params)
-                if id(t) in finished:
-                    found = before.get(id(t)) or (
-                        t,
-                        runs.known.context(t.intermediate_values),
+                if t.intermediate_values and t.state != TrialState.FAIL:
+                    runs.known.configure(_name(t), t.params)
+                    known[_name(t)] = runs.known.context(
+                        _name(t), t.intermediate_values
                     )
-                    self._contexts[id(t)] = found
-                    known[_name(t)] = found[1]
-                else:
-                    known[_name(t)] = runs.known.context(t.intermediate_values)
             return known
 
         stop, monitor = runs.judge(
@@ -182,7 +175,7 @@ class LCPruner(BasePruner):
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: without the trials that were read, and what was decided."""
         return vars(self) | {
-            **{name: {} for name in ("_finished", "_contexts", "decisions")},
+            **{name: {} for name in ("_finished", "decisions")},
             "_study": None,
         }
 

@@ -64,7 +64,6 @@ class EarlyStopping:
         self._given = take_given(options, mode, bounds)
         self.rule = Rule(horizon, mode, bounds, beat, confidence, **options)
         self.nan, self._model = check_nan(nan), model
-        self._among: Ask | None = None
         self._restart({}, 0)
 
     def _restart(self, past: dict[float, float], streak: int) -> None:
@@ -72,6 +71,7 @@ class EarlyStopping:
         self._past, self._streak = past, streak
         self._stream: Stream | None = None
         self._decision: Decision | None = None
+        self._among: Ask | None = None
         self._skipped = 0  # values that are no observations
 
     @property
@@ -146,7 +146,9 @@ class EarlyStopping:
         if self._given is None or not stream.model.config.others:
             return stream.forecast()
         if self._among is None:
-            self._among = self._given.among(stream.model, self.rule.horizon)
+            self._among = self._given.among(
+                stream.model, stream.metric, self.rule.horizon
+            )
         return self._among([("this run", stream.context())])[0]
 
     def state_dict(self) -> dict[str, Any]:

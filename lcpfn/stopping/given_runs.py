@@ -1,11 +1,12 @@
 """Other runs that are given beforehand, for forecasts of one run that know them."""
 
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcpfn.among import check_others
-from lcpfn.configs import Config, check_config
+from lcpfn.among import check_others, runs_of
+from lcpfn.configs import Config, check_config, usable_config
 from lcpfn.context import Context
 from lcpfn.curves import Run
 from lcpfn.forecast import Forecast
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 # Runs, or the file they are in.
 Given = Iterable[Run] | str | Path
+Contexts = dict[Hashable, Context]
 
 
 def take_given(
@@ -25,43 +27,83 @@ def take_given(
 ) -> "GivenRuns | None":
     """Takes `others` and `config` out of the options of a monitor or a stopper."""
     others, config = options.pop("others", None), options.pop("config", None)
-    return None if others is None else GivenRuns(others, config, mode, bounds)
+    if isinstance(others, GivenRuns):
+        return replace(others, config=config)
+    return None if others is None else GivenRuns.of(others, config, mode, bounds)
 
 
+@dataclass(frozen=True)
 class GivenRuns:
     """Runs of the task that have been, and the configuration of the one that is.
 
-    Args:
-        others: the runs, or a file or folder of them in any format of `lcpfn.io`.
+    Attributes:
+        runs: those that have been.
         config: hyperparameters of the run that they are for.
-        mode: "max" or "min".
-        bounds: of the metric, or None.
-
-    Raises:
-        ValueError: for what is no such file, run or configuration.
+        read: contexts and configurations by horizon and metric, made once.
     """
 
-    def __init__(
-        self, others: Given, config: Config | None, mode: str, bounds: Bounds | None
-    ) -> None:
+    runs: Sequence[Run]
+    config: Config | None = None
+    read: dict[Any, tuple[Contexts, dict[Hashable, Config | None]]] = field(
+        default_factory=dict, compare=False
+    )
+
+    @staticmethod
+    def of(
+        others: Given, config: Config | None, mode: str, bounds: Bounds | None
+    ) -> "GivenRuns":
+        """From runs, or a file or folder of them in any format of `lcpfn.io`.
+
+        Raises:
+            ValueError: for what is no such file, run or configuration, and for a file
+                with runs of several tasks or metrics.
+        """
         if isinstance(others, str | Path):
-            from lcpfn.io import read_curves
+            others = _in_file(others, mode, bounds)
+        runs = runs_of(others)
+        check_others(runs, 1.0, Metric(mode, bounds))
+        return GivenRuns(runs, check_config(config, "this run"))
 
-            others = read_curves(others, mode=mode, bounds=bounds).runs
-        self.runs, self.config = list(others), check_config(config, "this run")
-        self.mode, self.bounds = mode, bounds
-        check_others(self.runs, 1.0, Metric(mode, bounds))
+    def known(
+        self, metric: Metric, horizon: float
+    ) -> tuple[Contexts, dict[Hashable, Config | None]]:
+        """The runs as the network takes them, and their configurations, by name."""
+        key = (metric, horizon)
+        if key not in self.read:
+            contexts, configs = check_others(self.runs, horizon, metric)
+            names: list[Hashable] = [("given", i) for i in range(len(contexts))]
+            self.read[key] = (
+                dict(zip(names, contexts, strict=True)),
+                dict(zip(names, configs, strict=True)),
+            )
+        return self.read[key]
 
-    def among(self, model: "Model", horizon: float) -> Ask:
+    def among(self, model: "Model", metric: Metric, horizon: float) -> Ask:
         """Gives forecasts that know these runs."""
-        metric = model.metric(self.mode, self.bounds)
-        contexts, configs = check_others(self.runs, horizon, metric)
-        names: Sequence[Hashable] = [("given", i) for i in range(len(contexts))]
-        known: dict[Hashable, Context] = dict(zip(names, contexts, strict=True))
-        task, own = Task(model, metric), dict(zip(names, configs, strict=True))
+        contexts, configs = self.known(metric, horizon)
+        task = Task(model, metric)
 
         def ask(asked: Sequence[tuple[Hashable, Context]]) -> Forecast:
             of_run = {name: self.config for name, _ in asked}
-            return task.ask(known, own | of_run, asked)
+            return task.ask(contexts, configs | of_run, asked)
 
         return ask
+
+
+def _in_file(path: str | Path, mode: str, bounds: Bounds | None) -> list[Run]:
+    from lcpfn.io import read_curves
+
+    runs = read_curves(path, mode=mode, bounds=bounds).runs
+    kinds = sorted({f"{run.task} {run.metric}".strip() for run in runs})
+    if len(kinds) > 1:
+        raise ValueError(
+            f"{path} has runs of several tasks or metrics ({', '.join(kinds[:5])}); "
+            "read it with lcpfn.io.read_curves and give the runs of one"
+        )
+    return comparable(runs)
+
+
+def comparable(runs: Iterable[Run]) -> list[Run]:
+    """Recorded runs with what can be compared of their configurations."""
+    quiet = lambda kind, message: None
+    return [replace(run, config=usable_config(run.config, quiet)) for run in runs]

@@ -11,7 +11,8 @@ from lcpfn.context import Context, context_of
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import shared_model
 from lcpfn.metric import Bounds
-from lcpfn.stopping.observations import Observations, WarnOnce
+from lcpfn.stopping.given_runs import GivenRuns
+from lcpfn.stopping.observations import WarnOnce
 from lcpfn.task import Task
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class KnownRuns:
         bounds: of the metric, or None.
         model: as of `lcpfn.stopping.monitor.RunMonitor`; loaded at the first question.
         warn_once: how to warn.
+        given: runs that were before the search.
 
     Attributes:
         configs: hyperparameters by run.
@@ -41,11 +43,12 @@ class KnownRuns:
         bounds: Bounds | None,
         model: "Model | str | Path | None",
         warn_once: WarnOnce,
+        given: GivenRuns | None = None,
     ) -> None:
         self.mode, self.horizon, self.bounds = mode, horizon, bounds
-        self.model, self.warn_once = model, warn_once
+        self.model, self.warn_once, self.given = model, warn_once, given
         self.configs: dict[Hashable, Config | None] = {}
-        self._contexts: dict[Hashable, tuple[Observations, Any, Context]] = {}
+        self._contexts: dict[Hashable, tuple[dict[Any, Any], Context]] = {}
         self._task: Task | None = None
 
     @property
@@ -58,34 +61,32 @@ class KnownRuns:
 
     def configure(self, run: Hashable, config: Any) -> None:
         """Hyperparameters of a run; what cannot be compared is left out, said once."""
-        if run not in self.configs:
-            self.configs[run] = usable_config(config, self.warn_once)
+        self.configs[run] = usable_config(config, self.warn_once)
 
     def drop(self, run: Hashable) -> None:
         """Forgets a run."""
         self.configs.pop(run, None)
         self._contexts.pop(run, None)
 
-    def context(self, curve: Mapping[Any, Any]) -> Context:
-        """A curve as the network takes it; values outside hard bounds are left out."""
-        metric = self.task.metric
-        steps = sorted(curve)
-        values = [float(curve[step]) for step in steps]
-        kept = ~metric.outside(np.array(values))
-        inside = {s: v for s, v, k in zip(steps, values, kept, strict=True) if k}
-        return context_of(inside, metric, self.horizon)
+    def end_at(self, horizon: float) -> None:
+        """Full runs end at another step than was thought."""
+        if horizon != self.horizon:
+            self.horizon, self._contexts = horizon, {}
 
-    def watched(self, observed: Mapping[str, Observations]) -> dict[Hashable, Context]:
-        """Runs by name; only those with news are put in order anew."""
-        found: dict[Hashable, Context] = {}
-        for name, observations in observed.items():
-            version = (observations.changes, observations.last)
-            known = self._contexts.get(name)
-            if known is None or known[:2] != (observations, version):
-                known = (observations, version, self.context(observations.curve))
-                self._contexts[name] = known
-            found[name] = known[2]
-        return found
+    def context(self, run: Hashable, curve: Mapping[Any, Any]) -> Context:
+        """A run as the network takes it; put in order anew only if it has changed.
+
+        Values outside hard bounds are left out.
+        """
+        known = self._contexts.get(run)
+        if known is None or known[0] != curve:
+            metric, steps = self.task.metric, sorted(curve)
+            values = [float(curve[step]) for step in steps]
+            kept = ~metric.outside(np.array(values))
+            inside = {s: v for s, v, k in zip(steps, values, kept, strict=True) if k}
+            known = (dict(curve), context_of(inside, metric, self.horizon))
+            self._contexts[run] = known
+        return known[1]
 
     def ask(
         self,
@@ -99,8 +100,14 @@ class KnownRuns:
             around: gives all runs by name; called only if the checkpoint was trained
                 for other runs. None: there are none.
         """
-        others = around is not None and self.task.model.config.others
-        return self.task.ask(around() if around and others else {}, self.configs, asked)
+        known: dict[Hashable, Context] = {}
+        configs = self.configs
+        if self.task.model.config.others:
+            known |= around() if around else {}
+            if self.given is not None:
+                earlier, of_earlier = self.given.known(self.task.metric, self.horizon)
+                known, configs = {**earlier, **known}, {**of_earlier, **configs}
+        return self.task.ask(known, configs, asked)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: without what was read, a loaded model by its path."""

@@ -11,8 +11,8 @@ What hosts do to a curve, and what follows:
   repeated observation keeps its decision, a late one makes none;
 * a forecast that fails, a state that cannot be read: the run goes on.
 
-Wrong options are refused when the monitor is made. After that nothing is raised: each
-kind of trouble is said once, as a `MonitorWarning`.
+Wrong options are refused when it is made. After that nothing is raised: each kind of
+trouble is said once, as a `MonitorWarning`.
 """
 
 import logging
@@ -72,8 +72,8 @@ class RunMonitor:
         warn_once: how to warn; monitors that share it warn once together.
         **rule: further fields of `lcpfn.stopping.rule.Rule`; and `nan`: "diverged", a
             run whose newest value is NaN is stopped, or "skip", such a value is left
-            out and only infinity is divergence; and `others`, finished runs of its
-            task or the file they are in, and `config`, this run's hyperparameters.
+            out and only infinity is divergence; `others`, finished runs of its task or
+            the file they are in; `config`, this run's hyperparameters.
 
     Attributes:
         observations: those so far.
@@ -203,8 +203,8 @@ class RunMonitor:
     def read(self, curve: Mapping[Any, Any], protected: Protected = never) -> bool:
         """Decides from all of a run's observations, as if they had come one by one.
 
-        Only the decisions that count for `patience` are made: the newest ones. For
-        hosts that keep the observations themselves; the curve so far is forgotten.
+        Only the newest decisions, which count for `patience`, are made. For hosts that
+        keep the observations themselves; the curve so far is forgotten.
         """
         self.reset()
         for step in sorted(curve):
@@ -245,7 +245,8 @@ class RunMonitor:
         self.observations.leave_out_beyond(metric, list(curve))
         if newest not in curve:
             return None
-        ask = self.reader.among or partial(Task(model, metric).ask, {}, {})
+        ask = self.reader.asker(model, self.rule)
+        ask = ask or partial(Task(model, metric).ask, {}, {})
         (known,), _ = forecast_curves(
             ask, metric, self.rule, {self.name: curve}, self.interval
         )

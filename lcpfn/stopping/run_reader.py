@@ -44,18 +44,16 @@ class RunReader:
         """Forgets what was read, and gives back its memory."""
         self._stream: Stream | None = None
         self._asked: float | None = None  # the newest step of the last question
-        if self.given is not None:
-            self.among = None  # for another horizon they are read anew
+        self._given: Ask | None = None  # for another horizon they are read anew
 
     def newest(
         self, observations: Observations, rule: Rule
     ) -> tuple[Progress, Forecast] | None:
         """What is known at the newest observation; None if nothing is new."""
         model = shared_model(self.model)
-        if self.given is not None and self.among is None:
-            self.among = self.given.among(model, rule.horizon)
-        if self.among is not None and model.config.others:
-            return self._among(model, self.among, observations, rule)
+        ask = self.asker(model, rule)
+        if ask is not None and model.config.others:
+            return self._among(model, ask, observations, rule)
         if self._stream is None:
             self._stream = model.stream(
                 rule.horizon, mode=rule.mode, bounds=rule.bounds
@@ -68,6 +66,13 @@ class RunReader:
             return None
         stream.extend([curve[step] for step in new], new)
         return Progress.of_stream(stream), stream.forecast()
+
+    def asker(self, model: "Model", rule: Rule) -> Ask | None:
+        """Gives forecasts that know other runs; None: the run is alone."""
+        if self.among is None and self.given is not None and self._given is None:
+            metric = model.metric(rule.mode, rule.bounds)
+            self._given = self.given.among(model, metric, rule.horizon)
+        return self.among or self._given
 
     def _among(
         self, model: "Model", ask: Ask, observations: Observations, rule: Rule

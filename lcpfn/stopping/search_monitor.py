@@ -11,6 +11,7 @@ from lcpfn.context import Context
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
 from lcpfn.stopping.best_so_far import BestSoFar, last_step
+from lcpfn.stopping.given_runs import take_given
 from lcpfn.stopping.known_runs import KnownRuns
 from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.observations import DecisionInterval, Observations, WarnOnce, number
@@ -45,7 +46,8 @@ class SearchMonitor:
             before any has finished.
         alone: forecast every run from its own curve alone; by default checkpoints
             that were trained for it see the other runs and configurations too.
-        **monitor: further options of `lcpfn.stopping.monitor.RunMonitor`.
+        **monitor: further options of `lcpfn.stopping.monitor.RunMonitor`; `others` are
+            runs that were before the search.
 
     Attributes:
         runs: monitor by run.
@@ -82,7 +84,8 @@ class SearchMonitor:
         self._said: set[str] = set()
         bounds, model = (self.options.get(name) for name in ("bounds", "model"))
         self.alone = alone
-        self.known = KnownRuns(mode, horizon, bounds, model, self.warn_once)
+        given = take_given(self.options, mode, bounds)
+        self.known = KnownRuns(mode, horizon, bounds, model, self.warn_once, given)
         self.monitor("any run")  # refuses impossible options here and now
 
     def monitor(self, run: str, horizon: float | None = None) -> RunMonitor:
@@ -96,8 +99,8 @@ class SearchMonitor:
         """Forecasts that know the runs that are watched here."""
 
         def around() -> dict[Hashable, Context]:
-            watched = {run: x.observations for run, x in self.runs.items()}
-            return self.known.watched(watched)
+            curves = {run: x.observations.curve for run, x in self.runs.items()}
+            return {run: self.known.context(run, c) for run, c in curves.items()}
 
         return self.known.ask(asked, around)
 
@@ -230,10 +233,8 @@ class SearchMonitor:
 
     def chance(self, run: str) -> float:
         """Probability that the run beats the incumbent; 1 while nothing is known."""
-        monitor = self.runs.get(run)
-        if monitor is None or monitor.decision is None:
-            return 1.0
-        return monitor.decision.prob_better
+        decision = self.runs[run].decision if run in self.runs else None
+        return 1.0 if decision is None else decision.prob_better
 
     def most_promising(self, runs: Iterable[str]) -> str | None:
         """Of these runs, the one to go on with; None if there are none."""
@@ -270,6 +271,7 @@ class SearchMonitor:
         if incumbent is None:
             return False, self.monitor(run)
         last = last_step(ended, self.horizon, self.warn_once)
+        self.known.end_at(last)
         monitor = self.monitor(run, last)
         if not self.alone:
             monitor.reader.among = partial(self.known.ask, around=around)
@@ -289,3 +291,9 @@ class SearchMonitor:
         monitor.interval = DecisionInterval()
         monitor.read(curve)
         return monitor.predicted_final
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """From pickle: the runs know each other again."""
+        vars(self).update(state)
+        for monitor in self.runs.values():
+            monitor.reader.among = None if self.alone else self._ask

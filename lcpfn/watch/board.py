@@ -115,7 +115,8 @@ class Board:
             self._look_ahead(sorted(news))
 
     def _around(self) -> Mapping[Hashable, Context]:
-        return self.search.known.watched(self.observations)
+        known, runs = self.search.known, self.observations.items()
+        return {run: known.context(run, x.curve) for run, x in runs if x.curve}
 
     def _add(self, report: Observation) -> bool:
         run, step, value, anew = report
