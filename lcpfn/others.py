@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lcpfn import network
 from lcpfn.batch import bucket
 from lcpfn.configs import (
     CONFIG_FEATURES,
@@ -23,6 +22,7 @@ from lcpfn.configs import (
     what_matters,
 )
 from lcpfn.context import Context
+from lcpfn.layers import OtherRuns
 from lcpfn.pairs import Cutoff, OnGrid, pair_features
 from lcpfn.statistics import Array
 from lcpfn.tokens import Anchor
@@ -93,7 +93,7 @@ def share_of(span: Array, step: Array) -> Array:
     return jnp.clip((step - span[0]) / (span[1] - span[0]), 0, 1)
 
 
-def context_of(others: Others, anchor: Anchor, targets: Array) -> network.Context:
+def context_of(others: Others, anchor: Anchor, targets: Array) -> OtherRuns:
     """What the other runs say to questions about steps `(B, Q)`; traced."""
 
     def look(others: Others, anchor: Anchor, targets: Array) -> Array:
@@ -106,7 +106,7 @@ def context_of(others: Others, anchor: Anchor, targets: Array) -> network.Contex
 
     pairs = jax.vmap(look)(others, anchor, targets)
     state = others.known.state.astype(jnp.float32)
-    return network.Context(pairs.astype(jnp.float32), state, others.there)
+    return OtherRuns(pairs.astype(jnp.float32), state, others.there)
 
 
 def span_of(contexts: Sequence[Context]) -> np.ndarray:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from lcpfn import network
 from lcpfn.config import ModelConfig
+from lcpfn.layers import OtherRuns
 from lcpfn.mixture import Mixture
 from lcpfn.tokens import Anchor, query_features, stay
 
@@ -40,7 +41,7 @@ def predict_values(
     horizon: jax.Array,
     targets: jax.Array,
     best: bool = False,
-    others: Callable[[Anchor, jax.Array], network.Context] | None = None,
+    others: Callable[[Anchor, jax.Array], OtherRuns] | None = None,
 ) -> Mixture:
     """Values at later steps.
 

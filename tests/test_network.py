@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lcpfn.config import ModelConfig
+from lcpfn.layers import OtherRuns
 from lcpfn.network import (
-    Context,
     empty_cache,
     encode,
     init,
@@ -174,10 +174,10 @@ def test_other_runs_are_a_set_and_none_are_none(model):
     states = jax.random.normal(keys[3], (2, 6, config.width))
     mask = jnp.arange(6) < jnp.array([[4], [0]])
     ask = jax.jit(lambda *x: predict(config, params, state, query, state[:, 0], *x))
-    alone, found = ask(), ask(Context(pairs, states, mask))
+    alone, found = ask(), ask(OtherRuns(pairs, states, mask))
     order = jnp.array([2, 0, 3, 1, 5, 4])
-    turned = ask(Context(pairs[:, :, order], states[:, order], mask[:, order]))
-    fewer = ask(Context(pairs[:, :, :4], states[:, :4], mask[:, :4]))
+    turned = ask(OtherRuns(pairs[:, :, order], states[:, order], mask[:, order]))
+    fewer = ask(OtherRuns(pairs[:, :, :4], states[:, :4], mask[:, :4]))
     for one, two, other, least in zip(alone, found, turned, fewer, strict=True):
         np.testing.assert_allclose(one[1], two[1], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(two, other, rtol=1e-4, atol=1e-4)
@@ -190,7 +190,7 @@ def test_fresh_weights_ignore_other_runs(model):
     params = init(config, jax.random.key(1))
     state = jax.random.normal(jax.random.key(2), (1, config.width))
     query = jnp.ones((1, 1, QUERY_FEATURES))
-    told = Context(
+    told = OtherRuns(
         jnp.ones((1, 1, 2, PAIR_FEATURES)),
         jnp.ones((1, 2, config.width)),
         jnp.ones((1, 2), bool),

@@ -21,6 +21,7 @@ import optax
 
 from lcpfn import network
 from lcpfn.config import ModelConfig
+from lcpfn.layers import OtherRuns
 from lcpfn.mixture import LOG_2PI
 from lcpfn.train.batches import Curves, Tasks, make_tasks
 from lcpfn.train.config import TrainConfig
@@ -107,7 +108,7 @@ def log_probs(
 
 def _states(
     config: ModelConfig, params: Any, tasks: SearchTasks
-) -> tuple[jax.Array, network.Context]:
+) -> tuple[jax.Array, OtherRuns]:
     """States at the cutoffs `(S, R, C, D)`, and what the other runs say to each."""
     searches, runs = tasks.features.shape[:2]
     flat = tasks.features.reshape(-1, *tasks.features.shape[2:])
@@ -121,7 +122,7 @@ def _states(
     newest = jnp.take_along_axis(states, tasks.newest[..., None, None], axis=2)
     # To every run and cutoff the same others, each but itself: see the mask.
     others = newest[:, None, None, :, 0]
-    return state, network.Context(tasks.pairs, others, tasks.mask[:, :, None])
+    return state, OtherRuns(tasks.pairs, others, tasks.mask[:, :, None])
 
 
 def clipped(loss: jax.Array, limit: jax.Array) -> jax.Array:
