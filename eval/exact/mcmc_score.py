@@ -60,8 +60,7 @@ def mcmc_score(
         model: the checkpoint.
         n: curves for MCMC, the first of `checkpoint_curves`.
         checkpoint_curves: curves for the checkpoint.
-        out: written after every stage; what it has of the same settings is kept, and
-            what samplers did also if it was for another checkpoint.
+        out: written after every stage; of the same settings what it has is kept.
         samplers: settings of the references.
 
     Returns:
@@ -101,7 +100,10 @@ def mcmc_score(
 
 
 def _resumed(settings: dict[str, Any], out: Path | None) -> dict[str, Any]:
-    """What the file has of the same settings, or the settings alone."""
+    """What the file has of the same settings, or the settings alone.
+
+    What samplers did is kept if it was for another checkpoint.
+    """
     if out is None or not out.exists():
         return settings
     found = json.loads(out.read_text())
