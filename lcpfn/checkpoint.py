@@ -37,7 +37,6 @@ from lcpfn.network import Params, init
 DEFAULTS = ("default", "domhan")
 PART = ".part-"
 WEIGHTS = re.compile(r"weights(-[0-9a-f]{16})?")
-BLOCK = 1 << 20
 # How often a checkpoint may be replaced while it is read.
 TRIES = 20
 # Two threads in orbax at once write to directories that are not there yet.
@@ -51,8 +50,7 @@ def checksum(folder: Path) -> str:
         name = path.relative_to(folder).as_posix()
         digest.update(f"{name}\0{path.stat().st_size}\0".encode())
         with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
+            hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
 
 

@@ -106,7 +106,7 @@ class Collector:
         if layout.numbered:
             key = Key(run or where.replace("line", "row"), task, label)
             for name in layout.numbered:
-                self._take(key, row[name], where, decimal_comma, float(name))
+                self._take(key, row[name], where, decimal_comma, number_in(name))
             return
         column = self._value_column(layout, row, label)
         if column is None or column not in row:

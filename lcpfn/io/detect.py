@@ -74,7 +74,7 @@ def _text(path: Path) -> str | None:
     lines = [x for x in [*decoder.feed(start), decoder.rest] if x.strip()]
     if not start.strip():
         raise ValueError("is empty")
-    if not lines:  # one line without an end
+    if not lines:  # nothing that can be seen, a mark of the encoding perhaps
         return "csv"
     if LCBENCH.match(start):
         return "lcbench"

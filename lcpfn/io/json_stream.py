@@ -79,7 +79,7 @@ class _Text:
 
 
 def entries(
-    file: IO[bytes], depth: int, seen: Callable[[int], Any] = lambda _: None
+    file: IO[bytes], depth: int, seen: Callable[[int], Any]
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Everything `depth` levels down in a JSON document.
 

@@ -78,16 +78,16 @@ class Limited(io.RawIOBase):
         return len(block)
 
 
-def unpack_bz2(path: Path, most: int = MOST_BZ2) -> bytes:
+def unpack_bz2(path: Path) -> bytes:
     """The content of a small .bz2 file.
 
     Raises:
-        ValueError: if it is damaged or unpacks to more than `most` bytes.
+        ValueError: if it is damaged or unpacks to more than `MOST_BZ2` bytes.
     """
     with path.open("rb") as file, damage(path.name):
-        content = bz2.BZ2File(file).read(most + 1)
-    if len(content) > most:
-        raise ValueError(f"{path.name} unpacks to more than {most} bytes")
+        content = bz2.BZ2File(file).read(MOST_BZ2 + 1)
+    if len(content) > MOST_BZ2:
+        raise ValueError(f"{path.name} unpacks to more than {MOST_BZ2} bytes")
     return content
 
 

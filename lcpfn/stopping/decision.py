@@ -153,11 +153,9 @@ class Progress:
     best: float
 
     @staticmethod
-    def of(values: Sequence[float], mode: str, step: float | None = None) -> "Progress":
-        """Of a run's values; the newest one's step is their number unless given."""
-        count = len(values)
-        at = float(count) if step is None else step
-        return Progress(count, at, values[-1], best_of(values, mode))
+    def of(values: Sequence[float], mode: str, step: float) -> "Progress":
+        """Of a run's values, and the step of the newest one."""
+        return Progress(len(values), step, values[-1], best_of(values, mode))
 
     @staticmethod
     def of_stream(stream: "Stream") -> "Progress":

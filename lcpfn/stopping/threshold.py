@@ -66,7 +66,7 @@ def incumbent_of(values: Iterable[float], mode: str, top_k: int = 1) -> float:
 def among_best(own: float, others: Sequence[float], mode: str, share: float) -> bool:
     """Whether a run belongs to the best share of the runs of a search at some step.
 
-    It does if fewer than `share` of the others were better there, and if none was.
+    It does if fewer than `share` of the others were better there, or if none was.
 
     Args:
         own: its best so far.

@@ -166,7 +166,8 @@ class Board:
                 ones have finished as those at the horizon have.
         """
         ended, mode = ended or {}, self.rule.mode
-        bests = {r: BestSoFar(x.curve, mode) for r, x in self.observations.items()}
+        of_run = self.population.best_so_far
+        bests = {run: of_run(x.curve) for run, x in self.observations.items()}
         finished = [
             best.final
             for run, best in bests.items()

@@ -919,7 +919,7 @@ def test_a_numpy_array_of_objects_is_refused(tmp_path):
 def test_bombs_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(packed, "MOST_UNPACKED", 1 << 16)
     monkeypatch.setattr("lcpfn.io.arrays.MOST_ARRAYS", 1 << 16)
-    monkeypatch.setattr(packed.unpack_bz2, "__defaults__", (1 << 16,))
+    monkeypatch.setattr(packed, "MOST_BZ2", 1 << 16)
     zeros = b" " * (1 << 20)
     for name, content in (
         ("000000.pickle.pbz2", bz2.compress(zeros)),
@@ -1031,3 +1031,9 @@ def test_the_real_arrays(curves, name, count, tasks):
         assert high == {"accuracy_pct": 100, "accuracy": 1}.get(
             run.metric.partition("_")[2], None
         )
+
+
+def test_steps_in_a_header_may_be_shares(tmp_path):
+    (tmp_path / "runs.csv").write_text("run,10%,20%,1e3\na,0.5,0.6,0.7\n")
+    (run,) = read_curves(tmp_path / "runs.csv", mode="max").runs
+    assert run.steps.tolist() == [10, 20, 1000]

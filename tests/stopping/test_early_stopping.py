@@ -55,7 +55,8 @@ def joint(ever, each=(0.01,), surprise=1.0):
 
 
 def judge(rule, values, forecast, streak, protected=False, step=None):
-    run = Progress.of(list(values), rule.mode, step)
+    at = len(values) if step is None else step
+    run = Progress.of(list(values), rule.mode, at)
     return decide(rule, run, forecast, streak, protected)
 
 
