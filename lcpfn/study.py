@@ -62,7 +62,7 @@ class Population:
         if not 0 <= protect <= 1:
             raise ValueError(f"protect must lie in [0, 1], got {protect!r}")
         for name, value in (("n_startup", n_startup), ("top_k", top_k)):
-            if type(value) is not int or value < 1:
+            if not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
         self.mode, self.horizon, self.protect = mode, horizon, protect
         self.options = {"confidence": confidence, "beat": beat, **monitor}
