@@ -77,7 +77,7 @@ class Study(ReportedRuns):
         if not 0 <= protect <= 1:
             raise ValueError(f"protect must lie in [0, 1], got {protect!r}")
         for name, value in (("n_startup", n_startup), ("top_k", top_k)):
-            if type(value) is not int or value < 1:
+            if not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
         self.rule = Rule(horizon, mode, bounds, confidence=confidence, **rule)
         self.n_startup, self.top_k, self.protect = n_startup, top_k, protect

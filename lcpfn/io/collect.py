@@ -105,8 +105,8 @@ class Collector:
         run, task = text_in(row, layout.run), text_in(row, layout.task)
         if layout.numbered:
             key = Key(run or where.replace("line", "row"), task, label)
-            for name in layout.numbered:
-                self._take(key, row[name], where, decimal_comma, number_in(name))
+            for name, step in layout.numbered.items():
+                self._take(key, row[name], where, decimal_comma, step)
             return
         column = self._value_column(layout, row, label)
         if column is None or column not in row:

@@ -46,7 +46,7 @@ class Layout:
     Attributes:
         run, id, task, label, split: names of columns.
         steps: possible step axes, best first.
-        numbered: columns named by a step, in a table with one row per run.
+        numbered: columns named by a step, and it, in a table with one row per run.
         values: columns that may be the metric.
     """
 
@@ -56,7 +56,7 @@ class Layout:
     label: str | None
     split: str | None
     steps: tuple[str, ...]
-    numbered: tuple[str, ...]
+    numbered: Mapping[str, float]
     values: tuple[str, ...]
 
 
@@ -79,7 +79,7 @@ def layout_of(columns: tuple[str, ...], metric: str | None, step: str | None) ->
     # Monitor files of Stable-Baselines3: reward, length and time of an episode.
     is_monitor = set(columns) >= MONITOR
     steps = (step,) if step else () if is_monitor else _step_columns(names)
-    numbered = () if step else steps_in_header(columns)
+    numbered = {} if step else steps_in_header(columns)
     taken = {run, names.get(ID), task, label, split, *steps, *numbered}
     values = tuple(
         c
@@ -103,12 +103,13 @@ def text_in(row: Mapping[str, Any], column: str | None) -> str:
     return "" if cell is None else str(cell)
 
 
-def steps_in_header(columns: Sequence[str]) -> tuple[str, ...]:
+def steps_in_header(columns: Sequence[str]) -> dict[str, float]:
     """Columns named by whole increasing numbers, the steps of a table of whole runs."""
-    found = tuple(c for c in columns if is_number(c))
+    found = [c for c in columns if is_number(c)]
     steps = [number_in(c) or 0.0 for c in found]
     whole = all(step.is_integer() for step in steps)
-    return found if len(found) > 1 and whole and sorted(set(steps)) == steps else ()
+    fine = len(found) > 1 and whole and sorted(set(steps)) == steps
+    return dict(zip(found, steps, strict=True)) if fine else {}
 
 
 def _step_columns(names: dict[str, str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ DEFAULT = TrainConfig(
     lengths=(16, 32, 64, 64, 128, 128, 4096),
     model=ModelConfig(layers=3, best=True),
     augment=Augment(hidden=0.2),
-    steps=5_500,
+    steps=6_000,
     batch=32,
     learning_rate=2e-2,
     loss_limit=15.0,
