@@ -5,43 +5,27 @@ value is the unit, as in `lcpfn.eval.curves`; before the first observation it is
 the median of what the other runs had at their ends.
 """
 
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any, Protocol
 
 import numpy as np
 
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval import scores
+from lcpfn.eval.baselines.other_runs import kernel_regression, latent_kronecker
 from lcpfn.eval.curves import MOST
-from lcpfn.eval.data import LEAST_OBSERVATIONS, SCORED, over_suites, stratum, task_of
+from lcpfn.eval.data import over_suites
+from lcpfn.eval.searches import FEWEST, Search, Setting, given, searches
 from lcpfn.eval.tables import table
-from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
+from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 
 PERCENTS = (0, 10, 20, 40, 80)
-ASKED = 12
-FEWEST = 5  # others, and runs that can be ordered
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Which other runs are given.
-
-    Attributes:
-        others: how many.
-        partial: share of them that is somewhere on the way.
-        halved: stopped by successive halving instead, so that the good ones are long.
-        configs: whether configurations are given.
-        foreign: further runs, of another task.
-    """
-
-    others: int = 20
-    partial: float = 0.5
-    halved: bool = False
-    configs: bool = True
-    foreign: int = 0
+KERNEL, LKGP = "kernel regression", "LKGP"
 
 
 ALONE = "alone"
@@ -57,117 +41,36 @@ SETTINGS = {
 }
 
 
-class Search(NamedTuple):
-    """The runs of one task.
+class Rival(Protocol):
+    """Another way to forecast runs from other runs, see `eval.baselines.other_runs`."""
 
-    Attributes:
-        suite, task: where they are from.
-        asked: runs asked about.
-        others: the rest, in random order.
-        foreign: runs of another task.
-        scale: typical gain, the unit of errors before the first observation.
-    """
-
-    suite: str
-    task: str
-    asked: tuple[Run, ...]
-    others: tuple[Run, ...]
-    foreign: tuple[Run, ...]
-    scale: float
+    def __call__(
+        self, asked: Sequence[Run], horizons: Sequence[float], others: Sequence[Run]
+    ) -> Mixture:
+        """Final values of the runs asked about, one row each."""
 
 
-def searches(suites: Sequence[CurveSet], seed: int = 0) -> Iterator[Search]:
-    """All tasks with runs enough to ask about some and to give others."""
-    for suite in suites:
-        rng, tasks = np.random.default_rng(seed), dict[str, list[Run]]()
-        for run in suite.runs:
-            long = len(run.values) >= LEAST_OBSERVATIONS
-            if long and np.isfinite(run.values[-1]) and stratum(run) in SCORED:
-                tasks.setdefault(task_of(run), []).append(run)
-        for name, runs in tasks.items():
-            if len(runs) < 2 * FEWEST:
-                continue
-            order = rng.permutation(len(runs))
-            count = min(ASKED, len(runs) // 2)
-            parts = np.split(order, [count])
-            asked, others = ([runs[int(k)] for k in part] for part in parts)
-            elsewhere = _elsewhere(runs[0], suite.runs)
-            gains = [abs(run.values[-1] - run.values[0]) for run in runs]
-            scale = float(np.median(gains))
-            if scale > 0:
-                yield Search(
-                    *(suite.name, name, tuple(asked), tuple(others), elsewhere, scale)
-                )
+def of_model(model: Model) -> Rival:
+    """A checkpoint as one of them."""
 
+    def predict(
+        asked: Sequence[Run], horizons: Sequence[float], others: Sequence[Run]
+    ) -> Mixture:
+        return model.extrapolate(
+            [run.values for run in asked],
+            list(horizons),
+            mode=asked[0].mode,
+            bounds=asked[0].bounds,
+            steps=[run.steps for run in asked],
+            others=list(others),
+            config=[run.config for run in asked],
+        ).final.mixture
 
-def _elsewhere(run: Run, runs: Sequence[Run]) -> tuple[Run, ...]:
-    """Runs of another task with the same metric, finite and within its bounds."""
-    metric = Metric(run.mode, run.bounds)
-    same = [r for r in runs if (r.metric, r.mode) == (run.metric, run.mode)]
-    return tuple(
-        other
-        for other in same
-        if other.task != run.task
-        and np.isfinite(other.values).all()
-        and not metric.outside(other.values).any()
-    )[:ASKED]
-
-
-def given(search: Search, setting: Setting, rng: np.random.Generator) -> list[Run]:
-    """The other runs that a setting shows, each up to where it is known."""
-    runs = list(search.others[: setting.others])
-    lengths = np.array([len(run.values) for run in runs])
-    if setting.halved:
-        lengths = _halved(runs, search.asked[0].mode)
-    elif setting.partial:
-        short = rng.random(len(runs)) < setting.partial
-        lengths = np.where(short, rng.integers(1, lengths + 1), lengths)
-    foreign = search.foreign[: setting.foreign]
-    return [
-        Run(run.values[:n], run.steps[:n], run.config if setting.configs else None)
-        for run, n in [
-            *zip(runs, lengths, strict=True),
-            *((run, len(run.values)) for run in foreign),
-        ]
-    ]
-
-
-def _halved(runs: Sequence[Run], mode: str) -> np.ndarray:
-    """Observations of each run under successive halving with a factor of three."""
-    lengths = np.array([len(run.values) for run in runs])
-    left, share, known = np.arange(len(runs)), 1 / 9, lengths.copy()
-    while share < 1 and len(left) > 1:
-        at = np.maximum((lengths[left] * share).astype(int), 1)
-        known[left] = at
-        values = [runs[int(i)].values[n - 1] for i, n in zip(left, at, strict=True)]
-        signed = Metric(mode).sign * np.array(values)
-        order = np.argsort(np.where(np.isnan(signed), np.inf, signed))
-        left, share = left[order[: -(-len(left) // 3)]], share * 3
-    known[left] = lengths[left]
-    return known
-
-
-def ask(
-    model: Model, search: Search, setting: Setting, percent: int, others: list[Run]
-) -> Forecast:
-    """Forecasts of all runs asked about, after a share of their observations."""
-    parts = [len(run.values) * percent // 100 for run in search.asked]
-    if percent:
-        parts = [max(n, 1) for n in parts]
-    one = search.asked[0]
-    return model.extrapolate(
-        [run.values[:n] for run, n in zip(search.asked, parts, strict=True)],
-        [run.steps[-1] for run in search.asked],
-        mode=one.mode,
-        bounds=one.bounds,
-        steps=[run.steps[:n] for run, n in zip(search.asked, parts, strict=True)],
-        others=others,
-        config=[run.config if setting.configs else None for run in search.asked],
-    )
+    return predict
 
 
 def score(
-    model: Model, search: Search, setting: Setting, rng: np.random.Generator
+    method: Rival, search: Search, setting: Setting, rng: np.random.Generator
 ) -> dict[int, dict[str, np.ndarray]]:
     """Columns `(runs,)` at every cutoff, errors in units of the task's gain."""
     others = given(search, setting, rng)
@@ -178,58 +81,102 @@ def score(
     for percent in PERCENTS:
         if not percent and not others:
             continue
-        final = ask(model, search, setting, percent, others).final
-        median, (low, high) = final.median(), final.interval(0.9)
-        seen = [max(len(run.values) * percent // 100, 1) for run in search.asked]
-        shown = [run.values[:n] for run, n in zip(search.asked, seen, strict=True)]
-        last = np.array([y[np.isfinite(y)][-1:].sum() for y in shown])
-        best = np.array([np.nanmin(sign * y) for y in shown]) * sign
-        guess = last if percent else np.full(len(truth), np.median(ends))
+        asked = [_known(run, percent, setting.configs) for run in search.asked]
+        begun = time.perf_counter()
+        mixture = method(asked, [run.steps[-1] for run in search.asked], others)
+        seconds = (time.perf_counter() - begun) / len(asked)
+        low, median, high = (mixture.quantile(np.array(q)) for q in (0.05, 0.5, 0.95))
+        guess, best = np.full(len(truth), np.median(ends)), np.full(len(truth), np.nan)
+        if percent:
+            finite = [run.values[np.isfinite(run.values)] for run in asked]
+            guess = np.array([y[-1:].sum() for y in finite])
+            best = np.array([min(sign * y, default=np.inf) for y in finite])
         error = lambda y: np.minimum(np.abs(y - truth) / search.scale, MOST)
         found[percent] = {
             "last_error": error(guess),
             "error": error(median),
-            "crps": np.minimum(scores.crps(final.mixture, truth) / search.scale, MOST),
+            "crps": np.minimum(scores.crps(mixture, truth) / search.scale, MOST),
             "covered_90": ((low <= truth) & (truth <= high)).astype(float),
             "median": sign * median,
-            "best": sign * best,
+            "best": best,
             "truth": sign * truth,
+            "seconds": np.full(len(truth), seconds),
         }
     return found
 
 
+def _known(run: Run, percent: int, configs: bool) -> Run:
+    """A run after a share of its observations, one at least if the share is not 0."""
+    count = max(len(run.values) * percent // 100, min(percent, 1))
+    config = run.config if configs else None
+    return replace(
+        run, values=run.values[:count], steps=run.steps[:count], config=config
+    )
+
+
 def evaluate_context(
-    model: Model, suites: Sequence[CurveSet], seed: int = 0
+    model: Model, suites: Sequence[CurveSet], rivals: int = 0, seed: int = 0
 ) -> dict[str, Any]:
     """The protocol.
 
+    Args:
+        model: the checkpoint.
+        suites: recorded searches, one set per source.
+        rivals: tasks of each suite on which the Gaussian process is fitted too, a
+            minute a cutoff; it is left out for 0. Needs the extra `rivals`.
+        seed: of what is asked and shown.
+
     Returns:
-        JSON values: "checkpoint", "checksum"; "settings" -> name -> "suites" -> suite
-        -> cutoff -> figures, and "overall", geometric means over suites; "searches".
+        JSON values: "checkpoint", "checksum"; "searches": how many; "settings" -> name
+        -> what `over_searches` says; "rivals" -> method -> the same, given 20 others;
+        "few": all methods on the same few searches, if there are any.
     """
     tasks = list(searches(suites, seed))
-    settings = {}
-    for name, setting in SETTINGS.items():
-        cells: dict[tuple[str, int], list[dict[str, np.ndarray]]] = {}
-        for i, search in enumerate(tasks):
-            if len(search.others) < min(setting.others, FEWEST):
-                continue
-            rng = np.random.default_rng([seed, i])
-            for percent, columns in score(model, search, setting, rng).items():
-                cells.setdefault((search.suite, percent), []).append(columns)
-        by_suite: dict[str, dict[str, dict[str, Any]]] = {}
-        for (suite, percent), parts in cells.items():
-            by_suite.setdefault(suite, {})[str(percent)] = figures(parts)
-        settings[name] = {
-            "suites": by_suite,
-            "overall": over_suites(by_suite, _means, PERCENTS),
-        }
-    return {
+    usual = Setting()
+    results = {
         "checkpoint": model.name,
         "checksum": model.card.get("checksum", ""),
         "searches": len(tasks),
-        "settings": settings,
+        "settings": {
+            name: over_searches(of_model(model), tasks, setting, seed)
+            for name, setting in SETTINGS.items()
+        },
+        "rivals": {KERNEL: over_searches(kernel_regression, tasks, usual, seed)},
     }
+    few, counts = [], Counter[str]()
+    for search in tasks:
+        counts[search.suite] += 1
+        configured = all(run.config for run in (*search.asked, *search.others))
+        if configured and counts[search.suite] <= rivals:
+            few.append(search)
+    if few:
+        methods = {model.name: of_model(model), KERNEL: kernel_regression}
+        results["few"] = {
+            name: over_searches(method, few, usual, seed)
+            for name, method in (methods | {LKGP: latent_kronecker}).items()
+        }
+    return results
+
+
+def over_searches(
+    method: Rival, tasks: Sequence[Search], setting: Setting, seed: int
+) -> dict[str, Any]:
+    """One method on all searches that have others enough.
+
+    Returns:
+        "suites" -> suite -> cutoff -> `figures`; "overall": means over suites.
+    """
+    cells: dict[tuple[str, int], list[dict[str, np.ndarray]]] = {}
+    for i, search in enumerate(tasks):
+        if len(search.others) < min(setting.others, FEWEST):
+            continue
+        rng = np.random.default_rng([seed, i])
+        for percent, columns in score(method, search, setting, rng).items():
+            cells.setdefault((search.suite, percent), []).append(columns)
+    by_suite: dict[str, dict[str, dict[str, Any]]] = {}
+    for (suite, percent), parts in cells.items():
+        by_suite.setdefault(suite, {})[str(percent)] = figures(parts)
+    return {"suites": by_suite, "overall": over_suites(by_suite, _means, PERCENTS)}
 
 
 def figures(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
@@ -243,13 +190,18 @@ def figures(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
         taus = [scores.rank_scores(p[key], p["truth"], 1)["kendall"] for p in many]
         return float(np.mean(taus))
 
-    order = {"kendall": tau("median"), "kendall_best": tau("best")} if many else {}
+    order = {}
+    if many:
+        order["kendall"] = tau("median")
+    if many and not np.isnan(joined["best"]).any():
+        order["kendall_best"] = tau("best")
     return {
         "runs": len(last),
         "tasks": len(parts),
         **scores.ratio_with_error("error_ratio", joined["error"], last, cluster),
         **scores.ratio_with_error("crps_ratio", joined["crps"], last, cluster),
         "covered_90": float(joined["covered_90"].mean()),
+        "seconds": float(joined["seconds"].mean()),
         **order,
     }
 
@@ -261,25 +213,33 @@ def _means(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
     plain = {
         key: float(np.mean([row[key] for row in rows if key in row]))
-        for key in ("covered_90", "kendall", "kendall_best")
+        for key in ("covered_90", "seconds", "kendall", "kendall_best")
         if any(key in row for row in rows)
     }
     return geometric | plain
 
 
 def to_markdown(results: dict[str, Any]) -> str:
-    """A line per setting: error / CRPS, share in the 90 % interval, by cutoff."""
+    """A line per setting and rival: error / CRPS, 90 % interval holds, by cutoff."""
     cutoffs = (f"{percent} %" if percent else "none yet" for percent in PERCENTS)
-    head = ("other runs", *cutoffs, "tau, 10 %")
+    head = ("other runs", *cutoffs, "tau, 10 %", "ms a run")
     shown = "{error_ratio:.2f} / {crps_ratio:.2f}, {covered_90:.0%}"
     rows = []
-    for name, setting in results["settings"].items():
-        overall = setting["overall"]
+    for name, part in _lines(results):
+        overall = part["overall"]
         cells = [
             shown.format(**overall[p]) if (p := str(percent)) in overall else ""
             for percent in PERCENTS
         ]
         order = overall.get("10", {})
         tau = "{kendall:.2f} ({kendall_best:.2f})".format(**order) if order else ""
-        rows.append((name, *cells, tau))
+        rows.append((name, *cells, tau, f"{1e3 * order.get('seconds', np.nan):.3g}"))
     return table(head, rows)
+
+
+def _lines(results: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield from results["settings"].items()
+    for name, part in results["rivals"].items():
+        yield f"{name}, 20 others", part
+    for name, part in results.get("few", {}).items():
+        yield f"{name}, 20 others, the few", part

@@ -176,6 +176,14 @@ def _stopping_options(parser: argparse.ArgumentParser) -> None:
 def _context_options(parser: argparse.ArgumentParser) -> None:
     _add_recorded(parser, "runs taken of each source, evenly over its tasks (all)")
     _add_checkpoint(parser)
+    parser.add_argument(
+        "--rivals",
+        type=int,
+        default=0,
+        metavar="TASKS",
+        help="tasks of each suite on which BoTorch's LKGP is fitted too, a minute a "
+        "cutoff (extra: rivals)",
+    )
 
 
 def _prior_options(parser: argparse.ArgumentParser) -> None:
@@ -231,7 +239,7 @@ def _context(args: argparse.Namespace) -> None:
     suites = [read_curves_of(args, path)[0] for path in args.suites]
     if args.curves:
         suites = [suite.sample(args.curves) for suite in suites]
-    results = evaluate_context(lcpfn.load(args.checkpoint), suites)
+    results = evaluate_context(lcpfn.load(args.checkpoint), suites, args.rivals)
     report(results, to_markdown(results), args.out)
 
 

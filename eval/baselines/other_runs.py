@@ -1,0 +1,149 @@
+"""Forecasts from the other runs of a search, by other means than ours.
+
+    kernel regression   what like runs gained from here to their ends
+    LKGP                a Gaussian process over configurations x steps, fitted to all
+                        curves at once: Lin et al. 2024, "Scaling Gaussian processes for
+                        learning curve prediction via latent Kronecker structure"
+                        (2410.09239), as BoTorch has it
+
+Both forecast the final values of several runs of one task, given other runs.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lcpfn.configs import encode_configs
+from lcpfn.curves import Run
+from lcpfn.mixture import Mixture
+
+# A run whose last step is this near to the horizon has ended.
+ENDED = 0.95
+GRID = 50  # steps of the Gaussian process
+KEPT = 256  # its posterior samples
+
+
+def _within_bounds(
+    run: Run, weights: np.ndarray, means: np.ndarray, stds: np.ndarray
+) -> Mixture:
+    """Gaussians `(n, K)`, `stds` `(n,)`, truncated to the bounds of a run's metric."""
+    low, high = (None, None) if run.bounds is None else run.bounds
+    stds = np.broadcast_to(stds[:, None], means.shape)
+    low = np.full(len(means), -np.inf if low is None else low)
+    high = np.full(len(means), np.inf if high is None else high)
+    return Mixture(weights, means, stds, low, high)
+
+
+def kernel_regression(
+    asked: Sequence[Run], horizons: Sequence[float], others: Sequence[Run]
+) -> Mixture:
+    """The newest value plus what like runs gained from there to their ends.
+
+    Runs are alike if their values at the same step are. Of runs that have not ended
+    nothing is learned, unless none has.
+
+    Args:
+        asked: as far as they are known; one may have no observation.
+        horizons: step of the end of each.
+        others: the other runs.
+
+    Returns:
+        Final values, fields `(len(asked), len(others))`, fewer have weight.
+    """
+    weights, means, widths = [], [], []
+    for run, horizon in zip(asked, horizons, strict=True):
+        ended = [o for o in others if o.steps[-1] >= ENDED * horizon] or list(others)
+        finite = run.values[np.isfinite(run.values)]
+        end = np.array([_at(o, horizon) for o in ended])
+        share = np.ones(len(end))
+        if len(finite):
+            there = np.array([_at(o, run.steps[-1]) for o in ended])
+            spread = max(float(np.std(there)), 1e-12 + 1e-6 * abs(finite[-1]))
+            far = np.abs(there - finite[-1]) / (0.5 * spread)
+            share = np.exp(-0.5 * (far**2 - far.min() ** 2))
+            end = finite[-1] + end - there
+        share = share / share.sum()
+        centre = share @ end
+        deviation = np.sqrt(share @ (end - centre) ** 2)
+        # Silverman's factor for as many runs as count.
+        width = deviation * np.sum(share**2) ** 0.2
+        blank = (0, len(others) - len(end))
+        weights.append(np.pad(share, blank))
+        means.append(np.pad(end, blank))
+        widths.append(max(width, 1e-9 + 1e-4 * abs(centre)))
+    return _within_bounds(
+        asked[0], np.stack(weights), np.stack(means), np.array(widths)
+    )
+
+
+def latent_kronecker(
+    asked: Sequence[Run], horizons: Sequence[float], others: Sequence[Run]
+) -> Mixture:
+    """Posterior samples of a latent Kronecker Gaussian process, fitted to all curves.
+
+    Configurations are numbers in [0, 1] and categories of one column each, steps shares
+    of the horizon on a grid. Needs the extra `rivals`.
+
+    Args:
+        asked: as far as they are known, with configurations.
+        horizons: step of the end of each.
+        others: the other runs, with configurations.
+
+    Returns:
+        Final values, fields `(len(asked), KEPT)`.
+    """
+    import torch
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.models.latent_kronecker_gp import LatentKroneckerGP
+    from botorch.models.transforms import Standardize
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+
+    runs = [*asked, *others]
+    points = min(GRID, max(len(run.values) for run in runs))
+    shares = np.arange(1, points + 1) / points
+    steps = shares * max(*horizons, *(run.steps[-1] for run in others))
+    table = np.stack([_on_grid(run, steps) for run in runs])
+    columns = [torch.tensor(x) for x in (_numbers(runs), shares[:, None], table)]
+    torch.manual_seed(0)
+    model = LatentKroneckerGP(*columns, outcome_transform=Standardize(m=1))
+    with model.use_iterative_methods():
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+        ask = columns[0][: len(asked)]
+        posterior = model.posterior(ask, columns[1])
+        samples = posterior.rsample(torch.Size([KEPT])).detach().numpy()
+    at = np.abs(steps - np.array(horizons)[:, None]).argmin(1)
+    ends = samples.reshape(KEPT, len(asked), -1)[:, np.arange(len(asked)), at].T
+    noise = float(model.likelihood.noise.sqrt()) * float(model.outcome_transform.stdvs)
+    width = np.hypot(ends.std(1) * KEPT**-0.2, noise)
+    return _within_bounds(asked[0], np.full(ends.shape, 1 / KEPT), ends, width)
+
+
+def _at(run: Run, step: float) -> float:
+    """Value at a step, between its observations on a line."""
+    finite = np.isfinite(run.values)
+    return float(np.interp(step, run.steps[finite], run.values[finite]))
+
+
+def _on_grid(run: Run, steps: np.ndarray) -> np.ndarray:
+    """Values at these steps, NaN from the end of the record on."""
+    finite = np.isfinite(run.values)
+    if not finite.any():
+        return np.full(len(steps), np.nan)
+    values = np.interp(steps, run.steps[finite], run.values[finite])
+    return np.where(steps <= run.steps[-1] * (1 + 1e-9), values, np.nan)
+
+
+def _numbers(runs: Sequence[Run]) -> np.ndarray:
+    """Configurations in [0, 1]; categories have a column each `(runs, D)`."""
+    configs = encode_configs([run.config for run in runs])
+    columns = []
+    for values, categorical in zip(configs.values.T, configs.categorical, strict=True):
+        known = values[np.isfinite(values)]
+        if not len(known) or np.ptp(known) == 0:
+            continue
+        if categorical:
+            columns += [(values == kind).astype(float) for kind in np.unique(known)]
+        else:
+            share = (values - known.min()) / np.ptp(known)
+            columns.append(np.where(np.isfinite(share), share, 0.5))
+    return np.stack(columns, 1) if columns else np.zeros((len(runs), 1))

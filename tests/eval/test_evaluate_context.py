@@ -1,0 +1,68 @@
+"""The protocol of forecasts that know other runs, on small searches."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lcpfn.eval import evaluate_context as protocol
+from lcpfn.eval.searches import Setting, given, searches
+from lcpfn.model import Model
+from tests.conftest import CONFIG, rough_params
+from tests.eval.makers import powers
+
+
+@pytest.fixture(scope="module")
+def suite():
+    return powers("one", tasks=2, runs=24)
+
+
+@pytest.fixture(scope="module")
+def search(suite):
+    return next(searches([suite]))
+
+
+def test_what_is_asked_is_not_given(search):
+    assert len(search.asked) == 12
+    names = {run.name for run in search.asked}
+    assert not names & {run.name for run in search.others}
+    assert {run.task for run in search.foreign} == {"task 1"}
+
+
+def test_settings_say_what_is_given(search):
+    rng = lambda: np.random.default_rng(0)
+    lengths = lambda s: [len(r.values) for r in given(search, s, rng())]
+    assert lengths(Setting(others=0)) == []
+    assert lengths(Setting(others=5, partial=0.0)) == [20] * 5
+    assert min(lengths(Setting(others=10, partial=1.0))) < 20
+    assert sorted(set(lengths(Setting(others=9, halved=True)))) == [2, 6, 20]
+    assert len(lengths(Setting(others=5, foreign=3))) == 8
+
+
+def test_a_method_that_knows_the_end_has_no_error(search):
+    def oracle(asked, horizons, others):
+        ends = {run.name: run.values[-1] for run in search.asked}
+        mean = np.array([[ends[run.name]] for run in asked])
+        infinite = np.full(len(mean), np.inf)
+        return protocol.Mixture(
+            np.ones_like(mean), mean, np.full_like(mean, 1e-4), -infinite, infinite
+        )
+
+    found = protocol.over_searches(oracle, [search], Setting(), 0)
+    assert set(found["overall"]) >= {"0", "10", "20", "40", "80"}
+    for row in found["suites"]["one"].values():
+        assert row["error_ratio"] < 1e-2
+        assert row["covered_90"] == 1
+        assert row["kendall"] == pytest.approx(1.0)
+
+
+def test_the_protocol_has_all_settings_and_rivals(suite):
+    config = replace(CONFIG, best=True, others=16)
+    model = Model(rough_params(config, 0, 0), config, {})
+    results = protocol.evaluate_context(model, [suite])
+    assert set(results["settings"]) == set(protocol.SETTINGS)
+    assert results["searches"] == 2
+    assert "0" not in results["settings"][protocol.ALONE]["suites"]["one"]
+    text = protocol.to_markdown(results)
+    assert "kernel regression, 20 others" in text
+    assert "nan" not in text
