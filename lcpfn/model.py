@@ -27,6 +27,7 @@ from lcpfn.curves import Run
 from lcpfn.cutoffs import Cutoffs, slices
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process
+from lcpfn.memory import Now
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
 from lcpfn.others import Others, Readings, others_of, span_of
@@ -167,12 +168,13 @@ class Model:
         Of very many, a bar on a terminal shows how far it is. Few parts are on their
         way at once, so that memory is that of the result: some 6 kB a curve.
         """
+        return self.cutoffs(contexts, metric, *self.read_now(contexts, metric))
+
+    def read_now(self, contexts: Sequence[Context], metric: Metric) -> Now:
+        """What the network says at the cutoffs of curves, each by itself."""
         program = functools.partial(programs.read, self.config, self.params)
-        return self.cutoffs(
-            contexts,
-            metric,
-            *programs.in_parts(program, contexts, metric, self.config.context),
-        )
+        found: Now = programs.in_parts(program, contexts, metric, self.config.context)
+        return found
 
     def read_among(
         self,

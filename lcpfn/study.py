@@ -116,10 +116,39 @@ class Study(ReportedRuns):
             asked.append((("candidate", i), unseen))
         return self.task.ask(contexts, configs, asked)
 
+    @property
+    def going(self) -> list[Hashable]:
+        """Names of the runs that have observations and are not over."""
+        return [n for n, run in self.runs.items() if run.values and not run.finished]
+
     def forecast(self, run: Hashable) -> Forecast:
         """The rest of a run; every other run is context."""
         self.known(run)
         return self._ask([run])[0]
+
+    def forecast_all(self, runs: Iterable[Hashable] | None = None) -> Forecast:
+        """The rest of several runs as one batch, in the order of their names.
+
+        Args:
+            runs: names; default: `going`.
+
+        Raises:
+            KeyError: if there is no such run.
+            ValueError: if there are none to forecast.
+        """
+        names = self._names(runs)
+        if not names:
+            raise ValueError("there are no runs to forecast; report some first")
+        return self._ask(names)
+
+    def _names(self, runs: Iterable[Hashable] | None) -> list[Hashable]:
+        """Names that were asked for, of known runs; None: those that are going on."""
+        if isinstance(runs, str):
+            raise ValueError(f"runs must be a list of names, got the string {runs!r}")
+        names = self.going if runs is None else list(runs)
+        for name in names:
+            self.known(name)
+        return names
 
     def decide(self, run: Hashable) -> Decision:
         """Whether to stop a run now, and why."""
@@ -128,13 +157,10 @@ class Study(ReportedRuns):
     def decide_all(
         self, runs: Iterable[Hashable] | None = None
     ) -> dict[Hashable, Decision]:
-        """Decisions on several runs, by name; default: all that have not finished."""
-        if runs is None:
-            going = (name for name, run in self.runs.items() if not run.finished)
-            runs = [name for name in going if self.runs[name].values]
-        names, incumbent = list(runs), self.incumbent()
+        """Decisions on several runs, by name; default: `going`."""
+        names, incumbent = self._names(runs), self.incumbent()
         for name in names:
-            if not self.known(name).values:
+            if not self.runs[name].values:
                 raise ValueError(f"run {name!r:.80} has no observations to decide on")
         rule, decisions = replace(self.rule, beat=incumbent), {}
         for start in range(0, len(names), PART):
@@ -196,10 +222,9 @@ class Study(ReportedRuns):
         taken, incumbent = set(busy), self.incumbent()
         going = [
             name
-            for name, run in self.runs.items()
-            if run.values and not run.finished and name not in taken
+            for name in self.going
             # What has diverged is over.
-            if math.isfinite(run.values[-1])
+            if name not in taken and math.isfinite(self.runs[name].values[-1])
         ]
         choices = [
             *(Choice(n, None, self.runs[n].steps[-1], resume_cost) for n in going),

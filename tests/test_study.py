@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 import lcpfn
+from lcpfn import programs
 from lcpfn.model import Model
 from tests.conftest import CONFIG, rough_params
+from tests.makers import power_laws
 
 RNG = np.random.default_rng(5)
 CURVES = {
@@ -216,3 +218,69 @@ def test_a_run_can_be_stopped_when_only_the_incumbent_has_changed(knowing):
     assert after.streak <= 1
     assert after.kind != "patience"
     assert before.streak <= 1
+
+
+def test_thousands_of_runs_are_read_once_and_forecast_in_one_call(
+    model, knowing, monkeypatch
+):
+    """By checkpoints that know other runs, and by those that do not."""
+    read: list[int] = []
+    for name in ("read", "read_runs"):
+        program = getattr(programs, name)
+
+        def counted(*args, program=program, **options):
+            read.append(int((args[2].last >= 0).sum()))
+            return program(*args, **options)
+
+        monkeypatch.setattr(programs, name, counted)
+    curves = power_laws(300, 5)
+    for one in (model, knowing):
+        study = lcpfn.Study(20, "min", model=one)
+        for i, values in enumerate(curves):
+            study.extend(i, values[:4])
+        before = study.forecast_all()
+        assert len(before) == len(curves)
+        assert sum(read) >= len(curves)
+        read.clear()
+        for i in (7, 200):
+            study.report(i, curves[i, 4])
+        found = study.forecast_all()
+        assert sum(read) <= 8  # two, and what fills the batch
+        read.clear()
+        fresh = lcpfn.Study(20, "min", model=one)
+        for i, values in enumerate(curves):
+            fresh.extend(i, values[: 5 if i in (7, 200) else 4])
+        expected = fresh.forecast_all(range(300)).final.median()
+        np.testing.assert_allclose(found.final.median(), expected, rtol=1e-3)
+        read.clear()
+
+
+def test_several_runs_are_a_batch_in_the_order_of_their_names(model):
+    study = make_study(model)
+    assert study.going == ["trial 2", "trial 3", "trial 4"]
+    some = study.forecast_all(["trial 4", "trial 0"])
+    for i, name in enumerate(["trial 4", "trial 0"]):
+        one = study.forecast(name)
+        assert some.final.mean()[i] == pytest.approx(float(one.final.mean()), rel=1e-4)
+    assert some.final.std()[1] == 0  # at its horizon
+    gains = study.forecast_all().final.expected_improvement(0.4)
+    assert gains.shape == (3,)
+    for runs, message in (("trial 4", "list of names"), ([], "no runs to forecast")):
+        with pytest.raises(ValueError, match=message):
+            study.forecast_all(runs)
+    with pytest.raises(KeyError, match="there is no run 'x'"):
+        study.forecast_all(["x"])
+
+
+def test_long_runs_are_forecast_as_streams(model):
+    length = 2 * model.config.context + 5
+    (values,) = power_laws(1, length)
+    study, stream = (
+        lcpfn.Study(length + 20, "min", model=model),
+        model.stream(length + 20, mode="min"),
+    )
+    for value in values:
+        study.report("a", value)
+        stream.extend([value], [None])
+    expected = stream.forecast().final.mean()
+    assert study.forecast("a").final.mean() == pytest.approx(expected, rel=1e-3)
