@@ -110,7 +110,8 @@ class Task:
         if more:
             fresh = self.model.read_runs(more, self.metric, span)
             both = lambda *x: np.concatenate(x)
-            readings = Readings(*jax.tree.map(both, readings[:2], fresh[:2]), span)
+            arrays = jax.tree.map(both, readings[:2], fresh[:2])
+            readings = Readings(arrays[0], arrays[1], span)
             runs += more
         index, where = np.arange(len(runs)), np.array(rows)
         seen = np.array([len(run.values) > 0 for run in runs])
