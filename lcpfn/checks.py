@@ -197,33 +197,41 @@ def check_curves(
             f"{len(horizon)}"
         )
     horizons = list(horizon) if np.ndim(horizon) else [horizon] * count
-    all_steps = _per_curve(steps, count, "steps")
-    targets = _per_curve(at, count, "at")
-    contexts = []
-    for i, values in enumerate(rows):
-        name = "the curve" if single else f"curve {i}"
-        metric.check(values, f"values of {name}")
-        own_steps = check_steps(all_steps[i], len(values), name)
-        end = check_horizon(horizons[i], name)
-        last = float(own_steps[-1]) if len(own_steps) else 0.0
-        if end < last:
-            raise ValueError(
-                f"horizon of {name} must not lie before its last observed step "
-                f"{last:g}, got {end:g}"
-            )
-        wanted = targets[i]
-        if wanted is not None:
-            wanted = _check_targets(wanted, last, end, name)
-        finite = np.isfinite(values)
-        contexts.append(
-            Context(
-                own_steps[finite],
-                metric.sign * values[finite],
-                last,
-                metric.sign * float(values[-1]) if len(values) else 0.0,
-                end,
-                wanted,
-                step_unit(own_steps),
-            )
-        )
+    parts = zip(
+        rows,
+        _per_curve(steps, count, "steps"),
+        horizons,
+        _per_curve(at, count, "at"),
+        strict=True,
+    )
+    contexts = [
+        _check_curve("the curve" if single else f"curve {i}", metric, *part)
+        for i, part in enumerate(parts)
+    ]
     return contexts, single
+
+
+def _check_curve(
+    name: str, metric: Metric, values: np.ndarray, steps: Any, horizon: Any, at: Any
+) -> Context:
+    """One of the curves, with what was given for it."""
+    metric.check(values, f"values of {name}")
+    steps = check_steps(steps, len(values), name)
+    end = check_horizon(horizon, name)
+    last = float(steps[-1]) if len(steps) else 0.0
+    if end < last:
+        raise ValueError(
+            f"horizon of {name} must not lie before its last observed step "
+            f"{last:g}, got {end:g}"
+        )
+    targets = None if at is None else _check_targets(at, last, end, name)
+    finite = np.isfinite(values)
+    return Context(
+        steps[finite],
+        metric.sign * values[finite],
+        last,
+        metric.sign * float(values[-1]) if len(values) else 0.0,
+        end,
+        targets,
+        step_unit(steps),
+    )

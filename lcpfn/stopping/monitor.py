@@ -245,8 +245,8 @@ class RunMonitor:
         self.observations.leave_out_beyond(metric, list(curve))
         if newest not in curve:
             return None
-        ask = self.reader.asker(model, self.rule)
-        ask = ask or partial(Task(model, metric).ask, {}, {})
+        alone = partial(Task(model, metric).ask, {}, {})
+        ask = self.reader.asker(model, self.rule) or alone
         (known,), _ = forecast_curves(
             ask, metric, self.rule, {self.name: curve}, self.interval
         )
