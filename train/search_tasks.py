@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from lcpfn.configs import Placed, config_distances, place, varying, what_matters
-from lcpfn.others import share_of
+from lcpfn.others import TELLING, share_of
 from lcpfn.pairs import (
     GRID,
     Cutoff,
@@ -147,7 +147,8 @@ def _read(search: Searches) -> _Read:
     paths = (share, search.y, anchors.level, anchors.scale)
     known = jax.vmap(on_grid)(*paths, jnp.maximum(search.seen, 1))
     # A run of which little is known does not say which hyperparameters matter.
-    outcome = jnp.where(search.seen >= search.length / 2, known.best, jnp.nan)
+    told = (search.seen > 0) & (known.last >= TELLING)
+    outcome = jnp.where(told, known.best, jnp.nan)
     everyone = jnp.ones(runs, bool)
     return _Read(
         *(search, anchors, features, start, horizon, span),
