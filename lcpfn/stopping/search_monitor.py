@@ -12,11 +12,12 @@ from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
 from lcpfn.stopping.best_so_far import BestSoFar, last_step
 from lcpfn.stopping.given_runs import take_given
-from lcpfn.stopping.known_runs import KnownRuns
+from lcpfn.stopping.known_runs import Around, KnownRuns
 from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.observations import DecisionInterval, Observations, WarnOnce, number
 from lcpfn.stopping.rule import ConfidenceSchedule
 from lcpfn.stopping.threshold import among_best, best_of, incumbent_of
+from lcpfn.stopping.whole_curves import Ask
 
 # What was best on the development pools: see `lcpfn.eval.stopping.benchmark`.
 PROTECT, CONFIDENCE = 0.05, 0.9
@@ -75,7 +76,7 @@ class SearchMonitor:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
         self.mode, self.horizon, self.protect = mode, horizon, protect
         self.options = {"confidence": confidence, "beat": beat, **monitor}
-        self.n_startup, self.top_k = n_startup, top_k
+        self.n_startup, self.top_k, self.alone = n_startup, top_k, alone
         self.warn_once = self.options.setdefault("warn_once", WarnOnce())
         self.runs: dict[str, RunMonitor] = {}
         self.finished: dict[str, float] = {}
@@ -83,16 +84,17 @@ class SearchMonitor:
         self._best_so_far: dict[str, tuple[Observations, int, BestSoFar]] = {}
         self._said: set[str] = set()
         bounds, model = (self.options.get(name) for name in ("bounds", "model"))
-        self.alone = alone
         given = take_given(self.options, mode, bounds)
         self.known = KnownRuns(mode, horizon, bounds, model, self.warn_once, given)
         self.monitor("any run")  # refuses impossible options here and now
 
-    def monitor(self, run: str, horizon: float | None = None) -> RunMonitor:
-        """A monitor for one more run."""
+    def monitor(
+        self, run: str, horizon: float | None = None, ask: Ask | None = None
+    ) -> RunMonitor:
+        """A monitor for one more run; `ask` gives forecasts in place of `known`."""
         found = RunMonitor(self.mode, horizon or self.horizon, name=run, **self.options)
         if not self.alone:
-            found.reader.among = self._ask
+            found.reader.among = ask or self._ask
         return found
 
     def _ask(self, asked: Sequence[tuple[Hashable, Context]]) -> Forecast:
@@ -247,7 +249,7 @@ class SearchMonitor:
         finished: Iterable[float],
         others: Callable[[], Iterable[BestSoFar]],
         ended: Iterable[BestSoFar] = (),
-        around: Callable[[], Mapping[Hashable, Context]] | None = None,
+        around: Around | None = None,
     ) -> tuple[bool, RunMonitor]:
         """Decides on a whole curve, for hosts that keep the observations themselves.
 
@@ -261,8 +263,7 @@ class SearchMonitor:
             others: all other runs, for `protect`; called only if the run looks
                 hopeless.
             ended: the curves of finished runs, which show where a run ends.
-            around: gives all runs by name, as `known.context` has them; called only if
-                a forecast is made that can know them. None: there are none.
+            around: gives all runs by name; called only if a forecast can know them.
 
         Returns:
             Whether to stop it, and the monitor that decided.
@@ -272,9 +273,7 @@ class SearchMonitor:
             return False, self.monitor(run)
         last = last_step(ended, self.horizon, self.warn_once)
         self.known.end_at(last)
-        monitor = self.monitor(run, last)
-        if not self.alone:
-            monitor.reader.among = partial(self.known.ask, around=around)
+        monitor = self.monitor(run, last, partial(self.known.ask, around=around))
         monitor.beat = incumbent
         if max(curve, default=0) >= last:
             return False, monitor
@@ -285,9 +284,11 @@ class SearchMonitor:
             self._said.add(run)
         return stop, monitor
 
-    def predict(self, curve: Mapping[Any, Any]) -> tuple[float, float] | None:
-        """Mean and standard deviation at the horizon of such a curve."""
-        monitor = self.monitor("a curve")
+    def predict(
+        self, run: str, curve: Mapping[Any, Any], around: Around | None = None
+    ) -> tuple[float, float] | None:
+        """Mean and standard deviation at the horizon of a curve; args as of `judge`."""
+        monitor = self.monitor(run, ask=partial(self.known.ask, around=around))
         monitor.interval = DecisionInterval()
         monitor.read(curve)
         return monitor.predicted_final
