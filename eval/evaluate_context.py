@@ -19,6 +19,7 @@ from lcpfn.eval.tables import table
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
 from lcpfn.model import Model
+from lcpfn.stopping.given_runs import comparable
 
 PERCENTS = (0, 10, 20, 40, 80)
 ASKED = 12
@@ -80,7 +81,8 @@ def searches(suites: Sequence[CurveSet], seed: int = 0) -> Iterator[Search]:
     """All tasks with runs enough to ask about some and to give others."""
     for suite in suites:
         rng, tasks = np.random.default_rng(seed), dict[str, list[Run]]()
-        for run in suite.runs:
+        known = comparable(suite.runs)
+        for run in known:
             long = len(run.values) >= LEAST_OBSERVATIONS
             if long and np.isfinite(run.values[-1]) and stratum(run) in SCORED:
                 tasks.setdefault(task_of(run), []).append(run)
@@ -91,7 +93,7 @@ def searches(suites: Sequence[CurveSet], seed: int = 0) -> Iterator[Search]:
             count = min(ASKED, len(runs) // 2)
             parts = np.split(order, [count])
             asked, others = ([runs[int(k)] for k in part] for part in parts)
-            elsewhere = _elsewhere(runs[0], suite.runs)
+            elsewhere = _elsewhere(runs[0], known)
             gains = [abs(run.values[-1] - run.values[0]) for run in runs]
             scale = float(np.median(gains))
             if scale > 0:
