@@ -5,6 +5,8 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from lcpfn.checks import check_observation
 from lcpfn.configs import Config, check_config
 from lcpfn.context import Context, context_of
@@ -129,6 +131,8 @@ class ReportedRuns:
         config: Config | None = None,
     ) -> None:
         """Takes several observations of a run; see `report`."""
+        if isinstance(run, np.integer):
+            run = int(run)
         if not isinstance(run, str | int):
             raise ValueError(
                 f"the name of a run must be a string or a whole number, got {run!r:.80}"

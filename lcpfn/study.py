@@ -93,12 +93,16 @@ class Study(ReportedRuns):
     def incumbent(self) -> float | None:
         """The value to beat; None while too few runs have finished."""
         mode, beat = self.rule.mode, self.rule.beat
-        ended = [run.best() for run in self.runs.values() if run.finished]
-        ended = [value for value in ended if math.isfinite(value)]
+        ended = self._ended()
         if len(ended) < max(self.n_startup, self.top_k):
             return beat
         best = incumbent_of(ended, mode, self.top_k)
         return best if beat is None else best_of([best, beat], mode)
+
+    def _ended(self) -> list[float]:
+        """What the finished runs have reached, where that is anything."""
+        ended = (run.best() for run in self.runs.values() if run.finished)
+        return [value for value in ended if math.isfinite(value)]
 
     def _ask(self, names: Sequence[Hashable], new: Sequence[Config] = ()) -> Forecast:
         """Forecasts of runs, and of new ones of which the configuration is known."""
@@ -243,8 +247,7 @@ class Study(ReportedRuns):
         incumbent: float,
     ) -> list[Choice]:
         """The choices, runs before candidates, with what they may gain."""
-        ended = [run.best() for run in self.runs.values() if run.finished]
-        fresh = worth_of_any(ended, incumbent)
+        fresh = worth_of_any(self._ended(), incumbent)
         # A checkpoint that knows no other runs cannot forecast one that is not there.
         observed = any(np.isfinite(run.values).any() for run in self.runs.values())
         new = candidates if observed and self.task.model.config.others else ()
@@ -261,3 +264,8 @@ class Study(ReportedRuns):
             choice._replace(gain=float(gain), chance=float(chance))
             for choice, (gain, chance) in zip(choices, worth, strict=True)
         ]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: without what was read, a loaded model by its path."""
+        kept = {name: x for name, x in vars(self).items() if name != "task"}
+        return kept | {"_model": getattr(self._model, "path", None) or self._model}

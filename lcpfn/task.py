@@ -10,6 +10,7 @@ import numpy as np
 from lcpfn.among import cutoffs_among, different
 from lcpfn.configs import Config, encode_configs
 from lcpfn.context import Context
+from lcpfn.cutoffs import Cutoffs
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
 from lcpfn.others import Readings, others_of, span_of
@@ -89,13 +90,14 @@ class Task:
             configs: of each.
             asked: whose run, and how much of it is known: what `contexts` has of it, or
                 an earlier part, or nothing. It sees all other runs.
+
+        Raises:
+            ValueError: nothing is known of a run, and nothing of others.
         """
         parts = [context for _, context in asked]
         observed = any(len(context.values) for context in contexts.values())
         if not (observed and self.model.config.others):
-            read = functools.partial(self.model.read_now, metric=self.metric)
-            now = self._alone.rows(asked, contexts, read)
-            return Forecast.of(self.model.cutoffs(parts, self.metric, *now))
+            return Forecast.of(self._by_themselves(contexts, asked))
         span = span_of([*contexts.values(), *parts])
         runs, readings = list(contexts.values()), self._readings(contexts, span)
         names, place = list(contexts), {name: i for i, name in enumerate(contexts)}
@@ -124,6 +126,22 @@ class Task:
         return Forecast.of(
             cutoffs_among(self.model, self.metric, runs, readings, where, others)
         )
+
+    def _by_themselves(
+        self,
+        contexts: Mapping[Hashable, Context],
+        asked: Sequence[tuple[Hashable, Context]],
+    ) -> Cutoffs:
+        """Runs that nothing else is known beside."""
+        parts = [context for _, context in asked]
+        if not all(len(part.steps) or part.diverged for part in parts):
+            raise ValueError(
+                "a run without observations is forecast from the other runs: report "
+                "some, and load a checkpoint whose card has others in its model"
+            )
+        read = functools.partial(self.model.read_now, metric=self.metric)
+        now = self._alone.rows(asked, contexts, read)
+        return self.model.cutoffs(parts, self.metric, *now)
 
     def _readings(
         self, contexts: Mapping[Hashable, Context], span: np.ndarray

@@ -1,6 +1,7 @@
 """One search: its runs, and forecasts that know the others."""
 
 import json
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -178,22 +179,24 @@ def test_next_without_others_in_the_checkpoint_still_has_a_price_for_a_fresh_run
         study.next([3])
 
 
-def test_a_study_agrees_with_extrapolate_also_on_configurations(knowing):
-    study = make_study(knowing)
-    others = [
-        lcpfn.Run(values, config=CONFIGS[name])
-        for name, values in CURVES.items()
-        if name != "trial 3"
-    ]
+@pytest.mark.parametrize("count", [4, 18])
+def test_a_study_agrees_with_extrapolate_also_on_configurations(knowing, count):
+    """Also where the run is far enough to say which hyperparameters matter."""
+    rng = np.random.default_rng(1)
+    runs = {
+        name: lcpfn.Run(values, config={k: float(rng.random()) for k in "abc"})
+        for name, values in (CURVES | dict(enumerate(power_laws(4, 20)))).items()
+    }
+    asked, config = power_laws(1, count, seed=9)[0], {"a": 0.5, "b": 0.2, "c": 0.9}
+    study = lcpfn.Study(20, "min", model=knowing)
+    for name, run in runs.items():
+        study.extend(name, run.values, config=run.config)
+    study.extend("asked", asked, config=config)
     expected = knowing.extrapolate(
-        CURVES["trial 3"],
-        *(20,),
-        mode="min",
-        others=others,
-        config=CONFIGS["trial 3"],
+        *(asked, 20), mode="min", others=runs.values(), config=config
     )
-    found = median(study, "trial 3")
-    np.testing.assert_allclose(found, expected.median(), rtol=0.02, atol=1e-3)
+    found = median(study, "asked")
+    np.testing.assert_allclose(found, expected.median(), rtol=1e-6)
 
 
 def test_runs_that_diverged_at_once_are_over(knowing):
@@ -284,3 +287,45 @@ def test_long_runs_are_forecast_as_streams(model):
         stream.extend([value], [None])
     expected = stream.forecast().final.mean()
     assert study.forecast("a").final.mean() == pytest.approx(expected, rel=1e-3)
+
+
+def test_nothing_is_said_of_a_run_without_observations_and_without_others(
+    model, knowing
+):
+    for one, others in ((model, True), (knowing, False)):
+        study = lcpfn.Study(20, "min", model=one)
+        study.extend("a", [], config={"lr": 0.1})
+        if others:
+            study.extend("b", CURVES["trial 3"])
+        with pytest.raises(ValueError, match="a run without observations"):
+            study.forecast("a")
+        assert study.going == ["b"] * others
+    study.extend("b", CURVES["trial 3"])
+    assert np.isfinite(median(study, "a")).all()
+
+
+def test_a_finished_run_that_only_diverged_is_no_measure(model):
+    study = lcpfn.Study(20, "min", model=model, beat=0.5)
+    study.report("gone", float("nan"))
+    study.finish("gone")
+    study.extend("far", [0.9, 0.8], [1, 20])
+    todo = study.next([{}])
+    assert (todo.kind, todo.candidate) == ("start", 0)
+    assert todo.score > 0
+
+
+def test_a_study_is_pickled_without_its_network():
+    study = lcpfn.Study(20, "min", model=lcpfn.load("domhan"))
+    study.extend("a", CURVES["trial 3"])
+    before = median(study, "a")
+    packed = pickle.dumps(study)
+    assert len(packed) < 10_000
+    np.testing.assert_allclose(median(pickle.loads(packed), "a"), before, rtol=1e-6)
+
+
+def test_a_name_may_be_a_number_of_numpy(model):
+    study = lcpfn.Study(20, "min", model=model)
+    study.report(np.int64(3), 0.5)
+    study.report(3, 0.4)
+    assert list(study.runs) == [3]
+    json.dumps(study.state_dict())
