@@ -1,6 +1,5 @@
 """The runs of a search: what each reported, and what was decided of it."""
 
-import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,10 +48,6 @@ class StudyRun:
         """Its observations as the network takes them."""
         curve = dict(zip(self.steps, self.values, strict=True))
         return context_of(curve, metric, horizon)
-
-    def best(self, step: float = math.inf) -> float:
-        """Its best value up to a step; NaN if it did not get there."""
-        return self.bests.final if step == math.inf else self.bests.at(step)
 
     def state(self) -> dict[str, Any]:
         """All of it, in plain JSON values."""

@@ -27,14 +27,12 @@ from lcpfn.reported_runs import ReportedRuns
 from lcpfn.stopping.decision import Decision, Progress, decide
 from lcpfn.stopping.next_step import Choice, Todo, next_step, worth_of_any
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
-from lcpfn.stopping.threshold import among_best, best_of, incumbent_of
+from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT, SearchRule
 from lcpfn.task import Task
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
 
-# What was best on the development pools: see `lcpfn.eval.stopping.benchmark`.
-PROTECT, CONFIDENCE = 0.05, 0.9
 # Runs of which one call decides.
 PART = 256
 
@@ -74,13 +72,8 @@ class Study(ReportedRuns):
         confidence: float | ConfidenceSchedule = CONFIDENCE,
         **rule: Any,
     ) -> None:
-        if not 0 <= protect <= 1:
-            raise ValueError(f"protect must lie in [0, 1], got {protect!r}")
-        for name, value in (("n_startup", n_startup), ("top_k", top_k)):
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, got {value!r}")
         self.rule = Rule(horizon, mode, bounds, confidence=confidence, **rule)
-        self.n_startup, self.top_k, self.protect = n_startup, top_k, protect
+        self.search = SearchRule(mode, n_startup, top_k, protect, self.rule.beat)
         self._model = model
         super().__init__(horizon, Metric(mode, bounds))
 
@@ -92,16 +85,11 @@ class Study(ReportedRuns):
 
     def incumbent(self) -> float | None:
         """The value to beat; None while too few runs have finished."""
-        mode, beat = self.rule.mode, self.rule.beat
-        ended = self._ended()
-        if len(ended) < max(self.n_startup, self.top_k):
-            return beat
-        best = incumbent_of(ended, mode, self.top_k)
-        return best if beat is None else best_of([best, beat], mode)
+        return self.search.incumbent(self._ended())
 
     def _ended(self) -> list[float]:
         """What the finished runs have reached, where that is anything."""
-        ended = (run.best() for run in self.runs.values() if run.finished)
+        ended = (run.bests.final for run in self.runs.values() if run.finished)
         return [value for value in ended if math.isfinite(value)]
 
     def _ask(self, names: Sequence[Hashable], new: Sequence[Config] = ()) -> Forecast:
@@ -182,24 +170,17 @@ class Study(ReportedRuns):
         fresh = run.judged < len(run.values)
         decision, streak = decide(
             *(rule, progress, forecast, run.streak if fresh else run.before),
-            lambda: incumbent is None or self._protected(name, progress, incumbent),
+            lambda: incumbent is None or self._spared(name, incumbent),
         )
         if fresh:
             run.before = run.streak
         run.streak, run.judged = streak, len(run.values)
         return decision
 
-    def _protected(self, name: Hashable, run: Progress, incumbent: float) -> bool:
+    def _spared(self, name: Hashable, incumbent: float) -> bool:
         """Whether it is better than the incumbent, or among the best at its step."""
-        mode = self.rule.mode
-        if (
-            math.isfinite(run.best)
-            and best_of((run.best, incumbent), mode) != incumbent
-        ):
-            return True
-        others = (other for key, other in self.runs.items() if key != name)
-        there = [other.best(run.step) for other in others if other.steps]
-        return among_best(run.best, there, mode, self.protect)
+        others = (run.bests for key, run in self.runs.items() if key != name)
+        return self.search.spares(self.runs[name].bests, lambda: others, incumbent)
 
     def next(
         self,

@@ -16,11 +16,8 @@ from lcpfn.stopping.known_runs import Around, KnownRuns
 from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.observations import DecisionInterval, Observations, WarnOnce, number
 from lcpfn.stopping.rule import ConfidenceSchedule
-from lcpfn.stopping.threshold import among_best, best_of, incumbent_of
+from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT, SearchRule
 from lcpfn.stopping.whole_curves import Ask
-
-# What was best on the development pools: see `lcpfn.eval.stopping.benchmark`.
-PROTECT, CONFIDENCE = 0.05, 0.9
 
 
 class SearchMonitor:
@@ -69,14 +66,9 @@ class SearchMonitor:
         alone: bool = False,
         **monitor: Any,
     ) -> None:
-        if not 0 <= protect <= 1:
-            raise ValueError(f"protect must lie in [0, 1], got {protect!r}")
-        for name, value in (("n_startup", n_startup), ("top_k", top_k)):
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name} must be a positive integer, got {value!r}")
-        self.mode, self.horizon, self.protect = mode, horizon, protect
+        self.rule = SearchRule(mode, n_startup, top_k, protect, beat)
+        self.mode, self.horizon, self.alone = mode, horizon, alone
         self.options = {"confidence": confidence, "beat": beat, **monitor}
-        self.n_startup, self.top_k, self.alone = n_startup, top_k, alone
         self.warn_once = self.options.setdefault("warn_once", WarnOnce())
         self.runs: dict[str, RunMonitor] = {}
         self.finished: dict[str, float] = {}
@@ -117,12 +109,7 @@ class SearchMonitor:
             finished: best values of the finished runs; default: those known here.
         """
         known = self.finished.values() if finished is None else finished
-        values = list(filter(self._counts, known))
-        beat = self.options["beat"]
-        if len(values) < max(self.n_startup, self.top_k):
-            return beat
-        best = incumbent_of(values, self.mode, self.top_k)
-        return best if beat is None else best_of([best, beat], self.mode)
+        return self.rule.incumbent(filter(self._counts, known))
 
     def _counts(self, value: float) -> bool:
         """Whether what a run has reached can be the incumbent."""
@@ -155,7 +142,7 @@ class SearchMonitor:
             metric,
             step,
             decide=decide,
-            protected=lambda curve: self._spared(
+            protected=lambda curve: self.rule.spares(
                 self._best_of_run(run), partial(self._others, run), incumbent
             ),
         )
@@ -194,21 +181,7 @@ class SearchMonitor:
             others: all other runs.
             incumbent: the value to beat; a run that is better is protected as well.
         """
-        return self._spared(self.best_so_far(curve), others, incumbent)
-
-    def _spared(
-        self,
-        own: BestSoFar,
-        others: Callable[[], Iterable[BestSoFar]],
-        incumbent: float | None,
-    ) -> bool:
-        best = own.final
-        if math.isnan(best):
-            return False
-        if incumbent is not None and best_of((best, incumbent), self.mode) != incumbent:
-            return True
-        there = [other.at(own.steps[-1]) for other in others() if other.steps]
-        return among_best(best, there, self.mode, self.protect)
+        return self.rule.spares(self.best_so_far(curve), others, incumbent)
 
     def set_incumbent(self, monitor: RunMonitor, incumbent: float | None) -> bool:
         """Whether there is one, and so whether to decide."""
