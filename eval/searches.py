@@ -13,6 +13,7 @@ import numpy as np
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.data import LEAST_OBSERVATIONS, SCORED, stratum, task_of
 from lcpfn.metric import Metric
+from lcpfn.stopping.given_runs import comparable
 
 ASKED = 12
 FEWEST = 5  # others, and runs that can be ordered
@@ -60,7 +61,8 @@ def searches(suites: Sequence[CurveSet], seed: int = 0) -> Iterator[Search]:
     """All tasks with runs enough to ask about some and to give others."""
     for suite in suites:
         rng, tasks = np.random.default_rng(seed), dict[str, list[Run]]()
-        for run in suite.runs:
+        known = comparable(suite.runs)
+        for run in known:
             long = len(run.values) >= LEAST_OBSERVATIONS
             if long and np.isfinite(run.values[-1]) and stratum(run) in SCORED:
                 tasks.setdefault(task_of(run), []).append(run)
@@ -71,7 +73,7 @@ def searches(suites: Sequence[CurveSet], seed: int = 0) -> Iterator[Search]:
             count = min(ASKED, len(runs) // 2)
             parts = np.split(order, [count])
             asked, others = ([runs[int(k)] for k in part] for part in parts)
-            elsewhere = _elsewhere(runs[0], suite.runs)
+            elsewhere = _elsewhere(runs[0], known)
             gains = [abs(run.values[-1] - run.values[0]) for run in runs]
             scale = float(np.median(gains))
             if scale > 0:

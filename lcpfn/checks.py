@@ -16,7 +16,7 @@ from lcpfn.context import Context, step_unit
 from lcpfn.metric import Metric
 
 
-def _numbers(x: Any, what: str) -> np.ndarray:
+def as_numbers(x: Any, what: str) -> np.ndarray:
     """A float64 copy, or a ValueError that says what was got."""
     try:
         array = np.array(x, dtype=np.float64)
@@ -51,17 +51,17 @@ def split_curves(curves: Any, unseen: bool = False) -> tuple[list[np.ndarray], b
     if not isinstance(curves, np.ndarray) and hasattr(curves, "__array__"):
         curves = np.asarray(curves)
     if isinstance(curves, np.ndarray) and curves.ndim == 2 and curves.dtype != object:
-        rows = [_numbers(row, f"curve {i}") for i, row in enumerate(curves)]
+        rows = [as_numbers(row, f"curve {i}") for i, row in enumerate(curves)]
         known = [np.flatnonzero(~np.isnan(row)) for row in rows]
         rows = [
             row[: k.max(initial=-1) + 1] for row, k in zip(rows, known, strict=True)
         ]
         single = False
     elif _is_nested(curves):
-        rows = [_numbers(row, f"curve {i}") for i, row in enumerate(curves)]
+        rows = [as_numbers(row, f"curve {i}") for i, row in enumerate(curves)]
         single = False
     else:
-        rows, single = [_numbers(curves, "the curve")], True
+        rows, single = [as_numbers(curves, "the curve")], True
     for i, row in enumerate(rows):
         name = "the curve" if single else f"curve {i}"
         if row.ndim != 1:
@@ -90,7 +90,7 @@ def check_steps(steps: Any, count: int, name: str) -> np.ndarray:
     """Steps of one curve: 1..count by default, else finite, >= 0 and increasing."""
     if steps is None or not count:
         return np.arange(1.0, count + 1)
-    steps = _numbers(steps, f"steps of {name}")
+    steps = as_numbers(steps, f"steps of {name}")
     if steps.shape != (count,):
         raise ValueError(
             f"steps of {name} must be one per value: {count} values, got shape "
@@ -106,7 +106,7 @@ def check_steps(steps: Any, count: int, name: str) -> np.ndarray:
 
 def check_horizon(horizon: Any, name: str = "the curve") -> float:
     """A finite positive number."""
-    number = _numbers(horizon, "horizon")
+    number = as_numbers(horizon, "horizon")
     if number.shape != () or not np.isfinite(number) or number <= 0:
         raise ValueError(
             f"horizon of {name} must be one positive number, the last step to predict, "
@@ -116,7 +116,7 @@ def check_horizon(horizon: Any, name: str = "the curve") -> float:
 
 
 def _check_targets(at: Any, last: float, horizon: float, name: str) -> np.ndarray:
-    targets = np.atleast_1d(_numbers(at, f"at of {name}"))
+    targets = np.atleast_1d(as_numbers(at, f"at of {name}"))
     fine = (
         targets.ndim == 1
         and len(targets)
@@ -197,33 +197,41 @@ def check_curves(
             f"{len(horizon)}"
         )
     horizons = list(horizon) if np.ndim(horizon) else [horizon] * count
-    all_steps = _per_curve(steps, count, "steps")
-    targets = _per_curve(at, count, "at")
-    contexts = []
-    for i, values in enumerate(rows):
-        name = "the curve" if single else f"curve {i}"
-        metric.check(values, f"values of {name}")
-        own_steps = check_steps(all_steps[i], len(values), name)
-        end = check_horizon(horizons[i], name)
-        last = float(own_steps[-1]) if len(own_steps) else 0.0
-        if end < last:
-            raise ValueError(
-                f"horizon of {name} must not lie before its last observed step "
-                f"{last:g}, got {end:g}"
-            )
-        wanted = targets[i]
-        if wanted is not None:
-            wanted = _check_targets(wanted, last, end, name)
-        finite = np.isfinite(values)
-        contexts.append(
-            Context(
-                own_steps[finite],
-                metric.sign * values[finite],
-                last,
-                metric.sign * float(values[-1]) if len(values) else 0.0,
-                end,
-                wanted,
-                step_unit(own_steps),
-            )
-        )
+    parts = zip(
+        rows,
+        _per_curve(steps, count, "steps"),
+        horizons,
+        _per_curve(at, count, "at"),
+        strict=True,
+    )
+    contexts = [
+        _check_curve("the curve" if single else f"curve {i}", metric, *part)
+        for i, part in enumerate(parts)
+    ]
     return contexts, single
+
+
+def _check_curve(
+    name: str, metric: Metric, values: np.ndarray, steps: Any, horizon: Any, at: Any
+) -> Context:
+    """One of the curves, with what was given for it."""
+    metric.check(values, f"values of {name}")
+    steps = check_steps(steps, len(values), name)
+    end = check_horizon(horizon, name)
+    last = float(steps[-1]) if len(steps) else 0.0
+    if end < last:
+        raise ValueError(
+            f"horizon of {name} must not lie before its last observed step "
+            f"{last:g}, got {end:g}"
+        )
+    targets = None if at is None else _check_targets(at, last, end, name)
+    finite = np.isfinite(values)
+    return Context(
+        steps[finite],
+        metric.sign * values[finite],
+        last,
+        metric.sign * float(values[-1]) if len(values) else 0.0,
+        end,
+        targets,
+        step_unit(steps),
+    )

@@ -27,6 +27,7 @@ from lcpfn.curves import Run
 from lcpfn.cutoffs import Cutoffs, slices
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process
+from lcpfn.memory import Now
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
 from lcpfn.others import Others, Readings, others_of, span_of
@@ -121,32 +122,40 @@ class Model:
         Raises:
             ValueError: saying what was expected, what was got and what to do.
         """
-        metric = self.metric(mode, bounds)
-        given = runs_of(others)
+        metric, given = self.metric(mode, bounds), runs_of(others)
         contexts, single = check_curves(
             curves, horizon, metric, steps, at, unseen=bool(given)
         )
         check_process()
         if not contexts:
             raise ValueError("there are no curves to extrapolate")
-        asked = check_configs(config, len(contexts), single)
+        configs = check_configs(config, len(contexts), single)
+        found = self._read_beside(contexts, configs, given, metric)
+        return Forecast.of(found, 0 if single else None)
+
+    def _read_beside(
+        self,
+        contexts: Sequence[Context],
+        configs: Sequence[Config | None],
+        others: Sequence[Run],
+        metric: Metric,
+    ) -> Cutoffs:
+        """Reads checked curves, and the other runs of their task if there are any."""
         end = max(context.horizon for context in contexts)
-        around, configs = check_others(given, end, metric)
+        around, of_others = check_others(others, end, metric)
         if around and not self.config.others:
             raise ValueError(
                 f"checkpoint {self.name} was not trained with other runs; leave out "
                 "others, or load one whose card has others in its model"
             )
-        if not around and not all(len(c.steps) or c.diverged for c in contexts):
+        if around:
+            return self.read_among(contexts, around, metric, [*of_others, *configs])
+        if not all(len(context.steps) or context.diverged for context in contexts):
             raise ValueError(
                 "a curve without observations is forecast from the other runs, and "
                 "none of them has a finite value; give others that have"
             )
-        if around:
-            found = self.read_among(contexts, around, metric, [*configs, *asked])
-        else:
-            found = self.read(contexts, metric)
-        return Forecast.of(found, 0 if single else None)
+        return self.read(contexts, metric)
 
     def stream(
         self, horizon: float, *, mode: str, bounds: Bounds | None = None
@@ -167,12 +176,13 @@ class Model:
         Of very many, a bar on a terminal shows how far it is. Few parts are on their
         way at once, so that memory is that of the result: some 6 kB a curve.
         """
+        return self.cutoffs(contexts, metric, *self.read_now(contexts, metric))
+
+    def read_now(self, contexts: Sequence[Context], metric: Metric) -> Now:
+        """What the network says at the cutoffs of curves, each by itself."""
         program = functools.partial(programs.read, self.config, self.params)
-        return self.cutoffs(
-            contexts,
-            metric,
-            *programs.in_parts(program, contexts, metric, self.config.context),
-        )
+        found: Now = programs.in_parts(program, contexts, metric, self.config.context)
+        return found
 
     def read_among(
         self,

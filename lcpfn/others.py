@@ -214,14 +214,15 @@ def others_of(
     grid = known.grid
     outcome = np.where(counted & (grid.last >= TELLING), grid.best, np.nan)
     apart = np.empty((*allowed.shape, CONFIG_FEATURES))
-    members = counted[as_runs]
-    if members.any():
-        apart[members] = _distances(configs, as_runs[members], counted, outcome)
-    for row in np.flatnonzero(~members):  # each beside the others alone
+    # What a run itself has reached does not say which hyperparameters matter to it.
+    alike = counted[as_runs] & np.isnan(outcome[as_runs])
+    if alike.any():
+        apart[alike] = _distances(configs, as_runs[alike], counted, outcome)
+    for row in np.flatnonzero(~alike):
         own = as_runs[row : row + 1]
-        with_it = counted.copy()
-        with_it[own] = True
-        apart[row] = _distances(configs, own, with_it, outcome)[0]
+        with_it, without = counted.copy(), outcome.copy()
+        with_it[own], without[own] = True, np.nan
+        apart[row] = _distances(configs, own, with_it, without)[0]
     chosen = choose(grid, apart[..., 0], allowed)
     there = np.take_along_axis(allowed, chosen, 1)
     # What it sees comes first, so that no more is looked at than has to be.

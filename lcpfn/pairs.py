@@ -137,24 +137,47 @@ def pair_features(
     Returns:
         `(Q, M, PAIR_FEATURES)`.
     """
-    now = jnp.minimum(asked.share, others.last)  # (M,)
     then = jnp.minimum(targets[:, None], others.last)  # (Q, M)
+    wide = lambda x: jnp.broadcast_to(x, then.shape)
+    distances, ratio = _distances(asked, others, targets, then)
+    squeezed = jnp.stack([wide(x) for x in distances], -1)
+    squeezed = jnp.clip(jnp.arcsinh(squeezed), -FARTHEST, FARTHEST)
+    plain = [
+        ratio,
+        others.last - asked.share,
+        others.last,
+        jnp.where(others.last >= 1, 1.0, 0.0),
+        jnp.where(others.last >= asked.share, 1.0, 0.0),
+        others.first,
+        jnp.where(others.last >= targets[:, None], 1.0, 0.0),
+        jnp.clip(others.last - targets[:, None], -1, 1),
+    ]
+    shape = (*then.shape, config.shape[-1])
+    parts = [squeezed, jnp.stack([wide(x) for x in plain], -1)]
+    return jnp.concatenate([*parts, jnp.broadcast_to(config, shape)], -1)
+
+
+def _distances(
+    asked: Cutoff, others: OnGrid, targets: Array, then: Array
+) -> tuple[list[Array], Array]:
+    """Distances to other runs in scales, each `(M,)` or `(Q, M)`; ratios of scales.
+
+    Args:
+        asked: the run and its cutoff.
+        others: fields `(M, G)` and `(M,)`.
+        targets: steps asked about `(Q,)`.
+        then: the same, or the ends of runs that did not get there `(Q, M)`.
+    """
+    now = jnp.minimum(asked.share, others.last)  # (M,)
     distance = lambda y: (y - asked.level) / asked.scale
-    later = grid_shares(asked.level_path.shape[-1]) > asked.share
-    own = jnp.where(later, asked.level, asked.level_path)
     level_now, value_now = (_along(x, now) for x in (others.level, others.value))
     level_then, value_then = (_along(x, then) for x in (others.level, others.value))
     log_scale = _along(others.log_scale, now)
     log_scale = jnp.where(others.moved, log_scale, jnp.log(asked.scale))
     scale_now = jnp.exp(log_scale)
     gain = level_then - level_now
-    earlier = asked.share * jnp.array(EARLIER)
-    apart = [
-        asked.known * (_along(own, s) - _along(others.level, s)) / asked.scale
-        for s in earlier
-    ]
+    apart = _apart_before(asked, others)
     spread = jnp.sqrt(jnp.mean(jnp.square(jnp.stack(apart)), axis=0))
-    best = _best_between(others.value, asked.share, targets)
     of_run = [
         distance(level_now),
         distance(value_now),
@@ -166,29 +189,22 @@ def pair_features(
     of_query = [
         distance(level_then),
         distance(value_then),
-        distance(best),
+        distance(_best_between(others.value, asked.share, targets)),
         gain / asked.scale,
         gain / scale_now,
         (value_then - level_now) / scale_now,
     ]
-    ratio = log_scale - jnp.log(asked.scale)
-    steps = [
-        others.last - asked.share,
-        others.last,
-        jnp.where(others.last >= 1, 1.0, 0.0),
-        jnp.where(others.last >= asked.share, 1.0, 0.0),
-        others.first,
+    return [*of_run, *of_query], log_scale - jnp.log(asked.scale)
+
+
+def _apart_before(asked: Cutoff, others: OnGrid) -> list[Array]:
+    """How far the runs were apart at shares of the way to the cutoff, each `(M,)`."""
+    later = grid_shares(asked.level_path.shape[-1]) > asked.share
+    own = jnp.where(later, asked.level, asked.level_path)
+    return [
+        asked.known * (_along(own, s) - _along(others.level, s)) / asked.scale
+        for s in asked.share * jnp.array(EARLIER)
     ]
-    ahead = [
-        jnp.where(others.last >= targets[:, None], 1.0, 0.0),
-        jnp.clip(others.last - targets[:, None], -1, 1),
-    ]
-    wide = lambda x: jnp.broadcast_to(x, then.shape)
-    squeezed = jnp.stack([*map(wide, of_run), *of_query], -1)
-    squeezed = jnp.clip(jnp.arcsinh(squeezed), -FARTHEST, FARTHEST)
-    plain = jnp.stack([*map(wide, (ratio, *steps)), *map(wide, ahead)], -1)
-    shape = (*then.shape, config.shape[-1])
-    return jnp.concatenate([squeezed, plain, jnp.broadcast_to(config, shape)], -1)
 
 
 def anchor_of_others(

@@ -1,9 +1,10 @@
 """The runs of a search: what each reported, and what was decided of it."""
 
-import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from lcpfn.checks import check_observation
 from lcpfn.configs import Config, check_config
@@ -47,10 +48,6 @@ class StudyRun:
         """Its observations as the network takes them."""
         curve = dict(zip(self.steps, self.values, strict=True))
         return context_of(curve, metric, horizon)
-
-    def best(self, step: float = math.inf) -> float:
-        """Its best value up to a step; NaN if it did not get there."""
-        return self.bests.final if step == math.inf else self.bests.at(step)
 
     def state(self) -> dict[str, Any]:
         """All of it, in plain JSON values."""
@@ -129,6 +126,8 @@ class ReportedRuns:
         config: Config | None = None,
     ) -> None:
         """Takes several observations of a run; see `report`."""
+        if isinstance(run, np.integer):
+            run = int(run)
         if not isinstance(run, str | int):
             raise ValueError(
                 f"the name of a run must be a string or a whole number, got {run!r:.80}"

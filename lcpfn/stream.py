@@ -10,7 +10,7 @@ grow with the length of the curve.
 import math
 import sys
 from bisect import insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -22,20 +22,13 @@ from lcpfn.checks import check_horizon, check_observation
 from lcpfn.context import Context
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process, float64
-from lcpfn.memory import (
-    Token,
-    append,
-    empty_memory,
-    fill_row,
-    forget_row,
-    make_room,
-)
+from lcpfn.memory import Token, append, empty_memory, fill
 from lcpfn.metric import Metric
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
 
-# Complete tokens of a row up to which appending them is faster than reading it anew.
+# Complete tokens up to which appending them is faster than reading the curve anew.
 SEVERAL = 2
 
 
@@ -68,99 +61,64 @@ class Row:
         return self._data[1, : self.count]
 
 
-class Rows:
-    """Curves of one metric and horizon that advance together, a token a call.
+class Growing:
+    """A curve as the network remembers it; its tokens are appended one by one.
 
     Args:
         model: a loaded checkpoint.
         metric: direction and bounds.
-        horizon: last step of all curves.
-        count: how many rows.
-        room: tokens for which the cache has room at first; it grows to a context.
+        horizon: last step.
 
     Attributes:
-        rows: observations of each.
-        now: what is known at the newest observation of each.
+        row: its observations.
+        now: what is known at the newest of them.
     """
 
-    def __init__(
-        self, model: "Model", metric: Metric, horizon: float, count: int, room: int
-    ) -> None:
+    def __init__(self, model: "Model", metric: Metric, horizon: float) -> None:
         self.model, self.metric, self.horizon = model, metric, horizon
-        self.rows = [Row() for _ in range(count)]
-        limits = limits_of(metric, [horizon] * count)
+        self.row = Row()
+        limits = limits_of(metric, [horizon])
         self._limits = float64(jax.device_put)(limits, model.device)
-        self._room = min(room, model.config.context)
-        self._past, self.now = empty_memory(
-            model.config, count, self._room, model.device
-        )
-        # Complete tokens of each row: `Past.position`, on this side of the device.
-        self._done = [0] * count
+        self._past, self.now = empty_memory(model.config, model.device)
+        # Complete tokens: `Past.position`, on this side of the device.
+        self._done = 0
 
     @property
     def nbytes(self) -> int:
         """Bytes held beyond the model, on the device and beside it."""
         arrays = jax.tree.leaves((self._past, self.now))
-        return sum(x.nbytes for x in arrays) + sum(row.nbytes for row in self.rows)
+        return sum(x.nbytes for x in arrays) + self.row.nbytes
 
-    def forget(self, row: int) -> None:
-        """Starts a row anew; what its cache holds is behind its position."""
-        self.rows[row] = Row()
-        self._done[row] = 0
-        self._past = forget_row(self._past, row)
+    def add(self, observations: Sequence[tuple[float, float]]) -> None:
+        """Takes finite observations, steps and values in model space."""
+        for step, value in observations:
+            self.row.add(step, value)
+        for token in self._tokens() if observations else ():
+            config, params = self.model.config, self.model.params
+            self._past, self.now = append(
+                config, params, self._past, np.array([token], float), self._limits
+            )
+            self._done += bool(token.full)
 
-    def add(self, new: Mapping[int, Sequence[tuple[float, float]]]) -> None:
-        """Takes finite observations, steps and values in model space, by row."""
-        waiting: dict[int, list[Token]] = {}
-        for number, observations in new.items():
-            for step, value in observations:
-                self.rows[number].add(step, value)
-            waiting[number] = self._tokens(number) if observations else []
-        while waiting := {number: left for number, left in waiting.items() if left}:
-            self._append({number: left.pop(0) for number, left in waiting.items()})
-
-    def _tokens(self, number: int) -> list[Token]:
-        """The tokens of a row that are still to be appended, one by one."""
-        row, done = self.rows[number], self._done[number]
-        factor = pool_factor(row.count, self.model.config.context)
+    def _tokens(self) -> list[Token]:
+        """The tokens that are still to be appended, one by one."""
+        row, context = self.row, self.model.config.context
+        factor = pool_factor(row.count, context)
         complete = row.count // factor
-        if factor != row.factor or complete - done > SEVERAL:
+        if factor != row.factor or complete - self._done > SEVERAL:
             row.factor = factor
-            self._make_room(complete)
             some = slice(0, complete * factor)
             known = Context(row.steps[some], row.values[some], 0, 0, self.horizon)
             batch = make_batch([known], self.metric, [factor], 1)
             config, params = self.model.config, self.model.params
-            self._past, self.now = fill_row(
-                config, params, self._past, self.now, batch, np.int32(number)
-            )
-            done = self._done[number] = complete
-        first = done * factor
+            self._past, self.now = fill(config, params, self._past, batch)
+            self._done = complete
+        first = self._done * factor
         blocks = pool(row.steps[first:], row.values[first:], factor)
         return [
             Token(*block, row.steps[0], full=block[2] == factor)
             for block in zip(*blocks, strict=True)
         ]
-
-    def _append(self, tokens: Mapping[int, Token]) -> None:
-        columns = np.zeros((len(self.rows), len(Token._fields)))
-        for number, token in tokens.items():
-            columns[number] = token
-        self._make_room(1 + max(self._done[number] for number in tokens))
-        config, params = self.model.config, self.model.params
-        self._past, self.now = append(
-            config, params, self._past, self.now, columns, self._limits
-        )
-        for number, token in tokens.items():
-            self._done[number] += bool(token.full)
-
-    def _make_room(self, tokens: int) -> None:
-        """Lets the cache grow until it holds so many tokens of a row."""
-        room = self._room
-        while room < tokens:
-            room = min(2 * room, self.model.config.context)
-        if room > self._room:
-            self._past, self._room = make_room(self._past, room), room
 
 
 class Stream:
@@ -181,13 +139,13 @@ class Stream:
         self.best = math.nan
         self._whole = True  # all steps are whole numbers
         self._gaps: list[float] = []  # between steps, sorted; not kept for whole ones
-        self._rows = Rows(model, metric, self.horizon, 1, model.config.context)
+        self._growing = Growing(model, metric, self.horizon)
 
     @property
     def nbytes(self) -> int:
         """Bytes held beyond the model."""
         lists = (self.steps, self.values, self._gaps)
-        return self._rows.nbytes + sum(map(sys.getsizeof, lists))
+        return self._growing.nbytes + sum(map(sys.getsizeof, lists))
 
     def extend(self, values: Iterable[float], steps: Iterable[float | None]) -> None:
         """Takes several observations without a forecast; a step None is the next one.
@@ -229,7 +187,7 @@ class Stream:
         self._whole &= all(step.is_integer() for step, _ in checked)
         sign = self.metric.sign
         finite = [(s, sign * v) for s, v in checked if math.isfinite(v)]
-        self._rows.add({0: finite})
+        self._growing.add(finite)
         best = min((v for _, v in finite), default=math.nan)
         if not sign * self.best <= best:  # also while there is none
             self.best = sign * best if finite else self.best
@@ -238,7 +196,7 @@ class Stream:
         """What is known now, in model space."""
         if not self.steps:
             raise ValueError("this stream has no observations yet; update it first")
-        row = self._rows.rows[0]
+        row = self._growing.row
         last, newest = self.steps[-1], self.metric.sign * self.values[-1]
         return Context(
             row.steps, row.values, last, newest, self.horizon, None, self._unit()
@@ -266,4 +224,5 @@ class Stream:
         """
         check_process()
         known = [self.context()]
-        return Forecast.of(self.model.cutoffs(known, self.metric, *self._rows.now), 0)
+        now = self._growing.now
+        return Forecast.of(self.model.cutoffs(known, self.metric, *now), 0)

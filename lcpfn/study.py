@@ -27,14 +27,12 @@ from lcpfn.reported_runs import ReportedRuns
 from lcpfn.stopping.decision import Decision, Progress, decide
 from lcpfn.stopping.next_step import Choice, Todo, next_step, worth_of_any
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
-from lcpfn.stopping.threshold import among_best, best_of, incumbent_of
+from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT, SearchRule
 from lcpfn.task import Task
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
 
-# What was best on the development pools: see `lcpfn.eval.stopping.benchmark`.
-PROTECT, CONFIDENCE = 0.05, 0.9
 # Runs of which one call decides.
 PART = 256
 
@@ -74,13 +72,8 @@ class Study(ReportedRuns):
         confidence: float | ConfidenceSchedule = CONFIDENCE,
         **rule: Any,
     ) -> None:
-        if not 0 <= protect <= 1:
-            raise ValueError(f"protect must lie in [0, 1], got {protect!r}")
-        for name, value in (("n_startup", n_startup), ("top_k", top_k)):
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, got {value!r}")
         self.rule = Rule(horizon, mode, bounds, confidence=confidence, **rule)
-        self.n_startup, self.top_k, self.protect = n_startup, top_k, protect
+        self.search = SearchRule(mode, n_startup, top_k, protect, self.rule.beat)
         self._model = model
         super().__init__(horizon, Metric(mode, bounds))
 
@@ -92,13 +85,12 @@ class Study(ReportedRuns):
 
     def incumbent(self) -> float | None:
         """The value to beat; None while too few runs have finished."""
-        mode, beat = self.rule.mode, self.rule.beat
-        ended = [run.best() for run in self.runs.values() if run.finished]
-        ended = [value for value in ended if math.isfinite(value)]
-        if len(ended) < max(self.n_startup, self.top_k):
-            return beat
-        best = incumbent_of(ended, mode, self.top_k)
-        return best if beat is None else best_of([best, beat], mode)
+        return self.search.incumbent(self._ended())
+
+    def _ended(self) -> list[float]:
+        """What the finished runs have reached, where that is anything."""
+        ended = (run.bests.final for run in self.runs.values() if run.finished)
+        return [value for value in ended if math.isfinite(value)]
 
     def _ask(self, names: Sequence[Hashable], new: Sequence[Config] = ()) -> Forecast:
         """Forecasts of runs, and of new ones of which the configuration is known."""
@@ -116,10 +108,39 @@ class Study(ReportedRuns):
             asked.append((("candidate", i), unseen))
         return self.task.ask(contexts, configs, asked)
 
+    @property
+    def going(self) -> list[Hashable]:
+        """Names of the runs that have observations and are not over."""
+        return [n for n, run in self.runs.items() if run.values and not run.finished]
+
     def forecast(self, run: Hashable) -> Forecast:
         """The rest of a run; every other run is context."""
         self.known(run)
         return self._ask([run])[0]
+
+    def forecast_all(self, runs: Iterable[Hashable] | None = None) -> Forecast:
+        """The rest of several runs as one batch, in the order of their names.
+
+        Args:
+            runs: names; default: `going`.
+
+        Raises:
+            KeyError: if there is no such run.
+            ValueError: if there are none to forecast.
+        """
+        names = self._names(runs)
+        if not names:
+            raise ValueError("there are no runs to forecast; report some first")
+        return self._ask(names)
+
+    def _names(self, runs: Iterable[Hashable] | None) -> list[Hashable]:
+        """Names that were asked for, of known runs; None: those that are going on."""
+        if isinstance(runs, str):
+            raise ValueError(f"runs must be a list of names, got the string {runs!r}")
+        names = self.going if runs is None else list(runs)
+        for name in names:
+            self.known(name)
+        return names
 
     def decide(self, run: Hashable) -> Decision:
         """Whether to stop a run now, and why."""
@@ -128,13 +149,10 @@ class Study(ReportedRuns):
     def decide_all(
         self, runs: Iterable[Hashable] | None = None
     ) -> dict[Hashable, Decision]:
-        """Decisions on several runs, by name; default: all that have not finished."""
-        if runs is None:
-            going = (name for name, run in self.runs.items() if not run.finished)
-            runs = [name for name in going if self.runs[name].values]
-        names, incumbent = list(runs), self.incumbent()
+        """Decisions on several runs, by name; default: `going`."""
+        names, incumbent = self._names(runs), self.incumbent()
         for name in names:
-            if not self.known(name).values:
+            if not self.runs[name].values:
                 raise ValueError(f"run {name!r:.80} has no observations to decide on")
         rule, decisions = replace(self.rule, beat=incumbent), {}
         for start in range(0, len(names), PART):
@@ -152,24 +170,17 @@ class Study(ReportedRuns):
         fresh = run.judged < len(run.values)
         decision, streak = decide(
             *(rule, progress, forecast, run.streak if fresh else run.before),
-            lambda: incumbent is None or self._protected(name, progress, incumbent),
+            lambda: incumbent is None or self._spared(name, incumbent),
         )
         if fresh:
             run.before = run.streak
         run.streak, run.judged = streak, len(run.values)
         return decision
 
-    def _protected(self, name: Hashable, run: Progress, incumbent: float) -> bool:
+    def _spared(self, name: Hashable, incumbent: float) -> bool:
         """Whether it is better than the incumbent, or among the best at its step."""
-        mode = self.rule.mode
-        if (
-            math.isfinite(run.best)
-            and best_of((run.best, incumbent), mode) != incumbent
-        ):
-            return True
-        others = (other for key, other in self.runs.items() if key != name)
-        there = [other.best(run.step) for other in others if other.steps]
-        return among_best(run.best, there, mode, self.protect)
+        others = (run.bests for key, run in self.runs.items() if key != name)
+        return self.search.spares(self.runs[name].bests, lambda: others, incumbent)
 
     def next(
         self,
@@ -196,10 +207,9 @@ class Study(ReportedRuns):
         taken, incumbent = set(busy), self.incumbent()
         going = [
             name
-            for name, run in self.runs.items()
-            if run.values and not run.finished and name not in taken
+            for name in self.going
             # What has diverged is over.
-            if math.isfinite(run.values[-1])
+            if name not in taken and math.isfinite(self.runs[name].values[-1])
         ]
         choices = [
             *(Choice(n, None, self.runs[n].steps[-1], resume_cost) for n in going),
@@ -218,8 +228,7 @@ class Study(ReportedRuns):
         incumbent: float,
     ) -> list[Choice]:
         """The choices, runs before candidates, with what they may gain."""
-        ended = [run.best() for run in self.runs.values() if run.finished]
-        fresh = worth_of_any(ended, incumbent)
+        fresh = worth_of_any(self._ended(), incumbent)
         # A checkpoint that knows no other runs cannot forecast one that is not there.
         observed = any(np.isfinite(run.values).any() for run in self.runs.values())
         new = candidates if observed and self.task.model.config.others else ()
@@ -236,3 +245,8 @@ class Study(ReportedRuns):
             choice._replace(gain=float(gain), chance=float(chance))
             for choice, (gain, chance) in zip(choices, worth, strict=True)
         ]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: without what was read, a loaded model by its path."""
+        kept = {name: x for name, x in vars(self).items() if name != "task"}
+        return kept | {"_model": getattr(self._model, "path", None) or self._model}

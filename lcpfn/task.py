@@ -1,7 +1,8 @@
 """The runs of a task as the network has read them; only those with news are read."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING
+import functools
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -9,12 +10,57 @@ import numpy as np
 from lcpfn.among import cutoffs_among, different
 from lcpfn.configs import Config, encode_configs
 from lcpfn.context import Context
+from lcpfn.cutoffs import Cutoffs
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
 from lcpfn.others import Readings, others_of, span_of
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
+
+
+class Kept:
+    """What was read of runs by name, row by row; only those with news are read."""
+
+    def __init__(self) -> None:
+        # The rows, and of which context each is; replaced as one, for threads.
+        self._held: tuple[Any, dict[Hashable, tuple[int, Context]]] = (None, {})
+
+    def rows(
+        self,
+        wanted: Iterable[tuple[Hashable, Context]],
+        current: Mapping[Hashable, Context],
+        read: Callable[[Sequence[Context]], Any],
+    ) -> Any:
+        """Rows of runs.
+
+        Args:
+            wanted: names of the runs, and how much of each is known.
+            current: all runs; what is read of one is kept while it is the same here.
+            read: gives arrays with a row for each of some contexts.
+        """
+        before, known = self._held
+        kept = {n: place for n, place in known.items() if current.get(n) is place[1]}
+        places: list[int] = []
+        news: list[Context] = []
+        for name, context in wanted:
+            row, same = kept.get(name, (0, None))
+            if same is not context:
+                row = len(known) + len(news)
+                news.append(context)
+                if current.get(name) is context:
+                    kept[name] = row, context
+            places.append(row)
+        parts = [] if before is None else [before]
+        parts += [read(news)] if news else []
+        take = lambda rows: jax.tree.map(
+            lambda *x: np.concatenate(x)[np.array(rows, int)], *parts
+        )
+        self._held = (
+            take([row for row, _ in kept.values()]),
+            {name: (i, context) for i, (name, (_, context)) in enumerate(kept.items())},
+        )
+        return take(places)
 
 
 class Task:
@@ -27,8 +73,9 @@ class Task:
 
     def __init__(self, model: "Model", metric: Metric) -> None:
         self.model, self.metric = model, metric
-        # What was read, and of which context each row is; replaced as one.
-        self._known: tuple[Readings, dict[Hashable, tuple[int, Context]]] | None = None
+        self._alone = Kept()
+        # Runs of a task are read anew if it begins earlier, or ends later.
+        self._among: tuple[np.ndarray, Kept] | None = None
 
     def ask(
         self,
@@ -43,13 +90,16 @@ class Task:
             configs: of each.
             asked: whose run, and how much of it is known: what `contexts` has of it, or
                 an earlier part, or nothing. It sees all other runs.
+
+        Raises:
+            ValueError: nothing is known of a run, and nothing of others.
         """
         parts = [context for _, context in asked]
         observed = any(len(context.values) for context in contexts.values())
         if not (observed and self.model.config.others):
-            return Forecast.of(self.model.read(parts, self.metric))
+            return Forecast.of(self._by_themselves(contexts, asked))
         span = span_of([*contexts.values(), *parts])
-        runs, readings = list(contexts.values()), self._refresh(contexts, span)
+        runs, readings = list(contexts.values()), self._readings(contexts, span)
         names, place = list(contexts), {name: i for i, name in enumerate(contexts)}
         known, rows, more = len(runs), list[int](), list[Context]()
         for name, context in asked:
@@ -61,7 +111,9 @@ class Task:
                 names.append(name)
         if more:
             fresh = self.model.read_runs(more, self.metric, span)
-            readings = _joined([readings, fresh], np.arange(known + len(more)))
+            both = lambda *x: np.concatenate(x)
+            arrays = jax.tree.map(both, readings[:2], fresh[:2])
+            readings = Readings(arrays[0], arrays[1], span)
             runs += more
         index, where = np.arange(len(runs)), np.array(rows)
         seen = np.array([len(run.values) > 0 for run in runs])
@@ -75,38 +127,30 @@ class Task:
             cutoffs_among(self.model, self.metric, runs, readings, where, others)
         )
 
-    def _refresh(
+    def _by_themselves(
+        self,
+        contexts: Mapping[Hashable, Context],
+        asked: Sequence[tuple[Hashable, Context]],
+    ) -> Cutoffs:
+        """Runs that nothing else is known beside."""
+        parts = [context for _, context in asked]
+        if not all(len(part.steps) or part.diverged for part in parts):
+            raise ValueError(
+                "a run without observations is forecast from the other runs: report "
+                "some, and load a checkpoint whose card has others in its model"
+            )
+        read = functools.partial(self.model.read_now, metric=self.metric)
+        now = self._alone.rows(asked, contexts, read)
+        return self.model.cutoffs(parts, self.metric, *now)
+
+    def _readings(
         self, contexts: Mapping[Hashable, Context], span: np.ndarray
     ) -> Readings:
-        """What is known of all runs; those with news are read.
-
-        All of them are read if the task now begins earlier, or ends later.
-        """
-        before, read = self._known or (None, {})
-        if before is None or not np.array_equal(before.span, span):
-            before, read = None, {}
-        rows: list[int] = []
-        news: list[Context] = []
-        for name, context in contexts.items():
-            row, known = read.get(name, (0, None))
-            if known is not context:
-                row = len(read) + len(news)
-                news.append(context)
-            rows.append(row)
-        if before is None or rows != list(range(len(read))):
-            parts = [] if before is None else [before]
-            if news:
-                parts.append(self.model.read_runs(news, self.metric, span))
-            before = _joined(parts, np.array(rows))
-            read = {name: (i, c) for i, (name, c) in enumerate(contexts.items())}
-            self._known = before, read
-        return before
-
-
-def _joined(parts: Sequence[Readings], rows: np.ndarray) -> Readings:
-    """Some rows of several readings of one task, one behind the other."""
-    known, anchor = jax.tree.map(
-        lambda *x: np.concatenate(x)[rows],
-        *((part.known, part.anchor) for part in parts),
-    )
-    return Readings(known, anchor, parts[0].span)
+        """What is known of all runs."""
+        before = self._among
+        same = before is not None and np.array_equal(before[0], span)
+        kept = before[1] if before is not None and same else Kept()
+        read = lambda news: self.model.read_runs(news, self.metric, span)[:2]
+        known, anchor = kept.rows(contexts.items(), contexts, read)
+        self._among = span, kept
+        return Readings(known, anchor, span)

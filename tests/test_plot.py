@@ -82,12 +82,11 @@ def test_runs_refuses_what_it_cannot_draw(forecast):
         plot.runs(forecast.final)
 
 
-def test_runs_of_a_pool_have_one_step_ahead(model):
-    from lcpfn.run_pool import RunPool
-
-    pool = RunPool(20, "max", (0, 1), model=model)
-    pool.update({"a": 0.3, "b": 0.4})
-    ax = plot.runs(pool.forecast(), names=pool.runs)
+def test_runs_of_a_study_may_have_one_step_ahead(model):
+    study = lcpfn.Study(2, "max", (0, 1), model=model)
+    study.report("a", 0.3)
+    study.report("b", 0.4)
+    ax = plot.runs(study.forecast_all(), names=study.going)
     assert sorted(labels(ax)) == ["a", "b"]
     assert len(ax.collections) == 2  # an interval at the horizon each
 

@@ -1,14 +1,17 @@
 """One search: its runs, and forecasts that know the others."""
 
 import json
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import lcpfn
+from lcpfn import programs
 from lcpfn.model import Model
 from tests.conftest import CONFIG, rough_params
+from tests.makers import power_laws
 
 RNG = np.random.default_rng(5)
 CURVES = {
@@ -176,22 +179,24 @@ def test_next_without_others_in_the_checkpoint_still_has_a_price_for_a_fresh_run
         study.next([3])
 
 
-def test_a_study_agrees_with_extrapolate_also_on_configurations(knowing):
-    study = make_study(knowing)
-    others = [
-        lcpfn.Run(values, config=CONFIGS[name])
-        for name, values in CURVES.items()
-        if name != "trial 3"
-    ]
+@pytest.mark.parametrize("count", [4, 18])
+def test_a_study_agrees_with_extrapolate_also_on_configurations(knowing, count):
+    """Also where the run is far enough to say which hyperparameters matter."""
+    rng = np.random.default_rng(1)
+    runs = {
+        name: lcpfn.Run(values, config={k: float(rng.random()) for k in "abc"})
+        for name, values in (CURVES | dict(enumerate(power_laws(4, 20)))).items()
+    }
+    asked, config = power_laws(1, count, seed=9)[0], {"a": 0.5, "b": 0.2, "c": 0.9}
+    study = lcpfn.Study(20, "min", model=knowing)
+    for name, run in runs.items():
+        study.extend(name, run.values, config=run.config)
+    study.extend("asked", asked, config=config)
     expected = knowing.extrapolate(
-        CURVES["trial 3"],
-        *(20,),
-        mode="min",
-        others=others,
-        config=CONFIGS["trial 3"],
+        *(asked, 20), mode="min", others=runs.values(), config=config
     )
-    found = median(study, "trial 3")
-    np.testing.assert_allclose(found, expected.median(), rtol=0.02, atol=1e-3)
+    found = median(study, "asked")
+    np.testing.assert_allclose(found, expected.median(), rtol=1e-6)
 
 
 def test_runs_that_diverged_at_once_are_over(knowing):
@@ -216,3 +221,111 @@ def test_a_run_can_be_stopped_when_only_the_incumbent_has_changed(knowing):
     assert after.streak <= 1
     assert after.kind != "patience"
     assert before.streak <= 1
+
+
+def test_thousands_of_runs_are_read_once_and_forecast_in_one_call(
+    model, knowing, monkeypatch
+):
+    """By checkpoints that know other runs, and by those that do not."""
+    read: list[int] = []
+    for name in ("read", "read_runs"):
+        program = getattr(programs, name)
+
+        def counted(*args, program=program, **options):
+            read.append(int((args[2].last >= 0).sum()))
+            return program(*args, **options)
+
+        monkeypatch.setattr(programs, name, counted)
+    curves = power_laws(300, 5)
+    for one in (model, knowing):
+        study = lcpfn.Study(20, "min", model=one)
+        for i, values in enumerate(curves):
+            study.extend(i, values[:4])
+        before = study.forecast_all()
+        assert len(before) == len(curves)
+        assert sum(read) >= len(curves)
+        read.clear()
+        for i in (7, 200):
+            study.report(i, curves[i, 4])
+        found = study.forecast_all()
+        assert sum(read) <= 8  # two, and what fills the batch
+        read.clear()
+        fresh = lcpfn.Study(20, "min", model=one)
+        for i, values in enumerate(curves):
+            fresh.extend(i, values[: 5 if i in (7, 200) else 4])
+        expected = fresh.forecast_all(range(300)).final.median()
+        np.testing.assert_allclose(found.final.median(), expected, rtol=1e-3)
+        read.clear()
+
+
+def test_several_runs_are_a_batch_in_the_order_of_their_names(model):
+    study = make_study(model)
+    assert study.going == ["trial 2", "trial 3", "trial 4"]
+    some = study.forecast_all(["trial 4", "trial 0"])
+    for i, name in enumerate(["trial 4", "trial 0"]):
+        one = study.forecast(name)
+        assert some.final.mean()[i] == pytest.approx(float(one.final.mean()), rel=1e-4)
+    assert some.final.std()[1] == 0  # at its horizon
+    gains = study.forecast_all().final.expected_improvement(0.4)
+    assert gains.shape == (3,)
+    for runs, message in (("trial 4", "list of names"), ([], "no runs to forecast")):
+        with pytest.raises(ValueError, match=message):
+            study.forecast_all(runs)
+    with pytest.raises(KeyError, match="there is no run 'x'"):
+        study.forecast_all(["x"])
+
+
+def test_long_runs_are_forecast_as_streams(model):
+    length = 2 * model.config.context + 5
+    (values,) = power_laws(1, length)
+    study, stream = (
+        lcpfn.Study(length + 20, "min", model=model),
+        model.stream(length + 20, mode="min"),
+    )
+    for value in values:
+        study.report("a", value)
+        stream.extend([value], [None])
+    expected = stream.forecast().final.mean()
+    assert study.forecast("a").final.mean() == pytest.approx(expected, rel=1e-3)
+
+
+def test_nothing_is_said_of_a_run_without_observations_and_without_others(
+    model, knowing
+):
+    for one, others in ((model, True), (knowing, False)):
+        study = lcpfn.Study(20, "min", model=one)
+        study.extend("a", [], config={"lr": 0.1})
+        if others:
+            study.extend("b", CURVES["trial 3"])
+        with pytest.raises(ValueError, match="a run without observations"):
+            study.forecast("a")
+        assert study.going == ["b"] * others
+    study.extend("b", CURVES["trial 3"])
+    assert np.isfinite(median(study, "a")).all()
+
+
+def test_a_finished_run_that_only_diverged_is_no_measure(model):
+    study = lcpfn.Study(20, "min", model=model, beat=0.5)
+    study.report("gone", float("nan"))
+    study.finish("gone")
+    study.extend("far", [0.9, 0.8], [1, 20])
+    todo = study.next([{}])
+    assert (todo.kind, todo.candidate) == ("start", 0)
+    assert todo.score > 0
+
+
+def test_a_study_is_pickled_without_its_network():
+    study = lcpfn.Study(20, "min", model=lcpfn.load("domhan"))
+    study.extend("a", CURVES["trial 3"])
+    before = median(study, "a")
+    packed = pickle.dumps(study)
+    assert len(packed) < 10_000
+    np.testing.assert_allclose(median(pickle.loads(packed), "a"), before, rtol=1e-6)
+
+
+def test_a_name_may_be_a_number_of_numpy(model):
+    study = lcpfn.Study(20, "min", model=model)
+    study.report(np.int64(3), 0.5)
+    study.report(3, 0.4)
+    assert list(study.runs) == [3]
+    json.dumps(study.state_dict())

@@ -1,7 +1,8 @@
 """Adapts a checkpoint to somebody's own finished runs.
 
-Half of every batch are recorded runs, half fresh curves of the checkpoint's prior, so
-that the network keeps what it knew. Every fifth run is held out and scored before and
+Half of every batch of curves are recorded runs, half fresh ones of the checkpoint's
+prior. A checkpoint that knows other runs goes on with the searches that it was trained
+on. So the network keeps what it knew. Every fifth run is held out and scored before and
 after.
 """
 
@@ -81,6 +82,9 @@ def finetune(
         # Older cards name it otherwise.
         loss_limit=before.get("loss_limit", before.get("tame")),
         recorded=SHARE,
+        searches=before.get("searches", 0.0),
+        runs=before.get("runs", TrainConfig.runs),
+        cutoffs=before.get("cutoffs", TrainConfig.cutoffs),
         model=model,
         steps=steps,
         learning_rate=2e-3,

@@ -11,16 +11,18 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lcpfn.configs import config_distances, place, varying, what_matters
+from lcpfn.configs import Placed, config_distances, place, varying, what_matters
+from lcpfn.others import TELLING, share_of
 from lcpfn.pairs import (
     GRID,
     Cutoff,
+    OnGrid,
     anchor_of_others,
     on_grid,
     pair_features,
 )
 from lcpfn.statistics import Blocks, Limits, empty_stats
-from lcpfn.tokens import query_features, read, stay
+from lcpfn.tokens import Anchor, query_features, read, stay
 from lcpfn.train.batches import best_ahead
 
 
@@ -93,8 +95,41 @@ def _tasks_of(
     key: jax.Array, search: Searches, cutoffs: int, targets: int
 ) -> SearchTasks:
     """Tasks of one search; fields of `search` without the axis S."""
+    known, rows = _read(search), jnp.arange(len(search.y))
+    ask = lambda run, key: _tasks_of_run(key, known, run, cutoffs, targets)
+    return jax.vmap(ask)(rows, jax.random.split(key, len(rows)))
+
+
+class _Read(NamedTuple):
+    """One search as the network reads it; leading axis `(R,)`.
+
+    Attributes:
+        search: it.
+        anchors, features: of the tokens `(T,)`.
+        start, horizon: first and last step of each run.
+        span: first and last step of all `(2,)`.
+        known, whole: the runs on the grid, as far as they are context, and to their
+            ends.
+        outcome: what each has reached; NaN where too little is known.
+        configs: the configurations.
+        varies: in which hyperparameters they differ `(P,)`.
+    """
+
+    search: Searches
+    anchors: Anchor
+    features: jax.Array
+    start: jax.Array
+    horizon: jax.Array
+    span: jax.Array
+    known: OnGrid
+    whole: OnGrid
+    outcome: jax.Array
+    configs: Placed
+    varies: jax.Array
+
+
+def _read(search: Searches) -> _Read:
     runs, observations = search.y.shape
-    rows = jnp.arange(runs)
     inside = jnp.arange(observations) < search.length[:, None]
     horizon = jnp.take_along_axis(search.steps, search.length[:, None] - 1, 1)[:, 0]
     start = search.steps[:, 0]
@@ -107,67 +142,86 @@ def _tasks_of(
         lambda x: jnp.where(inside.reshape(*inside.shape, *[1] * (x.ndim - 2)), x, 1.0),
         (anchors, features),
     )
-
-    first, end = jnp.min(start), jnp.max(horizon)
-    to_share = lambda step: jnp.clip((step - first) / (end - first), 0, 1)
-    share = to_share(search.steps)
-    on_grids = jax.vmap(on_grid)
+    span = jnp.stack([jnp.min(start), jnp.max(horizon)])
+    share = share_of(span, search.steps)
     paths = (share, search.y, anchors.level, anchors.scale)
-    known = on_grids(*paths, jnp.maximum(search.seen, 1))
-    whole = on_grids(*paths, search.length)
+    known = jax.vmap(on_grid)(*paths, jnp.maximum(search.seen, 1))
     # A run of which little is known does not say which hyperparameters matter.
-    outcome = jnp.where(search.seen >= search.length / 2, known.best, jnp.nan)
+    told = (search.seen > 0) & (known.last >= TELLING)
+    outcome = jnp.where(told, known.best, jnp.nan)
     everyone = jnp.ones(runs, bool)
-    configs = place(search.config, everyone)
-    varies = varying(search.config, everyone)
+    return _Read(
+        *(search, anchors, features, start, horizon, span),
+        *(known, jax.vmap(on_grid)(*paths, search.length), outcome),
+        *(place(search.config, everyone), varying(search.config, everyone)),
+    )
 
-    def ask(run: jax.Array, key: jax.Array) -> SearchTasks:
-        mask = (search.seen > 0) & (rows != run)
-        # It may be context to the others with more than it is asked at.
-        elsewhere = jnp.where(rows == run, jnp.nan, outcome)
-        matters = what_matters(configs, search.categorical, elsewhere, varies)
-        own = jax.tree.map(lambda x: x[run][None], configs)
-        apart = config_distances(own, configs, search.categorical, matters)[0]
-        keys = jax.random.split(key)
-        cutoff = _draw_cutoffs(keys[0], search.length[run], cutoffs)
-        last = jnp.maximum(cutoff, 0)
-        gap = (horizon[run] - start[run]) / (search.length[run] - 1)
-        before = anchor_of_others(known, mask, start[run] - gap, gap)
-        anchor = jax.tree.map(
-            lambda x, y: jnp.where(cutoff < 0, y, x[run, last]), anchors, before
-        )
-        target = _draw_targets(keys[1], cutoff, search.length[run], targets)
-        at = search.steps[run][target]
-        query = query_features(anchor, jnp.full(len(cutoff), horizon[run]), at)
-        flag = jnp.broadcast_to(jnp.arange(targets + 1) == targets, target.shape)
-        query = jnp.concatenate([query, flag[..., None].astype(query.dtype)], -1)
-        value = search.y[run][target]
-        ahead = best_ahead(
-            search.y[run][None], cutoff[None], search.length[run][None] - 1
-        )
-        value = jnp.where(flag, ahead[0][:, None], value)
-        asked = Cutoff(
-            *(anchor.level, anchor.scale, to_share(anchor.step)),
-            *(jnp.broadcast_to(whole.level[run], (len(cutoff), GRID)), cutoff >= 0),
-        )
-        look = jax.vmap(lambda c, t: pair_features(c, known, apart, t))
-        counts = (cutoff < search.length[run] - 1) & ((cutoff >= 0) | jnp.any(mask))
-        truth = (value - anchor.level[:, None]) / anchor.scale[:, None]
-        return SearchTasks(
-            features=features[run],
-            cutoff=cutoff,
-            newest=jnp.maximum(search.seen[run] - 1, 0),
-            query=query,
-            # Zero where it does not count: a weight of zero does not undo infinity.
-            truth=jnp.where(counts[:, None], truth, 0),
-            log_scale=jnp.log(anchor.scale),
-            stay=stay(anchor),
-            weight=counts * search.weight[run],
-            pairs=look(asked, to_share(at)),
-            mask=mask,
-        )
 
-    return jax.vmap(ask)(rows, jax.random.split(key, runs))
+def _tasks_of_run(
+    key: jax.Array, task: _Read, run: jax.Array, cutoffs: int, targets: int
+) -> SearchTasks:
+    """Tasks of one run of a search."""
+    search, keys = task.search, jax.random.split(key)
+    length, steps = search.length[run], search.steps[run]
+    others = jnp.arange(len(search.y)) != run
+    mask = (search.seen > 0) & others
+    cutoff = _draw_cutoffs(keys[0], length, cutoffs)
+    anchor = _anchor_at(task, run, cutoff, mask)
+    target = _draw_targets(keys[1], cutoff, length, targets)
+    at = steps[target]
+    query = query_features(anchor, jnp.full(len(cutoff), task.horizon[run]), at)
+    flag = jnp.broadcast_to(jnp.arange(targets + 1) == targets, target.shape)
+    query = jnp.concatenate([query, flag[..., None].astype(query.dtype)], -1)
+    ahead = best_ahead(search.y[run][None], cutoff[None], length[None] - 1)
+    value = jnp.where(flag, ahead[0][:, None], search.y[run][target])
+    asked = Cutoff(
+        *(anchor.level, anchor.scale, share_of(task.span, anchor.step)),
+        *(jnp.broadcast_to(task.whole.level[run], (len(cutoff), GRID)), cutoff >= 0),
+    )
+    apart = _apart(task, run, others)
+    look = jax.vmap(lambda c, t: pair_features(c, task.known, apart, t))
+    counts = (cutoff < length - 1) & ((cutoff >= 0) | jnp.any(mask))
+    truth = (value - anchor.level[:, None]) / anchor.scale[:, None]
+    return SearchTasks(
+        features=task.features[run],
+        cutoff=cutoff,
+        newest=jnp.maximum(search.seen[run] - 1, 0),
+        query=query,
+        # Zero where it does not count: a weight of zero does not undo infinity.
+        truth=jnp.where(counts[:, None], truth, 0),
+        log_scale=jnp.log(anchor.scale),
+        stay=stay(anchor),
+        weight=counts * search.weight[run],
+        pairs=look(asked, share_of(task.span, at)),
+        mask=mask,
+    )
+
+
+def _anchor_at(
+    task: _Read, run: jax.Array, cutoff: jax.Array, mask: jax.Array
+) -> Anchor:
+    """Anchors of a run at its cutoffs; before the first, amid the others."""
+    start = task.start[run]
+    gap = (task.horizon[run] - start) / (task.search.length[run] - 1)
+    before = anchor_of_others(task.known, mask, start - gap, gap)
+    last = jnp.maximum(cutoff, 0)
+    found: Anchor = jax.tree.map(
+        lambda x, y: jnp.where(cutoff < 0, y, x[run, last]), task.anchors, before
+    )
+    return found
+
+
+def _apart(task: _Read, run: jax.Array, others: jax.Array) -> jax.Array:
+    """Distances of a run's configuration to all `(R, CONFIG_FEATURES)`.
+
+    It may be context to the others with more than it is asked at, so what it has
+    reached does not say which hyperparameters matter.
+    """
+    outcome = jnp.where(others, task.outcome, jnp.nan)
+    categorical = task.search.categorical
+    matters = what_matters(task.configs, categorical, outcome, task.varies)
+    own = jax.tree.map(lambda x: x[run][None], task.configs)
+    return config_distances(own, task.configs, categorical, matters)[0]
 
 
 def _draw_cutoffs(key: jax.Array, length: jax.Array, count: int) -> jax.Array:

@@ -35,8 +35,8 @@ from lcpfn.eval.speed.reference_prior import example_curves, timed_draw
 from lcpfn.eval.studies.training_speed import training
 from lcpfn.model import Model
 from lcpfn.priors import LCPFN_PRIOR, draw
-from lcpfn.run_pool import RunPool
 from lcpfn.stopping.early_stopping import EarlyStopping
+from lcpfn.study import Study
 
 __all__ = ["Settings", "bench", "to_markdown"]
 
@@ -57,8 +57,8 @@ class Settings:
     prior_curves: int = 4000  # drawn by the NumPy loop per repetition
     observations: int = 4000  # of the longest stream
     batches: tuple[int, ...] = (1, 8, 64, 256, 1024, 4096)
-    pool: int = 1024  # runs advanced in one call
-    pool_observations: int = 40  # how far they are advanced
+    runs: int = 1024  # of a search, forecast in one call
+    run_observations: int = 40  # how far they are advanced
     train_steps: int = 10  # of pre-training per repetition
     train_batch: int = 8  # curves of the rival's training step; the paper's is 100
     preset: str = "domhan"  # of the pre-training
@@ -74,8 +74,8 @@ QUICK = Settings(
     prior_curves=50,
     observations=140,
     batches=(1, 8),
-    pool=8,
-    pool_observations=4,
+    runs=8,
+    run_observations=4,
     train_steps=1,
     train_batch=2,
     preset="tiny",
@@ -179,28 +179,25 @@ def _prob_better(model: Model, curve: np.ndarray, beat: float) -> np.ndarray:
     return model.extrapolate(curve, HORIZON, **METRIC).prob_better(beat)
 
 
-def _update_and_score(pool: RunPool, report: dict[int, float]) -> dict[int, float]:
-    pool.update(report)
-    return pool.expected_improvement()
+def _update_and_score(study: Study, values: list[float]) -> np.ndarray:
+    for run, value in enumerate(values):
+        study.report(run, value)
+    return study.forecast_all().final.expected_improvement(max(values))
 
 
 def searching(model: Model, settings: Settings) -> list[Row]:
-    """Runs in progress advanced in one call, against one stream at a time."""
-    curves = example_curves(settings.pool)
-    pool = RunPool(HORIZON, model=model, **METRIC)
+    """Runs of a search forecast in one call, against one stream at a time."""
+    curves = example_curves(settings.runs)
+    study = Study(HORIZON, model=model, **METRIC)
     stream = model.stream(HORIZON, **METRIC)
     stream.extend(curves[0, :1], [1])
     alone: list[float] = []
     took: list[float] = []
-    for number, values in enumerate(curves.T[: settings.pool_observations]):
-        report = dict(enumerate(values.tolist()))
-        # An update is on its way when the call returns: a score waits for it.
-        both = seconds(partial(_update_and_score, pool, report))
+    for number, values in enumerate(curves.T[: settings.run_observations]):
+        both = seconds(partial(_update_and_score, study, values.tolist()))
         if number:
             alone.append(seconds(partial(stream.update, values[0], number + 1)))
-        # The first ones compile, and whenever the cache has grown.
-        if number > 1 and number & (number - 1):
-            took.append(both)
+        took.append(both)
     return [
         compared(
             "search",

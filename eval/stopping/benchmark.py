@@ -16,7 +16,7 @@ from lcpfn.eval.stopping.simulate import Policy, TaskRuns, by_task, with_forecas
 from lcpfn.eval.tables import columns_table, table
 from lcpfn.model import Model
 from lcpfn.stopping.rule import Rule
-from lcpfn.stopping.search_monitor import PROTECT
+from lcpfn.stopping.search_rule import PROTECT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

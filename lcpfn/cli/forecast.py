@@ -51,18 +51,19 @@ def run(args: argparse.Namespace) -> int:
     """Forecasts the curves of a file."""
     import lcpfn
     from lcpfn.jax_setup import confine_jax, enable_compilation_cache
+    from lcpfn.stopping.given_runs import comparable
 
     curves, skipped = read_curves_of(args, args.file)
+    runs = comparable(curves.runs)
     rule = rule_of(args)
     confine_jax()
     enable_compilation_cache()
     model = lcpfn.load(args.checkpoint)
     tasks = {}
     if model.config.others and not args.alone:
-        tasks = _tasks(curves.runs)
+        tasks = _tasks(runs)
     outcomes = [
-        _outcome(run, tasks.get((run.task, run.metric)), rule, model)
-        for run in curves.runs
+        _outcome(run, tasks.get((run.task, run.metric)), rule, model) for run in runs
     ]
     if args.plot:
         _plot(args, [(o.run, o.decision) for o in outcomes if o.decision])
@@ -78,10 +79,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _tasks(runs: "Sequence[Run]") -> "dict[tuple[str, str], GivenRuns]":
     """The runs of each task and metric with several."""
-    from lcpfn.stopping.given_runs import GivenRuns, comparable
+    from lcpfn.stopping.given_runs import GivenRuns
 
     found: dict[tuple[str, str], list[Run]] = {}
-    for run in comparable(runs):
+    for run in runs:
         found.setdefault((run.task, run.metric), []).append(run)
     return {key: GivenRuns(some) for key, some in found.items() if len(some) > 1}
 

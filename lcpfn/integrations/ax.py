@@ -141,8 +141,10 @@ def _name(index: int) -> str:
 def _contexts(
     runs: SearchMonitor, experiment: Experiment, curves: Curves
 ) -> dict[Hashable, Context]:
-    """All trials as a forecast of one of them sees them."""
-    for index in curves:
+    """All trials but failed ones, as a forecast of one of them sees them."""
+    failed = experiment.trial_indices_by_status[TrialStatus.FAILED]
+    known = {i: curve for i, curve in curves.items() if i not in failed}
+    for index in known:
         arm = getattr(experiment.trials[index], "arm", None)
         runs.known.configure(_name(index), arm and arm.parameters)
-    return {_name(i): runs.known.context(_name(i), c) for i, c in curves.items()}
+    return {_name(i): runs.known.context(_name(i), c) for i, c in known.items()}

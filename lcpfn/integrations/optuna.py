@@ -1,6 +1,7 @@
 """Optuna: a pruner that stops trials which will hardly beat the finished ones."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from functools import partial
 from typing import Any
 
 from optuna.pruners import BasePruner
@@ -127,23 +128,13 @@ class LCPruner(BasePruner):
                 if t.number != trial.number
             ]
 
-        def around() -> dict[Hashable, Context]:
-            known: dict[Hashable, Context] = {}
-            for t in trials:
-                if t.intermediate_values and t.state != TrialState.FAIL:
-                    runs.known.configure(_name(t), t.params)
-                    known[_name(t)] = runs.known.context(
-                        _name(t), t.intermediate_values
-                    )
-            return known
-
         stop, monitor = runs.judge(
             _name(trial),
             trial.intermediate_values,
             [t.value for t in complete if t.value is not None],
             others,
             [finished[id(t)][1] for t in complete],
-            around,
+            partial(_contexts, runs, trials),
         )
         if monitor.decision is not None:
             self.decisions[trial.number] = monitor.decision
@@ -170,7 +161,9 @@ class LCPruner(BasePruner):
             trial = study._storage.get_trial(trial._trial_id)
         if study is None:
             raise ValueError("a finished trial does not know its study; give study=")
-        return self._runs_of(study).predict(trial.intermediate_values)
+        runs, trials = self._runs_of(study), study.get_trials(deepcopy=False)
+        around = partial(_contexts, runs, trials)
+        return runs.predict(_name(trial), trial.intermediate_values, around)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: without the trials that were read, and what was decided."""
@@ -182,3 +175,15 @@ class LCPruner(BasePruner):
 
 def _name(trial: FrozenTrial) -> str:
     return f"trial {trial.number}"
+
+
+def _contexts(
+    runs: SearchMonitor, trials: Sequence[FrozenTrial]
+) -> dict[Hashable, Context]:
+    """All trials but failed ones, as a forecast of one of them sees them."""
+    known: dict[Hashable, Context] = {}
+    for t in trials:
+        if t.intermediate_values and t.state != TrialState.FAIL:
+            runs.known.configure(_name(t), t.params)
+            known[_name(t)] = runs.known.context(_name(t), t.intermediate_values)
+    return known

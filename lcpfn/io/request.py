@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.checks import check_steps
+from lcpfn.checks import as_numbers, check_steps
 from lcpfn.curves import Run
 from lcpfn.metric import Bounds, Metric
 
@@ -103,10 +103,7 @@ class Request:
 
 def numbers(x: Any, what: str) -> np.ndarray:
     """One float64 per entry, None as NaN; a ValueError if that is not possible."""
-    try:
-        array = np.array(x, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{what} must be numbers, got {x!r:.80}") from None
+    array = as_numbers(x, what)
     if array.ndim != 1 or not len(array):
         raise ValueError(
             f"{what} must be one or more numbers, got an array of shape {array.shape}"

@@ -73,7 +73,8 @@ def runs(
     interval; the others are grey. A run that has diverged ends in a cross.
 
     Args:
-        forecast: of several curves, as of `Model.extrapolate` or `RunPool.forecast`.
+        forecast: of several curves, as of `Model.extrapolate` or
+            `Study.forecast_all`.
         names: of the runs; default: their numbers.
         shown: how many have a colour, at most 7.
         ax: matplotlib axes; default: new ones.

@@ -26,7 +26,8 @@ def take_given(
     options: dict[str, Any], mode: str, bounds: Bounds | None
 ) -> "GivenRuns | None":
     """Takes `others` and `config` out of the options of a monitor or a stopper."""
-    others, config = options.pop("others", None), options.pop("config", None)
+    others = options.pop("others", None)
+    config = check_config(options.pop("config", None), "this run")
     if isinstance(others, GivenRuns):
         return replace(others, config=config)
     return None if others is None else GivenRuns.of(others, config, mode, bounds)
@@ -62,7 +63,7 @@ class GivenRuns:
             others = _in_file(others, mode, bounds)
         runs = runs_of(others)
         check_others(runs, 1.0, Metric(mode, bounds))
-        return GivenRuns(runs, check_config(config, "this run"))
+        return GivenRuns(runs, config)
 
     def known(
         self, metric: Metric, horizon: float

@@ -19,7 +19,6 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +42,6 @@ from lcpfn.stopping.whole_curves import (
     forecast_curves,
     never,
 )
-from lcpfn.task import Task
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
@@ -246,7 +244,6 @@ class RunMonitor:
         if newest not in curve:
             return None
         ask = self.reader.asker(model, self.rule)
-        ask = ask or partial(Task(model, metric).ask, {}, {})
         (known,), _ = forecast_curves(
             ask, metric, self.rule, {self.name: curve}, self.interval
         )

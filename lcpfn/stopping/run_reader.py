@@ -1,5 +1,6 @@
 """What one run has shown and what is forecast of it, observation by observation."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from lcpfn.stopping.given_runs import GivenRuns
 from lcpfn.stopping.observations import Observations
 from lcpfn.stopping.rule import Rule
 from lcpfn.stopping.whole_curves import Ask
+from lcpfn.task import Task
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
@@ -44,16 +46,15 @@ class RunReader:
         """Forgets what was read, and gives back its memory."""
         self._stream: Stream | None = None
         self._asked: float | None = None  # the newest step of the last question
-        self._given: Ask | None = None  # for another horizon they are read anew
+        self._ask: Ask | None = None  # for another horizon runs are read anew
 
     def newest(
         self, observations: Observations, rule: Rule
     ) -> tuple[Progress, Forecast] | None:
         """What is known at the newest observation; None if nothing is new."""
         model = shared_model(self.model)
-        ask = self.asker(model, rule)
-        if ask is not None and model.config.others:
-            return self._among(model, ask, observations, rule)
+        if model.config.others and (self.among or self.given) is not None:
+            return self._among(model, observations, rule)
         if self._stream is None:
             self._stream = model.stream(
                 rule.horizon, mode=rule.mode, bounds=rule.bounds
@@ -67,15 +68,20 @@ class RunReader:
         stream.extend([curve[step] for step in new], new)
         return Progress.of_stream(stream), stream.forecast()
 
-    def asker(self, model: "Model", rule: Rule) -> Ask | None:
-        """Gives forecasts that know other runs; None: the run is alone."""
-        if self.among is None and self.given is not None and self._given is None:
+    def asker(self, model: "Model", rule: Rule) -> Ask:
+        """Gives forecasts that know the other runs, if there are any."""
+        if self.among is not None:
+            return self.among
+        if self._ask is None:
             metric = model.metric(rule.mode, rule.bounds)
-            self._given = self.given.among(model, metric, rule.horizon)
-        return self.among or self._given
+            if self.given is None:
+                self._ask = partial(Task(model, metric).ask, {}, {})
+            else:
+                self._ask = self.given.among(model, metric, rule.horizon)
+        return self._ask
 
     def _among(
-        self, model: "Model", ask: Ask, observations: Observations, rule: Rule
+        self, model: "Model", observations: Observations, rule: Rule
     ) -> tuple[Progress, Forecast] | None:
         metric = model.metric(rule.mode, rule.bounds)
         observations.leave_out_beyond(metric, observations.after(self._asked))
@@ -84,4 +90,4 @@ class RunReader:
         curve, self._asked = observations.curve, observations.last
         context = context_of(curve, metric, rule.horizon)
         run = Progress.of(list(curve.values()), rule.mode, context.last_step)
-        return run, ask([(self.name, context)])[0]
+        return run, self.asker(model, rule)([(self.name, context)])[0]

@@ -12,14 +12,12 @@ from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
 from lcpfn.stopping.best_so_far import BestSoFar, last_step
 from lcpfn.stopping.given_runs import take_given
-from lcpfn.stopping.known_runs import KnownRuns
+from lcpfn.stopping.known_runs import Around, KnownRuns
 from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.observations import DecisionInterval, Observations, WarnOnce, number
 from lcpfn.stopping.rule import ConfidenceSchedule
-from lcpfn.stopping.threshold import among_best, best_of, incumbent_of
-
-# What was best on the development pools: see `lcpfn.eval.stopping.benchmark`.
-PROTECT, CONFIDENCE = 0.05, 0.9
+from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT, SearchRule
+from lcpfn.stopping.whole_curves import Ask
 
 
 class SearchMonitor:
@@ -68,14 +66,9 @@ class SearchMonitor:
         alone: bool = False,
         **monitor: Any,
     ) -> None:
-        if not 0 <= protect <= 1:
-            raise ValueError(f"protect must lie in [0, 1], got {protect!r}")
-        for name, value in (("n_startup", n_startup), ("top_k", top_k)):
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name} must be a positive integer, got {value!r}")
-        self.mode, self.horizon, self.protect = mode, horizon, protect
+        self.rule = SearchRule(mode, n_startup, top_k, protect, beat)
+        self.mode, self.horizon, self.alone = mode, horizon, alone
         self.options = {"confidence": confidence, "beat": beat, **monitor}
-        self.n_startup, self.top_k = n_startup, top_k
         self.warn_once = self.options.setdefault("warn_once", WarnOnce())
         self.runs: dict[str, RunMonitor] = {}
         self.finished: dict[str, float] = {}
@@ -83,16 +76,17 @@ class SearchMonitor:
         self._best_so_far: dict[str, tuple[Observations, int, BestSoFar]] = {}
         self._said: set[str] = set()
         bounds, model = (self.options.get(name) for name in ("bounds", "model"))
-        self.alone = alone
         given = take_given(self.options, mode, bounds)
         self.known = KnownRuns(mode, horizon, bounds, model, self.warn_once, given)
         self.monitor("any run")  # refuses impossible options here and now
 
-    def monitor(self, run: str, horizon: float | None = None) -> RunMonitor:
-        """A monitor for one more run."""
+    def monitor(
+        self, run: str, horizon: float | None = None, ask: Ask | None = None
+    ) -> RunMonitor:
+        """A monitor for one more run; `ask` gives forecasts in place of `known`."""
         found = RunMonitor(self.mode, horizon or self.horizon, name=run, **self.options)
         if not self.alone:
-            found.reader.among = self._ask
+            found.reader.among = ask or self._ask
         return found
 
     def _ask(self, asked: Sequence[tuple[Hashable, Context]]) -> Forecast:
@@ -115,12 +109,7 @@ class SearchMonitor:
             finished: best values of the finished runs; default: those known here.
         """
         known = self.finished.values() if finished is None else finished
-        values = list(filter(self._counts, known))
-        beat = self.options["beat"]
-        if len(values) < max(self.n_startup, self.top_k):
-            return beat
-        best = incumbent_of(values, self.mode, self.top_k)
-        return best if beat is None else best_of([best, beat], self.mode)
+        return self.rule.incumbent(filter(self._counts, known))
 
     def _counts(self, value: float) -> bool:
         """Whether what a run has reached can be the incumbent."""
@@ -153,7 +142,7 @@ class SearchMonitor:
             metric,
             step,
             decide=decide,
-            protected=lambda curve: self._spared(
+            protected=lambda curve: self.rule.spares(
                 self._best_of_run(run), partial(self._others, run), incumbent
             ),
         )
@@ -192,21 +181,7 @@ class SearchMonitor:
             others: all other runs.
             incumbent: the value to beat; a run that is better is protected as well.
         """
-        return self._spared(self.best_so_far(curve), others, incumbent)
-
-    def _spared(
-        self,
-        own: BestSoFar,
-        others: Callable[[], Iterable[BestSoFar]],
-        incumbent: float | None,
-    ) -> bool:
-        best = own.final
-        if math.isnan(best):
-            return False
-        if incumbent is not None and best_of((best, incumbent), self.mode) != incumbent:
-            return True
-        there = [other.at(own.steps[-1]) for other in others() if other.steps]
-        return among_best(best, there, self.mode, self.protect)
+        return self.rule.spares(self.best_so_far(curve), others, incumbent)
 
     def set_incumbent(self, monitor: RunMonitor, incumbent: float | None) -> bool:
         """Whether there is one, and so whether to decide."""
@@ -247,7 +222,7 @@ class SearchMonitor:
         finished: Iterable[float],
         others: Callable[[], Iterable[BestSoFar]],
         ended: Iterable[BestSoFar] = (),
-        around: Callable[[], Mapping[Hashable, Context]] | None = None,
+        around: Around | None = None,
     ) -> tuple[bool, RunMonitor]:
         """Decides on a whole curve, for hosts that keep the observations themselves.
 
@@ -261,8 +236,7 @@ class SearchMonitor:
             others: all other runs, for `protect`; called only if the run looks
                 hopeless.
             ended: the curves of finished runs, which show where a run ends.
-            around: gives all runs by name, as `known.context` has them; called only if
-                a forecast is made that can know them. None: there are none.
+            around: gives all runs by name; called only if a forecast can know them.
 
         Returns:
             Whether to stop it, and the monitor that decided.
@@ -272,9 +246,7 @@ class SearchMonitor:
             return False, self.monitor(run)
         last = last_step(ended, self.horizon, self.warn_once)
         self.known.end_at(last)
-        monitor = self.monitor(run, last)
-        if not self.alone:
-            monitor.reader.among = partial(self.known.ask, around=around)
+        monitor = self.monitor(run, last, partial(self.known.ask, around=around))
         monitor.beat = incumbent
         if max(curve, default=0) >= last:
             return False, monitor
@@ -285,9 +257,11 @@ class SearchMonitor:
             self._said.add(run)
         return stop, monitor
 
-    def predict(self, curve: Mapping[Any, Any]) -> tuple[float, float] | None:
-        """Mean and standard deviation at the horizon of such a curve."""
-        monitor = self.monitor("a curve")
+    def predict(
+        self, run: str, curve: Mapping[Any, Any], around: Around | None = None
+    ) -> tuple[float, float] | None:
+        """Mean and standard deviation at the horizon of a curve; args as of `judge`."""
+        monitor = self.monitor(run, ask=partial(self.known.ask, around=around))
         monitor.interval = DecisionInterval()
         monitor.read(curve)
         return monitor.predicted_final

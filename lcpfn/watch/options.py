@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lcpfn.cli.options import add_alone, add_rule, rule_of
-from lcpfn.stopping.search_monitor import CONFIDENCE
+from lcpfn.stopping.search_rule import CONFIDENCE
 
 if TYPE_CHECKING:
     from lcpfn.io.sources import Source

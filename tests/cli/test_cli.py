@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from lcpfn import checkpoint
 from lcpfn.__main__ import COMMANDS, main
 from lcpfn.cli.options import report
+from tests.conftest import CONFIG, rough_params
 
 EXAMPLE = Path(__file__).parents[2] / "lcpfn" / "examples" / "digits_mlp.csv"
 FORECAST = ["--horizon", "60", "--mode", "max", "--bounds", "0", "1"]
@@ -60,6 +62,24 @@ def test_forecast_goes_on_where_a_run_is_finished(saved, capsys, tmp_path):
     }
     assert main(["forecast", path, *options]) == 0
     assert "finished at 0.48" in capsys.readouterr().out
+
+
+def test_forecast_knows_the_other_runs_of_the_file(capsys, tmp_path):
+    """A hyperparameter that cannot be compared is left out, not an error."""
+    config = replace(CONFIG, best=True, others=16)
+    checkpoint.save(tmp_path / "knowing", rough_params(config, 0, 0), config, {})
+    curves = np.array([[0.5, 0.6, 0.65, np.nan], [0.4, 0.45, 0.47, 0.48]])
+    texts = np.array(['{"lr": 0.1, "layers": [1, 2]}', '{"lr": 0.2, "layers": [3]}'])
+    np.savez(tmp_path / "runs.npz", curves=curves, config=texts)
+    command = ["forecast", str(tmp_path / "runs.npz"), "--horizon", "6", "--json"]
+    command += ["--mode", "max", "--checkpoint", str(tmp_path / "knowing")]
+    found = {}
+    for options in ((), ("--alone",)):
+        assert main([*command, *options]) == 0
+        found[options] = json.loads(capsys.readouterr().out)
+    for one, alone in zip(*found.values(), strict=True):
+        assert (one["others"], alone["others"]) == (1, 0)
+        assert one["final"]["mean"] != alone["final"]["mean"]
 
 
 def test_forecast_says_what_lies_beyond_the_horizon(saved, capsys, tmp_path):

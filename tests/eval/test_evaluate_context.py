@@ -5,11 +5,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lcpfn.curves import CurveSet, Run
 from lcpfn.eval import evaluate_context as protocol
-from lcpfn.eval.searches import Setting, given, searches
+from lcpfn.eval.searches import FEWEST, Setting, given, searches
 from lcpfn.model import Model
 from tests.conftest import CONFIG, rough_params
 from tests.eval.makers import powers
+from tests.makers import power_laws
+
+
+def test_searches_have_configurations_that_can_be_compared():
+    runs = tuple(
+        Run(values, config={"lr": 0.1, "layers": [1, 2]}, mode="min", task="a")
+        for values in power_laws(2 * FEWEST, 40)
+    )
+    (search,) = searches([CurveSet("set", runs)])
+    assert {len(run.config) for run in (*search.asked, *search.others)} == {1}
+    assert len(search.asked) + len(search.others) == len(runs)
+    for run in given(search, Setting(others=3), np.random.default_rng(0)):
+        assert run.config == {"lr": 0.1}
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import warnings
 import pytest
 
 from lcpfn.stopping.observations import MonitorWarning
+from lcpfn.stopping.search_monitor import SearchMonitor
 
 optuna = pytest.importorskip("optuna", reason="needs optuna")
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -154,3 +155,28 @@ def test_a_trial_that_beats_the_incumbent_is_not_pruned_on_its_plateau():
         return 0.5 + 0.02 * trial
 
     assert not pruned(search(pruner_of(protect=0, confidence=0.5), value=flat))
+
+
+def test_what_a_trial_would_have_ended_with_knows_the_other_trials(monkeypatch):
+    pruner = pruner_of()
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    states = optuna.trial.TrialState
+    for value, state in ((0.7, states.COMPLETE), (0.1, states.FAIL)):
+        steps = {1: value / 2, 2: value}
+        done = state is states.COMPLETE
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=state, value=value if done else None, intermediate_values=steps
+            )
+        )
+    trial = study.ask()
+    trial.report(0.3, 1)
+    asked = {}
+
+    def predict(self, run, curve, around):
+        asked.update(around())
+        return 0.5, 0.1
+
+    monkeypatch.setattr(SearchMonitor, "predict", predict)
+    assert pruner.predicted_final(trial) == (0.5, 0.1)
+    assert list(asked) == ["trial 0", "trial 2"]

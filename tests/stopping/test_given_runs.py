@@ -104,3 +104,28 @@ def test_configurations_that_cannot_be_compared_are_said_once(knowing):
         runs.known.configure("a", config)
     runs.known.configure("b", config)  # said once
     assert runs.known.configs["b"] == {"lr": 0.1, "o.wd": 0.0}
+
+
+def test_a_configuration_that_cannot_be_compared_is_refused_at_once(knowing):
+    given = lcpfn.EarlyStopping(20, "min", model=knowing, others=OTHERS)._given
+    for others in (None, OTHERS, given):
+        with pytest.raises(ValueError, match="hyperparameter 'layers' of this run"):
+            RunMonitor("min", 20, others=others, config={"layers": [1, 2]})
+
+
+def test_what_a_curve_will_end_with_knows_the_other_runs(knowing):
+    search = SearchMonitor("min", 20, model=knowing)
+    curve = dict(enumerate(CURVE, 1))
+    alone = search.predict("a", curve)
+
+    def around():
+        return {
+            i: search.known.context(i, dict(zip(run.steps, run.values, strict=True)))
+            for i, run in enumerate(OTHERS)
+        }
+
+    found = search.predict("a", curve, around)
+    others = [lcpfn.Run(run.values) for run in OTHERS]
+    wanted = knowing.extrapolate(CURVE, 20, mode="min", others=others).final
+    assert found == pytest.approx((float(wanted.mean()), float(wanted.std())), rel=1e-4)
+    assert found != pytest.approx(alone, rel=1e-3)

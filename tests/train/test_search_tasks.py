@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lcpfn.config import ModelConfig
+from lcpfn.configs import CONFIG_FEATURES
 from lcpfn.network import init
 from lcpfn.train.config import TrainConfig
 from lcpfn.train.search_tasks import Searches, make_search_tasks
@@ -115,3 +116,19 @@ def test_gradients_reach_what_reads_the_others(make, params):
     sizes = jax.tree.map(lambda x: float(jnp.abs(x).max()), grads)
     assert sizes["unseen"] > 0
     assert min(jax.tree.leaves(sizes["others"])) > 0
+
+
+def test_runs_tell_what_matters_by_steps_as_they_do_at_inference(make):
+    """Half of the observations may be a small part of the way."""
+    drawn = searches(
+        seen=jnp.array([[16, 8, 16, 16, 16], [0, 0, 0, 16, 0]]),
+        length=jnp.full((S, R), T),
+        steps=jnp.broadcast_to(jnp.arange(1.0, T + 1) ** 3, (S, R, T)),
+    )
+
+    def distances(run, value):
+        moved = drawn._replace(y=drawn.y.at[0, run].set(value))
+        return make(moved).pairs[0, 0, ..., -CONFIG_FEATURES:]
+
+    np.testing.assert_array_equal(distances(1, 9.0), distances(1, -9.0))
+    assert np.any(distances(2, 9.0) != distances(2, -9.0))

@@ -1,0 +1,76 @@
+"""How the runs of a search stand to each other: the value to beat, who is spared."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lcpfn.stopping.best_so_far import BestSoFar
+from lcpfn.stopping.threshold import among_best, best_of, incumbent_of
+
+# What was best on the development pools: see `lcpfn.eval.stopping.benchmark`.
+PROTECT, CONFIDENCE = 0.05, 0.9
+
+
+@dataclass(frozen=True)
+class SearchRule:
+    """Which runs of a search may be stopped.
+
+    Attributes:
+        mode: "max" or "min".
+        n_startup: finished runs before there is an incumbent, at least 1.
+        top_k: the incumbent is the `top_k`-th best finished run.
+        protect: share of the runs that is never stopped, see
+            `lcpfn.stopping.threshold.among_best`; 0: none is for that.
+        beat: a value to beat beside the finished runs.
+    """
+
+    mode: str
+    n_startup: int = 1
+    top_k: int = 1
+    protect: float = PROTECT
+    beat: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.protect <= 1:
+            raise ValueError(f"protect must lie in [0, 1], got {self.protect!r}")
+        for name in ("n_startup", "top_k"):
+            value = getattr(self, name)
+            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if not whole or value < 1:
+                raise ValueError(f"{name} must be a positive integer, got {value!r}")
+
+    def incumbent(self, ended: Iterable[float]) -> float | None:
+        """The value to beat; None while too few runs have finished.
+
+        Args:
+            ended: best values of the finished runs; what is not finite does not count.
+        """
+        values = [value for value in ended if math.isfinite(value)]
+        if len(values) < max(self.n_startup, self.top_k):
+            return self.beat
+        best = incumbent_of(values, self.mode, self.top_k)
+        return best if self.beat is None else best_of([best, self.beat], self.mode)
+
+    def spares(
+        self,
+        own: BestSoFar,
+        others: Callable[[], Iterable[BestSoFar]],
+        incumbent: float | None,
+    ) -> bool:
+        """Whether a run is better than the incumbent, or among the best at its step.
+
+        Args:
+            own: the run.
+            others: gives all other runs.
+            incumbent: the value to beat; what a run has reached counts only if it
+                finishes, so one that is better is spared.
+        """
+        best = own.final
+        if math.isnan(best):
+            return False
+        if incumbent is not None and best_of((best, incumbent), self.mode) != incumbent:
+            return True
+        there = [other.at(own.steps[-1]) for other in others() if other.steps]
+        return among_best(best, there, self.mode, self.protect)
