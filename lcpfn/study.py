@@ -217,7 +217,7 @@ class Study(ReportedRuns):
         ]
         if incumbent is not None and choices:
             choices = self._worth(choices, going, candidates, incumbent)
-        least = 1 - float(self.rule.confidence_at(0.0)) if going else 0.0
+        least = 1 - float(self.rule.confidence_at(0.0))
         return next_step(choices, self.rule.horizon, least, incumbent)
 
     def _worth(

@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import spearmanr
 from tqdm import tqdm
 
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.data import LEAST_OBSERVATIONS
-from lcpfn.eval.stopping import policies
+from lcpfn.eval.stopping import halving, policies
+from lcpfn.eval.stopping.freeze_thaw import freeze_thaw
 from lcpfn.eval.stopping.measures import SHARES, measure, on_the_front, summarise
 from lcpfn.eval.stopping.risk import promised_and_measured
 from lcpfn.eval.stopping.simulate import Policy, TaskRuns, by_task, with_forecasts
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 FEWEST_RUNS = 20  # with fewer a task is no search
 RATES = (0.02, 0.05, 0.1)
+LYING = 0.6  # rank correlation below which early order lies
 # Policies in the picture.
 SHOWN = (
     *("no stop", "oracle", "10 %-epoch", "ASHA", "successive halving"),
@@ -60,6 +63,28 @@ def competing(curves: CurveSet, most: int) -> dict[str, list[Run]]:
     }
 
 
+# Searches that come back to runs, for hosts that can pause and resume.
+PAUSED: dict[str, Policy] = {
+    "1-epoch": policies.i_epoch(1),
+    "10 %-epoch": policies.i_epoch(0.1),
+    "successive halving": halving.successive_halving(),
+    "Hyperband": halving.hyperband(),
+    **{
+        f"ASHA, eta {eta}, from {first:.0%}": halving.asha_paused(eta, first)
+        for eta in (2, 3, 4)
+        for first in (0.01, 0.02, 0.05, 0.1)
+    },
+    "PASHA": halving.asha_paused(grows=True),
+    **{
+        f"ASHA by forecast, {level:g}": halving.asha_paused(
+            rank=halving.forecast_best(level)
+        )
+        for level in (0.5, 0.2)
+    },
+    "freeze-thaw": freeze_thaw(),
+}
+
+
 def baselines(tasks: Iterable[TaskRuns], source: str) -> dict[str, Policy]:
     """What a rule has to beat on the tasks of one source."""
     others = [task for task in tasks if task.source != source]
@@ -67,13 +92,19 @@ def baselines(tasks: Iterable[TaskRuns], source: str) -> dict[str, Policy]:
         "no stop": policies.no_stop(),
         "oracle": policies.oracle(),
         **{f"patience {k}": policies.patience(k) for k in (0, 1, 5, 10, 20, 50)},
-        "1-epoch": policies.i_epoch(1),
-        "10 %-epoch": policies.i_epoch(0.1),
         "median rule": policies.median(),
-        "ASHA": policies.asha(),
-        "successive halving": policies.successive_halving(),
+        "ASHA": halving.asha(),
         "last value, 0.95": policies.last_value(others),
     }
+
+
+def early_order(task: TaskRuns, share: float = 0.25) -> float:
+    """Rank correlation of what runs have after a share of them and their best; or NaN.
+
+    Where it is low, early order lies.
+    """
+    early = [run.losses[max(int(share * len(run.losses)), 1) - 1] for run in task.runs]
+    return float(spearmanr(early, task.bests).statistic)
 
 
 def evaluate_stopping(
@@ -88,7 +119,8 @@ def evaluate_stopping(
         most: runs of a task that compete.
 
     Returns:
-        JSON values: "overall" and "sources" -> source -> policy -> means over tasks;
+        JSON values: "overall", "sources" -> source, and "stress" (tasks on which early
+        order lies, if there are any) -> policy -> means over tasks;
         "curves" -> policy -> regret at 60 points of the time, mean over tasks; "tasks"
         -> task -> policy -> figures; "risk" -> rate -> what `promised_and_measured`
         says of our plain rule.
@@ -104,12 +136,18 @@ def evaluate_stopping(
             f"no task has {FEWEST_RUNS} runs of {LEAST_OBSERVATIONS} observations or "
             "more: give recorded runs with more of each"
         )
-    known = {s: baselines(tasks, s) | OURS for s in sorted({t.source for t in tasks})}
+    sources = sorted({task.source for task in tasks})
+    known = {s: baselines(tasks, s) | OURS | PAUSED for s in sources}
     by_source: dict[str, list[dict[str, dict[str, Any]]]] = {s: [] for s in known}
     found = []
     for task in tqdm(tasks, desc="searches", disable=None):
         found.append(measure(task, known[task.source], orders))
         by_source[task.source].append(found[-1])
+    lying = [
+        rows
+        for task, rows in zip(tasks, found, strict=True)
+        if early_order(task) < LYING
+    ]
     return {
         "checkpoint": model.name,
         "checksum": model.card.get("checksum"),
@@ -117,6 +155,7 @@ def evaluate_stopping(
         "runs_per_task": most,
         "overall": summarise(found),
         "sources": {source: summarise(rows) for source, rows in by_source.items()},
+        "stress": summarise(lying) if lying else {},
         "risk": promised_and_measured(tasks, PLAIN, RATES),
         "curves": _mean_curves(found),
         "tasks": {
@@ -147,7 +186,16 @@ def _rounded(task: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float
 
 
 def to_markdown(results: Mapping[str, Any]) -> str:
-    """One line a policy: speed-up overall and by source, and what it costs."""
+    """One line a policy that never comes back to a run: speed-up, and what it costs."""
+    return _table(results, [n for n in results["overall"] if n not in PAUSED])
+
+
+def paused_to_markdown(results: Mapping[str, Any]) -> str:
+    """The same of the policies that pause runs and take them up again."""
+    return _table(results, ["no stop", "oracle", *PAUSED])
+
+
+def _table(results: Mapping[str, Any], names: Iterable[str]) -> str:
     columns = {
         "speed-up": "{speed_up:.2f}",
         "slowest task": "{slowest:.2f}",
@@ -156,11 +204,15 @@ def to_markdown(results: Mapping[str, Any]) -> str:
         "top 3 stopped early": "{top_3_stopped_early:.0%}",
         "better than the average run by": "{improvement:.1%}",
         "of the possible": "{share_of_possible:.1%}",
+        "where early order lies": "{stress}",
     } | {name: f"{{sources[{name}]:.2f}}" for name in results["sources"]}
     rows = []
-    for name, row in results["overall"].items():
+    for name in names:
         sources = {s: rows[name]["speed_up"] for s, rows in results["sources"].items()}
-        rows.append(((name,), row | {"sources": sources}))
+        lying = results["stress"].get(name)
+        stress = f"{lying['speed_up']:.2f}" if lying else ""
+        row = results["overall"][name] | {"sources": sources, "stress": stress}
+        rows.append(((name,), row))
     return columns_table(("policy",), rows, columns)
 
 

@@ -1,7 +1,7 @@
 """Policies of a search, our rules and what they have to beat, for `simulate`.
 
-Most take one run after the other and never come back to one; `i_epoch` and
-`successive_halving` do.
+Most take one run after the other and never come back to one; `i_epoch` does. Those that
+pause runs at rungs are in `lcpfn.eval.stopping.halving`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -114,30 +114,6 @@ def median(start: int = 5, grace: float = 0.1) -> Policy:
     return moves
 
 
-def asha(eta: int = 3, grace: float = 0.05) -> Policy:
-    """Asynchronous successive halving, stopping variant (Li et al. 2020, Ray's).
-
-    At observations grace * eta^k a run goes on only if its newest value is among the
-    best 1/eta of those seen at that rung.
-    """
-
-    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
-        rungs: dict[int, list[float]] = {}
-        for i in map(int, order):
-            losses = task_runs.runs[i].losses
-            rung, until = max(int(np.ceil(grace * len(losses))), 1), len(losses)
-            while rung < len(losses):
-                seen = rungs.setdefault(rung, [])
-                seen.append(float(losses[rung - 1]))
-                if losses[rung - 1] > np.quantile(np.minimum(seen, 1e300), 1 / eta):
-                    until = rung
-                    break
-                rung *= eta
-            yield i, until
-
-    return moves
-
-
 def i_epoch(i: int | float, batch: int = 20) -> Policy:
     """The i-epoch rule (Egele et al. 2024): all to i, then the best to its end.
 
@@ -157,29 +133,6 @@ def i_epoch(i: int | float, batch: int = 20) -> Policy:
                 value[run] = float(losses[until - 1])
             best = min(value, key=lambda run: value[run])
             yield best, len(task_runs.runs[best].losses)
-
-    return moves
-
-
-def successive_halving(batch: int = 27, eta: int = 3, first: float = 1 / 27) -> Policy:
-    """Successive halving (Jamieson & Talwalkar 2016): brackets of `batch` runs."""
-
-    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
-        for start in range(0, len(order), batch):
-            alive = [int(run) for run in order[start : start + batch]]
-            share = first
-            while alive:
-                value = {}
-                for run in alive:
-                    losses = task_runs.runs[run].losses
-                    until = max(round(share * len(losses)), 1)
-                    yield run, until
-                    value[run] = losses[until - 1]
-                if share >= 1:
-                    break
-                alive = sorted(alive, key=lambda run: value[run])
-                alive = alive[: max(len(alive) // eta, 1)]
-                share = min(share * eta, 1.0)
 
     return moves
 

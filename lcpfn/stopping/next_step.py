@@ -84,7 +84,8 @@ def next_step(
     Args:
         choices: what can be done.
         horizon: last step of a full run.
-        least: probability of an improvement from which on a choice is worth looking at.
+        least: probability of an improvement from which on a run is worth looking at; a
+            candidate always is, since nothing else can be better.
         incumbent: the value to beat; None while there is none: then what is nearest to
             its end goes on, and what is not there yet is started.
     """
@@ -93,7 +94,7 @@ def next_step(
         if not ahead:
             return _nothing("there are no runs and no candidates")
         return _todo(ahead[0], horizon, math.nan, "no run has finished yet")
-    worth = [choice for choice in choices if choice.chance > least]
+    worth = [c for c in choices if c.run is None or c.chance > least]
     if not worth:
         return _nothing(
             f"nothing beats {incumbent:g} with a probability above {least:.1%}"
