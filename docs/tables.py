@@ -14,7 +14,7 @@ from lcpfn.eval import report, report_tables
 from lcpfn.eval.exact import importance, mcmc_score, prior_score
 from lcpfn.eval.speed import bench
 from lcpfn.eval.stopping import benchmark
-from lcpfn.eval.studies import history, left_out, worst
+from lcpfn.eval.studies import history, left_out, prior_check, worst
 from lcpfn.eval.tables import columns_table, table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,9 +118,11 @@ TABLES = {
     "fits_by_mcmc": ("fits.json", report_tables.final_value),
     "surprise": ("surprise.json", worst.to_markdown),
     "prior_score": ("domhan.json", prior_score.to_markdown),
+    "default_pretraining": ("suites.json", report_tables.pretraining),
     "pretraining": ("domhan.json", prior_score.pretraining_to_markdown),
     "exact_inference": ("exact.json", importance.to_markdown),
     "mcmc": ("table3.json", mcmc_score.to_markdown),
+    "prior_check": ("prior.json", prior_check.scores_to_markdown),
     "finetuning": ("history.json", history.to_markdown),
     "left_out_sources": ("left_out.json", left_out.to_markdown),
     "stopping": ("stopping.json", benchmark.to_markdown),

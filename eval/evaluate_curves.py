@@ -30,6 +30,7 @@ from lcpfn.eval.run_ordering import rank_tasks
 from lcpfn.eval.scores import mean_with_error
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
+from lcpfn.train.validate import CUTOFFS
 
 # Runs of a suite in the protocol of ranks, which has nine cutoffs of each.
 RANKED = 40
@@ -83,6 +84,31 @@ def evaluate_curves(
         "method_ranks": {"runs_per_suite": few, "cases": len(ranked), "methods": ranks},
         "recalibration": recalibrate.study(scored, forecast, columns["last_error"]),
         "pretraining": {m.name: m.card.get("history", []) for m in models},
+        "more_training": more_training(first),
+    }
+
+
+def more_training(model: Model) -> dict[str, Any]:
+    """What twice as many steps would bring, as the checkpoint forecasts its own log.
+
+    The log is of one learning-rate schedule, so this is what a schedule of the same
+    form over twice as many steps is to be judged by, not a promise.
+
+    Returns:
+        "steps", "last", and of the forecast "low", "median", "high" (90 %): losses on
+        held-out curves, means over cutoffs, nats; empty without a log.
+    """
+    log = model.card.get("history", [])
+    if len(log) < LEAST_OBSERVATIONS:
+        return {}
+    gaps = [[entry[f"gap_{percent}"] for percent in CUTOFFS] for entry in log]
+    values, steps = np.mean(gaps, 1), [entry["step"] for entry in log]
+    final = model.extrapolate(values, 2 * steps[-1], mode="min", steps=steps).final
+    low, high = final.interval(0.9)
+    return {
+        "steps": 2 * steps[-1],
+        "last": float(values[-1]),
+        **{"low": float(low), "median": float(final.median()), "high": float(high)},
     }
 
 

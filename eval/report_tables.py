@@ -12,6 +12,8 @@ from lcpfn.eval.tables import cells, columns_table, fill, table
 
 CUTOFFS = tuple(map(str, PERCENTS))
 AT_CUTOFFS = tuple(f"{cutoff} %" for cutoff in CUTOFFS)
+# Shares of a pre-training that are shown.
+MILESTONES = (0.03, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 # Tasks shown of the many.
 WORST = 12
 RATIOS = "{error_ratio:.2f} / {crps_ratio:.2f}"
@@ -24,6 +26,25 @@ CALIBRATED = {
     "calibration error": "{calibration_error:.3f}",
     "50 / 80 / 90 / 95 % intervals hold, %": "{held}",
 }
+
+
+def pretraining(results: Mapping[str, Any]) -> str:
+    """Loss on held-out curves of the prior along pre-training, and what more may bring.
+
+    The loss is the negative log-density of later observations, nats.
+    """
+    log, more = results["pretraining"][results["checkpoint"]], results["more_training"]
+    rows = []
+    for share in MILESTONES:
+        entry = min(log, key=lambda e: abs(e["step"] - share * log[-1]["step"]))
+        gaps = [entry[f"gap_{cutoff}"] for cutoff in CUTOFFS]
+        shown = (f"{x:.3f}" for x in (*gaps, np.mean(gaps)))
+        spent = f"{entry['curves']:,}", f"{entry['seconds'] / 60:.0f}"
+        rows.append((f"{entry['step']:,}", *spent, *shown))
+    expected = "{median:.3f} (90 %: {low:.3f} to {high:.3f})".format(**more)
+    blank = [""] * (2 + len(CUTOFFS))
+    rows.append((f"{more['steps']:,}, forecast by itself", *blank, expected))
+    return table(("steps", "curves", "minutes", *AT_CUTOFFS, "mean"), rows)
 
 
 def final_value(results: Mapping[str, Any]) -> str:

@@ -89,7 +89,7 @@ def spikes(sigma: Array) -> Array:
 def wild(u: Array) -> Array:
     """One observation far from all others: a glitch of the log or of the loss."""
     # Early ones, the first above all, are the ones that a scale could be taken from.
-    at = jnp.minimum(uniform("wild_at", 0.0, 1.0) ** 3, u[-1])
+    at = jnp.minimum(jnp.maximum(uniform("wild_at", -1.0, 1.0), 0.0) ** 3, u[-1])
     hit = jnp.arange(len(u)) == jnp.argmax(u >= at)
     down = numpyro.sample("wild_down", dist.Bernoulli(0.1))
     return jnp.where(hit, ten_to("wild", 0.5, 6.0) * jnp.where(down == 1, -1, 1), 0.0)

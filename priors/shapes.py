@@ -171,6 +171,6 @@ def explosion(u: Array) -> Array:
 def transient(index: Array) -> Array:
     """First observations far above the rest; `index` counts observations."""
     size, fade = ten_to("transient", -0.5, 2.2), ten_to("transient_fade", -1.0, 0.7)
-    huge = numpyro.sample("transient_huge", dist.Bernoulli(0.25))
+    huge = numpyro.sample("transient_huge", dist.Bernoulli(0.12))
     size = size * jnp.where(huge == 1, ten_to("transient_more", 0.0, 4.0), 1.0)
     return size * jnp.exp(-index / fade)

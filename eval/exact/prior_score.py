@@ -17,6 +17,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from lcpfn.eval.report_tables import MILESTONES
 from lcpfn.eval.scores import clustered_error
 from lcpfn.eval.tables import fill, table
 from lcpfn.model import Model
@@ -36,7 +37,6 @@ PAPER = {
     "LC-PFN 12 x 512, 26 M parameters (P3)": (1.758, 2.133, 2.403, 2.519),
 }
 CHUNK = 256
-MILESTONES = (0.03, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 
 def fresh(prior: Prior, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -25,6 +25,7 @@ from scipy.stats import ks_2samp
 
 from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet, Run
+from lcpfn.eval.data import SCORED, stratum
 from lcpfn.eval.studies.gallery import drawn_runs, montage
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
 from lcpfn.eval.tables import table
@@ -32,6 +33,7 @@ from lcpfn.metric import Metric
 from lcpfn.priors import find_prior
 
 LEAST_VALUES = 10
+LEAST_RUNS = 50  # of a stratum, to ask whether they can be told apart
 POINTS = 32
 FOLDS = 5
 QUANTILES = (0.1, 0.5, 0.9)
@@ -154,7 +156,8 @@ def check(prior: str, suites: Sequence[CurveSet], n: int = 2000) -> dict[str, An
     """All checks of one prior against several sets of recorded runs.
 
     Returns:
-        JSON values per suite: the score, distances by statistic, quantiles.
+        JSON values: "suites" -> suite -> score, distances by statistic, quantiles;
+        "strata" -> stratum -> `check_stratum`.
     """
     drawn = drawn_from(prior, n)
     of_prior = as_table(drawn)
@@ -172,7 +175,32 @@ def check(prior: str, suites: Sequence[CurveSet], n: int = 2000) -> dict[str, An
             "quantiles": _quantiles(own),
             "neighbour_distance": np.quantile(nearest, (0.5, 0.9, 0.99)).tolist(),
         }
-    return result | {"quantiles": _quantiles(of_prior)}
+    recorded = [run for suite in suites for run in usable(suite.runs)]
+    strata = {name: check_stratum(name, drawn, recorded) for name in SCORED}
+    return result | {"strata": strata, "quantiles": _quantiles(of_prior)}
+
+
+def check_stratum(
+    name: str, drawn: Sequence[Run], recorded: Sequence[Run]
+) -> dict[str, float | None]:
+    """How often runs are of this stratum, and whether those that are can be told apart.
+
+    Returns:
+        "drawn", "recorded": shares; "runs": recorded ones; "two_sample": the score,
+        None with too few.
+    """
+    order = np.random.default_rng(0).permutation(len(recorded))
+    parts = drawn, [recorded[i] for i in order]
+    of = [[run for run in runs if stratum(run) == name] for runs in parts]
+    enough = min(map(len, of)) >= LEAST_RUNS
+    return {
+        **{
+            key: len(some) / len(runs)
+            for key, some, runs in zip(("drawn", "recorded"), of, parts, strict=True)
+        },
+        "runs": len(of[1]),
+        "two_sample": two_sample(*map(as_table, of)) if enough else None,
+    }
 
 
 def _quantiles(columns: dict[str, np.ndarray]) -> dict[str, list[float]]:
@@ -193,6 +221,23 @@ def to_markdown(result: dict[str, Any]) -> str:
     rows.append(("two-sample score", "0.50", *areas))
     rows.append(("distance of the nearest drawn curve", "", *gaps))
     return table(("", result["prior"], *result["suites"]), rows)
+
+
+def scores_to_markdown(result: dict[str, Any]) -> str:
+    """Can drawn curves be told from recorded ones? By source, then by stratum.
+
+    The shares are of all runs, drawn and recorded.
+    """
+    rows = [
+        (name, row["runs"], f"{row['two_sample']:.2f}", "", "")
+        for name, row in result["suites"].items()
+    ]
+    for name, row in result["strata"].items():
+        score = "too few" if row["two_sample"] is None else f"{row['two_sample']:.2f}"
+        shares = (f"{row[key]:.0%}" for key in ("drawn", "recorded"))
+        rows.append((f"all {name}", row["runs"], score, *shares))
+    head = ("recorded", "runs", "two-sample score", "share drawn", "share recorded")
+    return table(head, rows)
 
 
 def neighbour_rows(
@@ -218,7 +263,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args, suites = parse(parser, argv)
     suites = [suite.sample(args.curves) for suite in suites]
     result = check(args.prior, suites, args.curves)
-    report(result, to_markdown(result), args.out)
+    tables = to_markdown(result), scores_to_markdown(result)
+    report(result, "\n\n".join(tables), args.out)
     if args.plot:
         rows = neighbour_rows(suites, drawn_from(args.prior, args.curves))
         figure = montage(rows, "Recorded runs (left) and the nearest curves drawn")

@@ -9,7 +9,7 @@ import lcpfn
 from lcpfn.__main__ import main
 from lcpfn.curves import CurveSet
 from lcpfn.eval.curves import measure, of_model, summarise
-from lcpfn.eval.evaluate_curves import cases_of, evaluate_curves
+from lcpfn.eval.evaluate_curves import cases_of, evaluate_curves, more_training
 from lcpfn.model import Model
 from tests.eval.makers import powers
 
@@ -109,3 +109,15 @@ def test_every_protocol_has_a_page_of_help(protocol, capsys, monkeypatch):
     assert "columns of the" in shown
     assert f"example:\n  lcpfn evaluate {protocol} " in shown
     assert 20 < len(shown.splitlines()) <= 50
+
+
+def test_a_checkpoint_forecasts_its_own_training(params, model):
+    log = [
+        {"step": 10 * n} | {f"gap_{cutoff}": n**-0.5 for cutoff in (10, 20, 40, 80)}
+        for n in range(1, 21)
+    ]
+    found = more_training(Model(params, model.config, {"history": log}))
+    assert found["steps"] == 400
+    assert found["last"] == pytest.approx(20**-0.5)
+    assert found["low"] < found["median"] < found["high"]
+    assert more_training(Model(params, model.config, {"history": log[:3]})) == {}

@@ -57,7 +57,7 @@ def switched():
 
         def values(key):
             model = handlers.substitute(handlers.seed(broad_model, key), data=given)
-            sites = handlers.trace(model).get_trace(jnp.arange(1.0, 65.0))
+            sites = handlers.trace(model).get_trace(1.05 ** jnp.arange(64.0))
             return jnp.stack([sites[name]["value"] for name in ("low", "high")]), sites[
                 "recorded"
             ]["value"]
@@ -69,7 +69,8 @@ def switched():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_effect_changes_curves(switched, name):
-    # Heat needs a schedule to be seen, and a flat curve shows little else.
+    # Heat needs a schedule to be seen, logarithmic time steps that grow apart; a flat
+    # curve shows little else.
     typical = np.array([other in ("known", "schedule") for other in NAMES], int)
     at = NAMES.index(name)
     on, off = typical.copy(), typical.copy()

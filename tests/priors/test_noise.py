@@ -51,7 +51,7 @@ def test_noise_that_dies_out_is_nearly_gone_at_the_end():
 
 
 def test_one_observation_is_wild():
-    jump = run_effect(noise.wild, U, wild_at=0.395, wild=3.0, wild_down=0)
+    jump = run_effect(noise.wild, U, wild_at=0.395 ** (1 / 3), wild=3.0, wild_down=0)
     assert np.flatnonzero(jump).tolist() == [40]
     assert jump[40] == pytest.approx(1e3)
 

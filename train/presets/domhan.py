@@ -10,7 +10,7 @@ DOMHAN = TrainConfig(
     prior="lcpfn",
     model=ModelConfig(layers=3),
     augment=Augment(hidden=0.15),
-    steps=10_000,
+    steps=4_500,
     batch=32,
     learning_rate=2e-2,
     save_every=250,

@@ -88,3 +88,17 @@ def test_a_report_has_a_column_for_every_suite():
     table = prior_check.to_markdown(result)
     assert table.startswith("|  | lcpfn | mine |")
     assert "two-sample score" in table
+
+
+def test_strata_are_told_apart_one_by_one():
+    settled = [run(np.minimum(T, 5 + i % 3) * -1.0) for i in range(60)]
+    found = {
+        name: prior_check.check_stratum(
+            name, decays(90, 0.01), settled + decays(60, 0.1)
+        )
+        for name in ("moving", "rest")
+    }
+    assert found["rest"]["recorded"] == pytest.approx(0.5, abs=0.05)
+    assert found["rest"]["two_sample"] is None
+    assert found["moving"]["runs"] == 60
+    assert found["moving"]["two_sample"] > 0.9
