@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from lcpfn.config import ModelConfig
-from lcpfn.pairs import PAIR_FEATURES
+from lcpfn.pairs import PAIR_FEATURES, PLACES, Pairs
 
 Memory = tuple[jax.Array, jax.Array]  # keys and values of one layer, (B, C, H, D/H)
 # Curves from which on `_attend_one` is the faster way.
@@ -122,24 +122,41 @@ class Block(nnx.Module):
 
 
 ROUNDS = 2
+COPIES = 4
 
 
 class OtherRuns(NamedTuple):
     """What other runs of a task say to queries; M of them.
 
     Attributes:
-        pairs: `lcpfn.pairs.pair_features` `(..., Q, M, PAIR_FEATURES)`.
+        pairs: `lcpfn.pairs.pair_features` `(..., Q, M, ...)`.
         state: of the network at the newest observation of each `(..., M, D)`.
         mask: which of them there are `(..., M)`.
     """
 
-    pairs: jax.Array
+    pairs: Pairs
     state: jax.Array
     mask: jax.Array
 
 
+class Copies(NamedTuple):
+    """Gaussians that other runs point at; each `(..., Q, COPIES)`, anchor units.
+
+    Attributes:
+        mean: mean of the places that others say, weighted by attention.
+        spread: their weighted standard deviation.
+    """
+
+    mean: jax.Array
+    spread: jax.Array
+
+
 class Others(nnx.Module):
-    """Two rounds of attention of a query over the other runs, and over nothing."""
+    """Two rounds of attention of a query over the other runs, and over nothing.
+
+    What others gained is copied, not computed: a network that squeezes its inputs could
+    not say a location as exactly as the runs of a search agree on it.
+    """
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         width, inner = config.width, config.others
@@ -155,30 +172,40 @@ class Others(nnx.Module):
         self.tells = nnx.List(
             [nnx.Linear(inner, 2 * inner, rngs=rngs) for _ in range(ROUNDS)]
         )
-        self.outs = nnx.List(
-            [
-                nnx.Linear(
-                    *(inner, width),
-                    use_bias=False,
-                    kernel_init=nnx.initializers.zeros,
-                    rngs=rngs,
-                )
-                for _ in range(ROUNDS)
-            ]
+        nothing = nnx.initializers.zeros
+        added = lambda size: nnx.Linear(
+            size, width, use_bias=False, kernel_init=nothing, rngs=rngs
         )
+        self.outs = nnx.List([added(inner) for _ in range(ROUNDS)])
+        # Which other run, and which of its places, each copy looks at.
+        self.wants = nnx.Linear(width, COPIES * inner, rngs=rngs)
+        self.offers = nnx.Linear(inner, PLACES * inner, rngs=rngs)
+        self.copied = added(2 * COPIES)
 
-    def __call__(self, x: jax.Array, context: OtherRuns) -> jax.Array:
-        """The same `(..., Q, D)` with what the other runs say added."""
-        *lead, queries, width = x.shape
+    def __call__(
+        self, x: jax.Array, context: OtherRuns, best: jax.Array
+    ) -> tuple[jax.Array, Copies]:
+        """What the other runs say to queries.
+
+        Args:
+            x: `(..., Q, D)`.
+            context: the runs.
+            best: 1 where the best value is asked for, 0 elsewhere `(..., Q)`.
+
+        Returns:
+            The queries with it added, and the Gaussians it points at.
+        """
+        *lead, queries, _ = x.shape
         state = self.state(context.state)
         mask = jnp.broadcast_to(context.mask, (*lead, context.mask.shape[-1]))
         state = jnp.broadcast_to(state, (*lead, *state.shape[-2:]))
         # One axis for all that leads: XLA's CPU compiler fails on many short ones.
-        x, pairs, state = (
-            y.reshape(-1, *y.shape[len(lead) :]) for y in (x, context.pairs, state)
+        x, best, pairs, state = jax.tree.map(
+            lambda y: y.reshape(-1, *y.shape[len(lead) :]),
+            (x, best, context.pairs, state),
         )
         there = mask.reshape(-1, 1, mask.shape[-1], 1)  # (B, 1, M, 1)
-        told = self.pair(pairs) + state[:, None]
+        told = self.pair(pairs.features) + state[:, None]
         told = jax.nn.silu(self.mix(jax.nn.silu(told)))  # (B, Q, M, inner)
         split = lambda y: y.reshape(*y.shape[:-1], self.heads, -1)
         for norm, ask, tell, out in zip(
@@ -194,4 +221,30 @@ class Others(nnx.Module):
             mixed = jnp.einsum("bqmh,bqmhd->bqhd", weights[:, :, :-1], v)
             mixed += weights[:, :, -1, :, None] * none_v
             x = x + out(mixed.reshape(*mixed.shape[:2], -1))
-        return x.reshape(*lead, queries, width)
+        copies = self._copies(x, told, pairs.places, there, best)
+        squeezed = jnp.concatenate([jnp.arcsinh(part) for part in copies], -1)
+        x = x + self.copied(squeezed)
+        back = lambda y: y.reshape(*lead, queries, y.shape[-1])
+        return back(x), Copies(*map(back, copies))
+
+    def _copies(
+        self,
+        x: jax.Array,
+        told: jax.Array,
+        places: jax.Array,
+        there: jax.Array,
+        best: jax.Array,
+    ) -> Copies:
+        """Attention over the places of all runs; leading axes `(B, Q)`."""
+        best = best[..., None, None]
+        places = jnp.where(best > 0, places[..., 1, :], places[..., 0, :])
+        places = jnp.where(there, places, 0)  # (B, Q, M, PLACES)
+        want = self.wants(x).reshape(*x.shape[:2], COPIES, -1)
+        offer = self.offers(told).reshape(*told.shape[:3], PLACES, -1)
+        logits = jnp.einsum("bqcd,bqmpd->bqcmp", want, offer) * want.shape[-1] ** -0.5
+        logits = jnp.where(there[:, :, None], logits, -1e30)
+        weights = jax.nn.softmax(logits, axis=(-2, -1))
+        mean = jnp.einsum("bqcmp,bqmp->bqc", weights, places)
+        apart = places[:, :, None] - mean[..., None, None]
+        spread = jnp.sqrt(jnp.sum(weights * apart**2, axis=(-2, -1)) + 1e-8)
+        return Copies(mean, spread)

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from lcpfn.config import ModelConfig
-from lcpfn.layers import Block, Gated, Memory, OtherRuns, Others
+from lcpfn.layers import COPIES, Block, Copies, Gated, Memory, OtherRuns, Others
 from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES
 
 Params = Any
@@ -51,9 +51,18 @@ def _spread_out(
     return jnp.concatenate([jnp.zeros(count), means, jnp.zeros(count)]).astype(dtype)
 
 
+def _unlikely(
+    key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
+) -> jax.Array:
+    """Initial output bias of copies: at first they have little weight."""
+    del key
+    count = shape[0] // 3
+    return jnp.concatenate([jnp.full(count, -2.0), jnp.zeros(2 * count)]).astype(dtype)
+
+
 class _Network(nnx.Module):
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        width = config.width
+        width, self.best = config.width, config.best
         self.embed1 = nnx.Linear(TOKEN_FEATURES, width, rngs=rngs)
         self.embed2 = nnx.Linear(width, width, rngs=rngs)
         self.blocks = nnx.List([Block(config, rngs) for _ in range(config.layers)])
@@ -65,6 +74,10 @@ class _Network(nnx.Module):
             self.others = Others(config, rngs)
             # The state of a run of which nothing is known yet.
             self.unseen = nnx.Param(jnp.zeros(width))
+            nothing = nnx.initializers.zeros
+            self.copy_out = nnx.Linear(
+                width, 3 * COPIES, kernel_init=nothing, bias_init=_unlikely, rngs=rngs
+            )
         self.head_norm = nnx.RMSNorm(width, rngs=rngs)
         self.head = Gated(config, config.head_hidden, rngs)
         self.out = nnx.Linear(
@@ -105,20 +118,35 @@ class _Network(nnx.Module):
         embedded = self.ask2(jax.nn.silu(self.ask1(query)))
         scale, shift = jnp.split(embedded, 2, axis=-1)
         x = state[..., None, :] * (1 + scale) + shift
+        copies, some = None, None
         if context is not None:
             some = jnp.any(context.mask, axis=-1)[..., None, None]
-            x = jnp.where(some, self.others(x, context), x)
+            flag = query[..., -1] if self.best else jnp.zeros(query.shape[:-1])
+            told, copies = self.others(x, context, flag)
+            x = jnp.where(some, told, x)
         x = x + self.head(self.head_norm(x))
         weight, mean, std = jnp.split(self.out(x), 3, axis=-1)
         # Soft limits: a mean within sinh(15) scales, a spread within exp(+-9) of them.
         mean = jnp.sinh(15 * jnp.tanh(mean / 15))
         std = 9 * jnp.tanh(std / 9)
         # And that of the first, whose mean is exact, from exp(-6) to exp(-2).
-        return MixtureParams(
-            jax.nn.log_softmax(weight),
-            mean.at[..., 0].set(stay[..., None]),
-            std.at[..., 0].set(2 * jnp.tanh(std[..., 0] / 2) - 4),
-        )
+        mean = mean.at[..., 0].set(stay[..., None])
+        std = std.at[..., 0].set(2 * jnp.tanh(std[..., 0] / 2) - 4)
+        if copies is not None:
+            more = self._copied(x, copies)
+            added = jnp.where(some, more.log_weight, -1e30), more.mean, more.log_std
+            weight, mean, std = (
+                jnp.concatenate(both, -1)
+                for both in zip((weight, mean, std), added, strict=True)
+            )
+        return MixtureParams(jax.nn.log_softmax(weight), mean, std)
+
+    def _copied(self, x: jax.Array, copies: Copies) -> MixtureParams:
+        """Gaussians at the copies, as wide as these are spread and a little more."""
+        weight, wider, least = jnp.split(self.copy_out(x), 3, axis=-1)
+        spread = copies.spread * jnp.exp(2 * jnp.tanh(wider / 2))
+        log_std = jnp.log(spread + jnp.exp(6 * jnp.tanh(least / 6) - 1))
+        return MixtureParams(weight, copies.mean, log_std)
 
 
 @functools.lru_cache
@@ -192,7 +220,8 @@ def predict(
             none the prediction is that without, to the last digit.
 
     Returns:
-        MixtureParams with fields `(..., Q, K)`.
+        MixtureParams with fields `(..., Q, K)`, or with other runs those and `COPIES`
+        more.
     """
     return nnx.merge(_graph(config), params).predict(state, query, stay, context)
 

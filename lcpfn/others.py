@@ -23,7 +23,7 @@ from lcpfn.configs import (
 )
 from lcpfn.context import Context
 from lcpfn.layers import OtherRuns
-from lcpfn.pairs import Cutoff, OnGrid, pair_features
+from lcpfn.pairs import Cutoff, OnGrid, Pairs, pair_features
 from lcpfn.statistics import Array
 from lcpfn.tokens import Anchor
 
@@ -96,7 +96,7 @@ def share_of(span: Array, step: Array) -> Array:
 def context_of(others: Others, anchor: Anchor, targets: Array) -> OtherRuns:
     """What the other runs say to questions about steps `(B, Q)`; traced."""
 
-    def look(others: Others, anchor: Anchor, targets: Array) -> Array:
+    def look(others: Others, anchor: Anchor, targets: Array) -> Pairs:
         asked = Cutoff(
             *(anchor.level, anchor.scale, share_of(others.span, anchor.step)),
             *(others.path, others.seen),
@@ -105,8 +105,10 @@ def context_of(others: Others, anchor: Anchor, targets: Array) -> OtherRuns:
         return pair_features(asked, others.known.grid, others.apart, shares)
 
     pairs = jax.vmap(look)(others, anchor, targets)
-    state = others.known.state.astype(jnp.float32)
-    return OtherRuns(pairs.astype(jnp.float32), state, others.there)
+    pairs, state = jax.tree.map(
+        lambda x: x.astype(jnp.float32), (pairs, others.known.state)
+    )
+    return OtherRuns(pairs, state, others.there)
 
 
 def span_of(contexts: Sequence[Context]) -> np.ndarray:

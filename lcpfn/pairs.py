@@ -25,6 +25,10 @@ GRID = 64
 # Where two runs are compared before the cutoff, in shares of it.
 EARLIER = (0.0, 0.1, 0.25, 0.5, 0.75)
 PAIR_FEATURES = 28
+# A place is cut off here: of a run that exploded, nothing is learned by how much.
+FARTHEST_PLACE = 1e4
+# Ways in which another run says where this one will be.
+PLACES = 3
 
 
 class OnGrid(NamedTuple):
@@ -45,6 +49,20 @@ class OnGrid(NamedTuple):
     last: Array
     best: Array
     moved: Array
+
+
+class Pairs(NamedTuple):
+    """Other runs as a query sees them.
+
+    Attributes:
+        features: see the top of this file `(Q, M, PAIR_FEATURES)`.
+        places: where the target would be if the run asked about gained what the other
+            did, or that in its own scale, or were where the other is; in scales from
+            the level of the anchor `(Q, M, 2, PLACES)`, for the value and for the best.
+    """
+
+    features: Array
+    places: Array
 
 
 class Cutoff(NamedTuple):
@@ -125,7 +143,7 @@ def _best_between(path: Array, start: Array, end: Array) -> Array:
 
 def pair_features(
     asked: Cutoff, others: OnGrid, config: Array, targets: Array
-) -> Array:
+) -> Pairs:
     """What a query about one run at one cutoff sees of the other runs.
 
     Args:
@@ -133,13 +151,10 @@ def pair_features(
         others: fields `(M, G)` and `(M,)`.
         config: distances of the configurations `(M, CONFIG_FEATURES)`.
         targets: steps asked about, as shares of the grid `(Q,)`.
-
-    Returns:
-        `(Q, M, PAIR_FEATURES)`.
     """
     then = jnp.minimum(targets[:, None], others.last)  # (Q, M)
     wide = lambda x: jnp.broadcast_to(x, then.shape)
-    distances, ratio = _distances(asked, others, targets, then)
+    distances, ratio, places = _distances(asked, others, targets, then)
     squeezed = jnp.stack([wide(x) for x in distances], -1)
     squeezed = jnp.clip(jnp.arcsinh(squeezed), -FARTHEST, FARTHEST)
     plain = [
@@ -154,13 +169,14 @@ def pair_features(
     ]
     shape = (*then.shape, config.shape[-1])
     parts = [squeezed, jnp.stack([wide(x) for x in plain], -1)]
-    return jnp.concatenate([*parts, jnp.broadcast_to(config, shape)], -1)
+    features = jnp.concatenate([*parts, jnp.broadcast_to(config, shape)], -1)
+    return Pairs(features, jnp.clip(places, -FARTHEST_PLACE, FARTHEST_PLACE))
 
 
 def _distances(
     asked: Cutoff, others: OnGrid, targets: Array, then: Array
-) -> tuple[list[Array], Array]:
-    """Distances to other runs in scales, each `(M,)` or `(Q, M)`; ratios of scales.
+) -> tuple[list[Array], Array, Array]:
+    """Distances to other runs in scales, each `(M,)` or `(Q, M)`; ratios; places.
 
     Args:
         asked: the run and its cutoff.
@@ -186,15 +202,22 @@ def _distances(
         *apart,
         spread,
     ]
+    best = _best_between(others.value, asked.share, targets)
     of_query = [
         distance(level_then),
         distance(value_then),
-        distance(_best_between(others.value, asked.share, targets)),
+        distance(best),
         gain / asked.scale,
         gain / scale_now,
         (value_then - level_now) / scale_now,
     ]
-    return [*of_run, *of_query], log_scale - jnp.log(asked.scale)
+    places = [
+        jnp.stack([(y - level_now) / x for x in (asked.scale, scale_now)], -1)
+        for y in (level_then, best)
+    ]
+    there = jnp.stack([distance(level_then), distance(best)], -1)[..., None]
+    places = jnp.concatenate([jnp.stack(places, -2), there], -1)
+    return [*of_run, *of_query], log_scale - jnp.log(asked.scale), places
 
 
 def _apart_before(asked: Cutoff, others: OnGrid) -> list[Array]:

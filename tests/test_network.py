@@ -16,7 +16,7 @@ from lcpfn.network import (
     parameter_count,
     predict,
 )
-from lcpfn.pairs import PAIR_FEATURES
+from lcpfn.pairs import PAIR_FEATURES, PLACES, Pairs
 from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES
 
 pytestmark = pytest.mark.usefixtures("strict_jax")
@@ -155,9 +155,9 @@ def test_masked_features_are_not_seen(model, features):
     assert np.abs(look(features.at[..., 4].add(1.0)) - before).max() > 1e-3
 
 
-def _knowing(model, seed=7):
+def _knowing(config, seed=7):
     """A network that knows other runs, its weights rough."""
-    config = replace(model.config, others=16)
+    config = replace(config, others=16)
     params = jax.jit(init, static_argnums=0)(config, jax.random.key(seed))
     rng = np.random.default_rng(seed)
     return config, jax.tree.map(
@@ -165,37 +165,66 @@ def _knowing(model, seed=7):
     )
 
 
+def _others(key, batch, queries, count, width, mask):
+    """What `count` other runs say to queries: noise, but for who is there."""
+    keys = jax.random.split(key, 3)
+    pairs = Pairs(
+        jax.random.normal(keys[0], (batch, queries, count, PAIR_FEATURES)),
+        jax.random.normal(keys[1], (batch, queries, count, 2, PLACES)),
+    )
+    return OtherRuns(pairs, jax.random.normal(keys[2], (batch, count, width)), mask)
+
+
+def _picked(others, rows):
+    """Some of the other runs, in this order."""
+    pairs = jax.tree.map(lambda x: x[:, :, rows], others.pairs)
+    return OtherRuns(pairs, others.state[:, rows], others.mask[:, rows])
+
+
 def test_other_runs_are_a_set_and_none_are_none(model):
-    config, params = _knowing(model)
-    keys = jax.random.split(jax.random.key(5), 4)
+    config, params = _knowing(model.config)
+    keys = jax.random.split(jax.random.key(5), 3)
     state = jax.random.normal(keys[0], (2, config.width))
     query = jax.random.normal(keys[1], (2, 3, QUERY_FEATURES))
-    pairs = jax.random.normal(keys[2], (2, 3, 6, PAIR_FEATURES))
-    states = jax.random.normal(keys[3], (2, 6, config.width))
     mask = jnp.arange(6) < jnp.array([[4], [0]])
+    others = _others(keys[2], 2, 3, 6, config.width, mask)
     ask = jax.jit(lambda *x: predict(config, params, state, query, state[:, 0], *x))
-    alone, found = ask(), ask(OtherRuns(pairs, states, mask))
-    order = jnp.array([2, 0, 3, 1, 5, 4])
-    turned = ask(OtherRuns(pairs[:, :, order], states[:, order], mask[:, order]))
-    fewer = ask(OtherRuns(pairs[:, :, :4], states[:, :4], mask[:, :4]))
+    alone, found = ask(), ask(others)
+    turned = ask(_picked(others, jnp.array([2, 0, 3, 1, 5, 4])))
+    fewer = ask(_picked(others, jnp.arange(4)))
+    count = config.components
     for one, two, other, least in zip(alone, found, turned, fewer, strict=True):
-        np.testing.assert_allclose(one[1], two[1], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(one[1], two[1, :, :count], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(two, other, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(two, least, rtol=1e-4, atol=1e-4)
-    assert np.abs(alone.log_weight - found.log_weight)[0].max() > 1e-3
+    assert found.log_weight[1, :, count:].max() < -1e20
+    changed = alone.log_weight[0] - found.log_weight[0, :, :count]
+    assert np.abs(changed).max() > 1e-3
 
 
-def test_fresh_weights_ignore_other_runs(model):
+def test_fresh_weights_hardly_listen_to_other_runs(model):
     config = replace(model.config, others=16)
     params = init(config, jax.random.key(1))
     state = jax.random.normal(jax.random.key(2), (1, config.width))
     query = jnp.ones((1, 1, QUERY_FEATURES))
-    told = OtherRuns(
-        jnp.ones((1, 1, 2, PAIR_FEATURES)),
-        jnp.ones((1, 2, config.width)),
-        jnp.ones((1, 2), bool),
-    )
+    told = _others(jax.random.key(3), 1, 1, 2, config.width, jnp.ones((1, 2), bool))
     one = predict(config, params, state, query, state[:, 0])
     two = predict(config, params, state, query, state[:, 0], told)
-    for before, after in zip(one, two, strict=True):
-        np.testing.assert_array_equal(before, after)
+    count = config.components
+    for before, after in zip(one[1:], two[1:], strict=True):
+        np.testing.assert_array_equal(before, after[..., :count])
+    assert 0 < np.exp(two.log_weight[..., count:]).sum() < 0.1
+
+
+def test_what_all_other_runs_say_is_copied_exactly(model):
+    config, params = _knowing(replace(model.config, best=True))
+    state = jax.random.normal(jax.random.key(2), (1, config.width))
+    query = jnp.ones((1, 2, QUERY_FEATURES + 1)).at[0, 0, -1].set(0)
+    told = _others(jax.random.key(3), 1, 2, 5, config.width, jnp.arange(5)[None] < 3)
+    places = jnp.full_like(told.pairs.places, 1e3)  # behind the last run
+    places = places.at[:, :, :3, 0].set(-7.25).at[:, :, :3, 1].set(123.5)
+    told = told._replace(pairs=told.pairs._replace(places=places))
+    found = predict(config, params, state, query, state[:, 0], told)
+    copied = found.mean[0, :, config.components :]
+    np.testing.assert_allclose(copied[0], -7.25, rtol=1e-6)
+    np.testing.assert_allclose(copied[1], 123.5, rtol=1e-6)

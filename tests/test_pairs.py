@@ -9,6 +9,7 @@ from lcpfn.configs import CONFIG_FEATURES
 from lcpfn.jax_setup import float64
 from lcpfn.pairs import (
     PAIR_FEATURES,
+    PLACES,
     Cutoff,
     grid_shares,
     on_grid,
@@ -28,8 +29,8 @@ place = float64(jax.jit(jax.vmap(on_grid, (None, 0, 0, 0, 0))))
 look = float64(jax.jit(pair_features))
 
 
-def features(values=VALUES, scales=SCALES, counts=COUNTS, cutoff=9, order=None):
-    """Of the first run at a cutoff, among the others; `(Q, M, PAIR_FEATURES)`."""
+def seen(values=VALUES, scales=SCALES, counts=COUNTS, cutoff=9, order=None):
+    """Of the first run at a cutoff, among the others."""
     runs = place(SHARES.astype(float), values, values, scales, counts)
     own = jax.tree.map(lambda x: x[0], runs)
     order = np.arange(1, M + 1) if order is None else order
@@ -37,13 +38,21 @@ def features(values=VALUES, scales=SCALES, counts=COUNTS, cutoff=9, order=None):
     asked = Cutoff(
         values[0, cutoff], scales[0, cutoff], SHARES[cutoff], own.level, np.array(1.0)
     )
-    return np.asarray(look(asked, others, np.zeros((M, CONFIG_FEATURES)), TARGETS))
+    found = look(asked, others, np.zeros((M, CONFIG_FEATURES)), TARGETS)
+    return jax.tree.map(np.asarray, found)
+
+
+def features(*args, **options):
+    """All that is seen, side by side `(Q, M, ...)`."""
+    found = seen(*args, **options)
+    return np.concatenate([found.features, found.places.reshape(2, M, -1)], -1)
 
 
 def test_features_have_their_shape_and_are_finite():
-    found = features()
-    assert found.shape == (2, M, PAIR_FEATURES)
-    assert np.isfinite(found).all()
+    found = seen()
+    assert found.features.shape == (2, M, PAIR_FEATURES)
+    assert found.places.shape == (2, M, 2, PLACES)
+    assert np.isfinite(features()).all()
 
 
 def test_shift_and_scale_of_all_runs_change_nothing():
@@ -79,3 +88,15 @@ def test_a_run_on_the_grid_is_itself_where_it_was_observed():
     again = np.interp(SHARES, grid_shares(), run.value)
     assert np.abs(again - VALUES[1]).max() < 0.5 * np.abs(np.diff(VALUES[1])).max()
     assert run.best == VALUES[1].min()
+
+
+def test_places_are_where_like_gains_would_lead():
+    found = seen()
+    gain, own, there = np.moveaxis(found.places[:, 0, 0], -1, 0)  # of run 1, values
+    level, scale = VALUES[0, 9], SCALES[0, 9]
+    end, now = VALUES[1, -1], VALUES[1, 9]
+    assert gain[1] == pytest.approx((end - now) / scale, abs=0.3)
+    assert own[1] == pytest.approx((end - now) / SCALES[1, 9], abs=0.3)
+    assert there[1] == pytest.approx((end - level) / scale, abs=0.3)
+    best = found.places[1, 0, 1, 2]
+    assert best == pytest.approx((VALUES[1, 10:].min() - level) / scale, abs=0.3)

@@ -17,6 +17,7 @@ from lcpfn.pairs import (
     GRID,
     Cutoff,
     OnGrid,
+    Pairs,
     anchor_of_others,
     on_grid,
     pair_features,
@@ -60,7 +61,7 @@ class SearchTasks(NamedTuple):
         query: `(C, Q, QUERY_FEATURES + 1)`.
         truth: `(y_target - level) / scale` `(C, Q)`.
         log_scale, stay, weight: of the cutoffs `(C,)`.
-        pairs: `(C, Q, R, PAIR_FEATURES)`.
+        pairs: fields `(C, Q, R, ...)`.
         mask: which runs are context to this one `(R,)`.
     """
 
@@ -72,7 +73,7 @@ class SearchTasks(NamedTuple):
     log_scale: jax.Array
     stay: jax.Array
     weight: jax.Array
-    pairs: jax.Array
+    pairs: Pairs
     mask: jax.Array
 
 
