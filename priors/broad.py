@@ -69,7 +69,7 @@ class Effects:
     skewed: float = 0.15
     heavy: float = 0.2
     spikes: float = 0.1
-    wild: float = 0.08
+    wild: float = 0.12
     dying: float = 0.08
     ceiling: float = 0.12
     rest: float = 0.05

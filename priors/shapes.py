@@ -113,7 +113,7 @@ def heat(rate: Array, progress: Array) -> Array:
 
     It makes the late gain of cosine and linear schedules, and the drop after a step.
     """
-    size = ten_to("heat", -2.5, 0.5)
+    size = ten_to("heat", -1.7, 0.5)
     return size * rate ** uniform("heat_power", 0.5, 1.5) * (1 - progress)
 
 
@@ -171,6 +171,6 @@ def explosion(u: Array) -> Array:
 def transient(index: Array) -> Array:
     """First observations far above the rest; `index` counts observations."""
     size, fade = ten_to("transient", -0.5, 2.2), ten_to("transient_fade", -1.0, 0.7)
-    huge = numpyro.sample("transient_huge", dist.Bernoulli(0.12))
+    huge = numpyro.sample("transient_huge", dist.Bernoulli(0.08))
     size = size * jnp.where(huge == 1, ten_to("transient_more", 0.0, 4.0), 1.0)
     return size * jnp.exp(-index / fade)

@@ -30,7 +30,7 @@ def ragged(key: Array, shortest: int, observations: int) -> tuple[Array, Array]:
     powers = jax.random.uniform(keys[5], minval=0.7, maxval=4.0)
     geometric = count * 10.0 ** (powers * ((index - 1) / (count - 1) - 1))
     odds = jax.random.uniform(keys[2])
-    steps = jnp.where(odds < 0.08, bent, jnp.where(odds > 0.95, geometric, index))
+    steps = jnp.where(odds < 0.08, bent, jnp.where(odds > 0.93, geometric, index))
     from_zero = jax.random.bernoulli(keys[3], 0.2)
     steps = jnp.where(from_zero, steps - steps[0], steps)
     return jnp.where(index <= count, steps, steps[count - 1]), count
