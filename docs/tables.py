@@ -126,6 +126,7 @@ TABLES = {
     "finetuning": ("history.json", history.to_markdown),
     "left_out_sources": ("left_out.json", left_out.to_markdown),
     "stopping": ("stopping.json", benchmark.to_markdown),
+    "stopping_paused": ("stopping.json", benchmark.paused_to_markdown),
     "stopping_front": ("stopping.json", benchmark.front_to_markdown),
     "stopping_risk": ("stopping.json", benchmark.risk_to_markdown),
     "optuna_searches": ("tpe.json", searches),
