@@ -20,17 +20,19 @@ class SearchEffects(NamedTuple):
     `uneven`: first observations scatter, which is soon forgotten. `replicas`: runs
     differ by their seed alone; `families`: there are two kinds of runs; `diverging`:
     some runs diverge; `exceptions`: what is usually common differs; `own_steps`: runs
-    have steps of their own. `habits`: of configurations.
+    have steps of their own. `unlike`: mean and standard deviation of the log-odds of
+    what of a site differs between the runs of a search. `habits`: of configurations.
     """
 
-    level: float = 0.85
-    before: float = 0.5
-    uneven: float = 0.5
+    level: float = 0.65
+    before: float = 0.65
+    uneven: float = 0.6
     replicas: float = 0.08
     families: float = 0.15
     diverging: float = 0.25
     exceptions: float = 0.1
     own_steps: float = 0.08
+    unlike: tuple[float, float] = (-4.0, 2.5)
     habits: SearchHabits = SearchHabits()
 
 
@@ -69,7 +71,7 @@ def from_one_level(
     level = jax.random.choice(keys[7], start)  # that of any of them
     # |z| would be less for the middle ones; this has its distribution and z's order.
     held_back = jnp.minimum(ndtri(0.5 + 0.5 * ndtr(z)), FARTHEST)
-    share = jnp.exp(-ten_to(keys[2], -0.9, 0.4) * held_back)
+    share = jnp.exp(-ten_to(keys[2], -1.8, 0.4) * held_back)
 
     def towards(bound: ArrayLike) -> Array:
         """Share of the way on this side of the start."""
@@ -80,7 +82,7 @@ def from_one_level(
     slope = jnp.where(way < 0, towards(low)[:, None], towards(high)[:, None])
     moved = level + slope * way
     uneven = jax.random.bernoulli(keys[3], effects.uneven)
-    size = jnp.where(uneven, ten_to(keys[4], -1.7, 0.0) * typical_gain(moved), 0.0)
+    size = jnp.where(uneven, ten_to(keys[4], -1.5, 0.3) * typical_gain(moved), 0.0)
     keep = jax.random.uniform(keys[5], maxval=0.8) ** jnp.arange(y.shape[1])
     moved += size * jax.random.normal(keys[6], (*z.shape, 1)) * keep
     moved = jnp.clip(moved, low, high)

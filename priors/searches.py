@@ -56,6 +56,7 @@ class SearchPrior:
         if self.dims < 1:
             raise ValueError(f"dims must be at least 1, got {self.dims}")
         odds = {**self.effects._asdict(), **self.effects.habits._asdict()}
+        del odds["unlike"]
         for name, value in odds.items():
             if isinstance(value, int | float) and not 0 <= value <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {value!r}")
@@ -226,7 +227,9 @@ def _draw_task(prior: SearchPrior, shapes: Shapes, key: Array, runs: int) -> _Ta
         # Nothing of that is the task's, unless runs are replicas.
         **dict.fromkeys(OF_RUNS, (1.0 - replicas, 1.0)),
     }
-    differs = jnp.where(replicas, -5.0, -2.0) + 1.5 * jax.random.normal(keys[3])
+    typical, spread = effects.unlike
+    differs = typical + spread * jax.random.normal(keys[3])
+    differs = jnp.where(replicas, jnp.minimum(differs, -5.0), differs)
     normals = task_normals(
         keys[4],
         shapes,
