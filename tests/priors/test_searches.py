@@ -18,7 +18,8 @@ from lcpfn.priors.searches import BROAD_SEARCHES, Search, SearchPrior, draw_sear
 
 RUNS, SEARCHES, LENGTH = 8, 200, 12
 PLAIN = SearchHabits(*[0.0] * len(SearchHabits._fields))
-QUIET = SearchEffects(*[0.0] * (len(SearchEffects._fields) - 1), habits=PLAIN)
+OFF = dict.fromkeys({*SearchEffects._fields} - {"unlike", "habits"}, 0.0)
+QUIET = SearchEffects(**OFF, unlike=(-2.0, 1.5), habits=PLAIN)
 
 
 def own_model(steps, observed=None):
