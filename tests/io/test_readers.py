@@ -1037,3 +1037,11 @@ def test_steps_in_a_header_may_be_shares(tmp_path):
     (tmp_path / "runs.csv").write_text("run,10%,20%,1e3\na,0.5,0.6,0.7\n")
     (run,) = read_curves(tmp_path / "runs.csv", mode="max").runs
     assert run.steps.tolist() == [10, 20, 1000]
+
+
+@pytest.mark.parametrize("first", ["1,3,3,2", "3,3,2"])
+def test_numbers_that_do_not_increase_are_no_header_of_steps(tmp_path, first):
+    rows = [first, *(",".join("1" for _ in first.split(",")) for _ in range(2))]
+    (tmp_path / "runs.csv").write_text("\n".join(rows))
+    with pytest.raises(ValueError, match="columns without a header; name them"):
+        read_curves(tmp_path / "runs.csv", mode="min")
