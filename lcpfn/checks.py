@@ -25,6 +25,14 @@ def as_numbers(x: Any, what: str) -> np.ndarray:
     return array
 
 
+def check_count(x: Any, what: str) -> int:
+    """A positive integer, NumPy's too; True is none."""
+    whole = isinstance(x, int | np.integer) and not isinstance(x, bool)
+    if not whole or x < 1:
+        raise ValueError(f"{what} must be a positive integer, got {x!r:.80}")
+    return int(x)
+
+
 def _is_nested(x: Any) -> bool:
     """Whether x is a collection of curves and not one curve."""
     if isinstance(x, np.ndarray):

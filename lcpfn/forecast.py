@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lcpfn.checks import check_count
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
 
@@ -286,9 +287,7 @@ class Forecast:
             n: number of paths.
             seed: the same seed gives the same paths.
         """
-        if not isinstance(n, int | np.integer) or n < 1:
-            raise ValueError(f"n must be a positive integer, got {n!r}")
-        paths = self._all.paths(int(n), seed)
+        paths = self._all.paths(check_count(n, "n"), seed)
         if self._row is not None:
             paths = paths[:, self._row, : len(self.steps)]
         return self._result(paths, self._certain)

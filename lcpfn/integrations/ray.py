@@ -6,6 +6,7 @@ from ray.tune import Stopper
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from lcpfn.checks import check_count
 from lcpfn.stopping.search_monitor import SearchMonitor
 
 TIME = "training_iteration"
@@ -87,8 +88,8 @@ class LCScheduler(FIFOScheduler):
         **rule: Any,
     ) -> None:
         super().__init__()
-        if turn is not None and turn < 1:
-            raise ValueError(f"turn must be a positive integer or None, got {turn!r}")
+        if turn is not None:
+            check_count(turn, "turn (or None)")
         self._metric, self._mode, self.time_attr = metric, mode, time_attr
         self.turn, self._since = turn, dict[str, int]()
         self._options = {"horizon": horizon, "n_startup": n_startup, **rule}

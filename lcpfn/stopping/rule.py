@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.checks import check_horizon
+from lcpfn.checks import check_count, check_horizon
 from lcpfn.metric import Bounds, Metric
 from lcpfn.stopping.observations import plain
 
@@ -63,9 +63,7 @@ class Rule:
             metric.check(np.array([float(self.beat)]), "beat")
         _check_confidence(self.confidence)
         for name in ("patience", "min_steps"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, got {value!r}")
+            check_count(getattr(self, name), name)
         if self.method not in METHODS:
             raise ValueError(
                 f'method must be "ever" or "marginal", got {self.method!r}'

@@ -4,8 +4,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
+from lcpfn.checks import check_count
 from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.threshold import among_best, best_of, incumbent_of
 
@@ -36,10 +35,7 @@ class SearchRule:
         if not 0 <= self.protect <= 1:
             raise ValueError(f"protect must lie in [0, 1], got {self.protect!r}")
         for name in ("n_startup", "top_k"):
-            value = getattr(self, name)
-            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-            if not whole or value < 1:
-                raise ValueError(f"{name} must be a positive integer, got {value!r}")
+            check_count(getattr(self, name), name)
 
     def incumbent(self, ended: Iterable[float]) -> float | None:
         """The value to beat; None while too few runs have finished.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lcpfn.checks import check_count
 from lcpfn.metric import Metric
 
 if TYPE_CHECKING:
@@ -57,10 +58,9 @@ def incumbent_of(values: Iterable[float], mode: str, top_k: int = 1) -> float:
         there are none.
     """
     Metric(mode)
-    if not isinstance(top_k, int | np.integer) or top_k < 1:
-        raise ValueError(f"top_k must be a positive integer, got {top_k!r}")
+    k = check_count(top_k, "top_k")
     known = sorted(filter(math.isfinite, values), reverse=mode == "max")
-    return float(known[: int(top_k)][-1]) if known else math.nan
+    return float(known[:k][-1]) if known else math.nan
 
 
 def among_best(own: float, others: Sequence[float], mode: str, share: float) -> bool:
