@@ -43,8 +43,10 @@ def searches(results: dict) -> str:
         "epochs": "{epochs}",
         "epochs with the pruner": "{epochs_pruned}",
         "saved": "{saved:.0%}",
+        "epochs, trials alone": "{epochs_alone}",
         "best accuracy": "{best:.4f}",
         "best with the pruner": "{best_pruned:.4f}",
+        "best, trials alone": "{best_alone:.4f}",
     }
     rows = []
     for name, row in results.items():

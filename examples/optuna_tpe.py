@@ -94,17 +94,22 @@ def main():
         plain = search(name, optuna.pruners.NopPruner(), args.trials, args.seed)
         pruner = LCPruner(EPOCHS, n_startup_trials=5, bounds=(0, 1))
         pruned = search(name, pruner, args.trials, args.seed)
+        alone = LCPruner(EPOCHS, n_startup_trials=5, bounds=(0, 1), alone=True)
+        pruned_alone = search(name, alone, args.trials, args.seed)
         results[name] = {
             "trials": args.trials,
             "epochs": plain[0],
             "epochs_pruned": pruned[0],
             "best": plain[1],
             "best_pruned": pruned[1],
+            "epochs_alone": pruned_alone[0],
+            "best_alone": pruned_alone[1],
         }
         print(
             f"{name}: {args.trials} trials, {plain[0]} epochs without, {pruned[0]} "
-            f"with the pruner ({1 - pruned[0] / plain[0]:.0%} saved); best accuracy "
-            f"{plain[1]:.4f} and {pruned[1]:.4f}"
+            f"with the pruner ({1 - pruned[0] / plain[0]:.0%} saved), "
+            f"{pruned_alone[0]} if trials do not know each other; best accuracy "
+            f"{plain[1]:.4f}, {pruned[1]:.4f} and {pruned_alone[1]:.4f}"
         )
     if args.out:
         with open(args.out, "w") as file:

@@ -66,6 +66,10 @@ class SearchMonitor:
         alone: bool = False,
         **monitor: Any,
     ) -> None:
+        if "config" in monitor:
+            raise TypeError(
+                "config is of one run; those of a search's runs come with the runs"
+            )
         self.rule = SearchRule(mode, n_startup, top_k, protect, beat)
         self.mode, self.horizon, self.alone = mode, horizon, alone
         self.options = {"confidence": confidence, "beat": beat, **monitor}

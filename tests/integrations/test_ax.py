@@ -36,6 +36,16 @@ def search(strategy, objective="accuracy"):
     return lengths
 
 
+def test_forecasts_know_the_other_trials(asked):
+    from lcpfn.integrations.ax import LCEarlyStoppingStrategy
+
+    search(LCEarlyStoppingStrategy(HORIZON, min_curves=3))
+    assert asked[-1] == {f"trial {i}": {"top": top} for i, top in enumerate(TOPS)}
+    asked.clear()
+    search(LCEarlyStoppingStrategy(HORIZON, min_curves=3, alone=True))
+    assert not asked
+
+
 @pytest.mark.parametrize("objective", ["accuracy", "-accuracy"])
 def test_it_stops_what_cannot_win(objective):
     from lcpfn.integrations.ax import LCEarlyStoppingStrategy

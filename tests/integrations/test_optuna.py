@@ -157,6 +157,27 @@ def test_a_trial_that_beats_the_incumbent_is_not_pruned_on_its_plateau():
     assert not pruned(search(pruner_of(protect=0, confidence=0.5), value=flat))
 
 
+def test_forecasts_know_the_other_trials(asked):
+    def objective(trial):
+        top = trial.suggest_float("top", 0.2, 0.9)
+        for step in range(1, STEPS + 1):
+            trial.report(rising(0, step) * top, step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return rising(0, STEPS) * top
+
+    for alone in (False, True):
+        asked.clear()
+        sampler = optuna.samplers.RandomSampler(seed=0)
+        pruner = pruner_of(alone=alone)
+        study = optuna.create_study(
+            direction="maximize", sampler=sampler, pruner=pruner
+        )
+        study.optimize(objective, n_trials=6)
+        known = {f"trial {t.number}": t.params for t in study.trials}
+        assert asked[-1:] == ([] if alone else [known])
+
+
 def test_what_a_trial_would_have_ended_with_knows_the_other_trials(monkeypatch):
     pruner = pruner_of()
     study = optuna.create_study(direction="maximize", pruner=pruner)

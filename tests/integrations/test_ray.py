@@ -86,6 +86,14 @@ def test_stopper(ray, tmp_path):
     assert min(found[top] for top in (0.5, 0.7, 0.4)) < HORIZON
 
 
+def test_forecasts_know_the_other_trials(ray, tmp_path, asked):
+    from lcpfn.integrations.ray import LCScheduler
+
+    search(tmp_path, scheduler=LCScheduler(horizon=HORIZON, bounds=(0, 1)))
+    most = max(asked, key=len)
+    assert {config["top"] for config in most.values()} == set(TOPS)
+
+
 def test_scheduler_stops(ray, tmp_path):
     from lcpfn.integrations.ray import LCScheduler
 

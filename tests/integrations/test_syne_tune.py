@@ -67,6 +67,12 @@ def test_it_stops_what_cannot_win(tmp_path, monkeypatch):
     assert max(found[0.4], found[0.5]) < HORIZON
 
 
+def test_forecasts_know_the_other_trials(tmp_path, monkeypatch, asked):
+    monkeypatch.setenv("SYNETUNE_FOLDER", str(tmp_path / "runs"))
+    tops = list(search(tmp_path))
+    assert asked[-1] == {str(i): {"top": top} for i, top in enumerate(tops)}
+
+
 def test_dry_run_stops_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("SYNETUNE_FOLDER", str(tmp_path / "runs"))
     assert set(search(tmp_path, dry_run=True).values()) == {HORIZON}

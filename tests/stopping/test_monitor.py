@@ -440,3 +440,8 @@ def test_no_run_is_stopped_at_its_last_observation(model):
     assert [runs.report("c", y, i) for i, y in enumerate(CURVE)][1:] == [True] * 3 + [
         False
     ]
+
+
+def test_a_search_has_no_configuration_of_its_own():
+    with pytest.raises(TypeError, match="config is of one run"):
+        SearchMonitor("max", 10, config={"lr": 0.1})
