@@ -10,7 +10,7 @@ import json
 import re
 from pathlib import Path
 
-from lcpfn.eval import report, report_tables
+from lcpfn.eval import evaluate_context, report, report_tables
 from lcpfn.eval.exact import importance, mcmc_score, prior_score
 from lcpfn.eval.speed import bench
 from lcpfn.eval.stopping import benchmark
@@ -55,7 +55,9 @@ def searches(results: dict) -> str:
     return columns_table(("TPE on",), rows, columns)
 
 
-def headline(suites: dict, stopping: dict, prior: dict, speed: dict) -> str:
+def headline(
+    suites: dict, context: dict, stopping: dict, prior: dict, speed: dict
+) -> str:
     """The front page: one row a claim, beside what it has to beat."""
     methods = {name: row["overall"]["all"] for name, row in suites["methods"].items()}
     fits = {name: methods[name] for name in ("pow3", "pow4", "mmf4")}
@@ -75,6 +77,12 @@ def headline(suites: dict, stopping: dict, prior: dict, speed: dict) -> str:
             "successive halving",
         )
     ]
+    among = lambda part: " / ".join(
+        f"{part['overall'][str(percent)]['crps_ratio']:.2f}"
+        for percent in evaluate_context.PERCENTS
+        if str(percent) in part["overall"]
+    )
+    known_alone = f"alone {among(context['settings'][evaluate_context.ALONE])}"
     scores = " / ".join(f"{row['log_prob']:.2f}" for row in prior["cutoffs"])
     paper = prior_score.PAPER["LC-PFN 12 x 512, 26 M parameters (P3)"]
     update = next(row for row in speed["rows"] if row["figure"] == "streaming")
@@ -87,6 +95,10 @@ def headline(suites: dict, stopping: dict, prior: dict, speed: dict) -> str:
             "share of true final values in the 90 % interval",
             f"{methods['default']['covered_90']:.0%}",
             f"`domhan` {methods['domhan']['covered_90']:.0%}",
+        ),
+        (
+            "CRPS with 20 other runs of the search, 0 / 10 / 20 / 40 / 80 % seen",
+            *(among(context["settings"]["20 others"]), known_alone),
         ),
         (
             "adapters in a search: speed-up over no stopping, best run stopped",
@@ -111,7 +123,7 @@ def headline(suites: dict, stopping: dict, prior: dict, speed: dict) -> str:
 # Name of a table -> results file or files, and what makes it.
 TABLES = {
     "headline": (
-        ("suites.json", "stopping.json", "domhan.json", "bench.json"),
+        ("suites.json", "context.json", "stopping.json", "domhan.json", "bench.json"),
         headline,
     ),
     "final_value": ("suites.json", report_tables.final_values),
@@ -125,6 +137,7 @@ TABLES = {
     "exact_inference": ("exact.json", importance.to_markdown),
     "mcmc": ("table3.json", mcmc_score.to_markdown),
     "prior_check": ("prior.json", prior_check.scores_to_markdown),
+    "other_runs": ("context.json", evaluate_context.to_markdown),
     "finetuning": ("history.json", history.to_markdown),
     "left_out_sources": ("left_out.json", left_out.to_markdown),
     "stopping": ("stopping.json", benchmark.to_markdown),
