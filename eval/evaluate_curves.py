@@ -96,13 +96,14 @@ def more_training(model: Model) -> dict[str, Any]:
 
     Returns:
         "steps", "last", and of the forecast "low", "median", "high" (90 %): losses on
-        held-out curves, means over cutoffs, nats; empty without a log.
+        held-out curves, nats, medians over cutoffs since single curves rule means;
+        empty without a log.
     """
     log = model.card.get("history", [])
     if len(log) < LEAST_OBSERVATIONS:
         return {}
     gaps = [[entry[f"gap_{percent}"] for percent in CUTOFFS] for entry in log]
-    values, steps = np.mean(gaps, 1), [entry["step"] for entry in log]
+    values, steps = np.median(gaps, 1), [entry["step"] for entry in log]
     final = model.extrapolate(values, 2 * steps[-1], mode="min", steps=steps).final
     low, high = final.interval(0.9)
     return {

@@ -38,13 +38,13 @@ def pretraining(results: Mapping[str, Any]) -> str:
     for share in MILESTONES:
         entry = min(log, key=lambda e: abs(e["step"] - share * log[-1]["step"]))
         gaps = [entry[f"gap_{cutoff}"] for cutoff in CUTOFFS]
-        shown = (f"{x:.3f}" for x in (*gaps, np.mean(gaps)))
+        shown = (f"{x:.3f}" for x in (*gaps, np.median(gaps)))
         spent = f"{entry['curves']:,}", f"{entry['seconds'] / 60:.0f}"
         rows.append((f"{entry['step']:,}", *spent, *shown))
     expected = "{median:.3f} (90 %: {low:.3f} to {high:.3f})".format(**more)
     blank = [""] * (2 + len(CUTOFFS))
     rows.append((f"{more['steps']:,}, forecast by itself", *blank, expected))
-    return table(("steps", "curves", "minutes", *AT_CUTOFFS, "mean"), rows)
+    return table(("steps", "curves", "minutes", *AT_CUTOFFS, "median"), rows)
 
 
 def final_value(results: Mapping[str, Any]) -> str:
