@@ -118,7 +118,7 @@ class _Network(nnx.Module):
         embedded = self.ask2(jax.nn.silu(self.ask1(query)))
         scale, shift = jnp.split(embedded, 2, axis=-1)
         x = state[..., None, :] * (1 + scale) + shift
-        copies, some = None, None
+        copies, some = None, jnp.zeros((), bool)
         if context is not None:
             some = jnp.any(context.mask, axis=-1)[..., None, None]
             flag = query[..., -1] if self.best else jnp.zeros(query.shape[:-1])

@@ -211,12 +211,12 @@ def _distances(
         gain / scale_now,
         (value_then - level_now) / scale_now,
     ]
-    places = [
+    gains = [
         jnp.stack([(y - level_now) / x for x in (asked.scale, scale_now)], -1)
         for y in (level_then, best)
     ]
     there = jnp.stack([distance(level_then), distance(best)], -1)[..., None]
-    places = jnp.concatenate([jnp.stack(places, -2), there], -1)
+    places = jnp.concatenate([jnp.stack(gains, -2), there], -1)
     return [*of_run, *of_query], log_scale - jnp.log(asked.scale), places
 
 

@@ -28,10 +28,13 @@ def _within_bounds(
 ) -> Mixture:
     """Gaussians `(n, K)`, `stds` `(n,)`, truncated to the bounds of a run's metric."""
     low, high = (None, None) if run.bounds is None else run.bounds
-    stds = np.broadcast_to(stds[:, None], means.shape)
-    low = np.full(len(means), -np.inf if low is None else low)
-    high = np.full(len(means), np.inf if high is None else high)
-    return Mixture(weights, means, stds, low, high)
+    return Mixture(
+        weights,
+        means,
+        np.broadcast_to(stds[:, None], means.shape),
+        np.full(len(means), -np.inf if low is None else low),
+        np.full(len(means), np.inf if high is None else high),
+    )
 
 
 def kernel_regression(

@@ -143,11 +143,7 @@ def evaluate_stopping(
     for task in tqdm(tasks, desc="searches", disable=None):
         found.append(measure(task, known[task.source], orders))
         by_source[task.source].append(found[-1])
-    lying = [
-        rows
-        for task, rows in zip(tasks, found, strict=True)
-        if early_order(task) < LYING
-    ]
+    lying = [found[i] for i, task in enumerate(tasks) if early_order(task) < LYING]
     return {
         "checkpoint": model.name,
         "checksum": model.card.get("checksum"),

@@ -14,6 +14,7 @@ from lcpfn.stopping.next_step import Choice, next_step, worth_of_any
 from lcpfn.stopping.offline import RecordedRun
 
 PERCENT = 100.0
+UNKNOWN = 0.0, 0.0
 
 
 def freeze_thaw(least: float = 0.1, resume_cost: float = 0.0) -> Policy:
@@ -27,22 +28,24 @@ def freeze_thaw(least: float = 0.1, resume_cost: float = 0.0) -> Policy:
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
         runs, waiting = task_runs.runs, [int(i) for i in order[::-1]]
         counts: dict[int, int] = {}
-        going: list[int] = []
         ended: list[float] = []
-        newest: int | None = None
-        while going or waiting:
+        # Gain on the incumbent, and the chance of any, of each run that is going on.
+        worth: dict[int, tuple[float, float]] = {}
+        newest, incumbent = None, None
+        while worth or waiting:
+            stale = [i for i, known in worth.items() if known is UNKNOWN]
+            if incumbent is not None and stale:
+                worth |= _worth([(runs[i], counts[i]) for i in stale], stale, incumbent)
             choices = [
                 Choice(
                     *(i, None, PERCENT * counts[i] / len(runs[i].losses)),
-                    resume_cost if i != newest else 0.0,
+                    *(resume_cost if i != newest else 0.0, *known),
                 )
-                for i in going
+                for i, known in worth.items()
             ]
             if waiting:
-                choices.append(Choice(None, 0, 0.0))
-            incumbent = min(ended, default=None)
-            if incumbent is not None:
-                choices = _worth(choices, runs, counts, ended, incumbent)
+                fresh = UNKNOWN if incumbent is None else worth_of_any(ended, incumbent)
+                choices.append(Choice(None, 0, 0.0, 0.0, *fresh))
             todo = next_step(choices, PERCENT, least, incumbent)
             if todo.kind == "stop":
                 return
@@ -50,37 +53,25 @@ def freeze_thaw(least: float = 0.1, resume_cost: float = 0.0) -> Policy:
             count = len(runs[i].losses)
             until = max(round(todo.until / PERCENT * count), counts.get(i, 0) + 1)
             yield i, until
-            newest, counts[i] = i, until
-            if todo.run is None:
-                going.append(i)
+            newest, counts[i], worth[i] = i, until, UNKNOWN
             if until >= count or not np.isfinite(runs[i].losses[until - 1]):
-                going.remove(i)
-                ended.append(float(runs[i].own[until - 1]))
-            ended = [x for x in ended if np.isfinite(x)]
+                del worth[i]
+                if np.isfinite(reached := float(runs[i].own[until - 1])):
+                    ended.append(reached)
+                    if incumbent is None or reached < incumbent:
+                        incumbent = reached
+                        worth = dict.fromkeys(worth, UNKNOWN)
 
     return moves
 
 
 def _worth(
-    choices: list[Choice],
-    runs: tuple[RecordedRun, ...],
-    counts: dict[int, int],
-    ended: list[float],
-    incumbent: float,
-) -> list[Choice]:
-    """The choices with their gains on the incumbent and the probability of any."""
-    fresh = worth_of_any(ended, incumbent)
-    going = [int(str(choice.run)) for choice in choices if choice.run is not None]
-    worth: list[tuple[float, float]] = []
-    if going:
-        there = _best_to_come([(runs[i], counts[i]) for i in going])
-        beat = np.full(len(going), incumbent)
-        worth = list(zip(there.expected_shortfall(beat), there.cdf(beat), strict=True))
-    worth += [fresh] * (len(choices) - len(going))
-    return [
-        choice._replace(gain=float(gain), chance=float(chance))
-        for choice, (gain, chance) in zip(choices, worth, strict=True)
-    ]
+    some: list[tuple[RecordedRun, int]], names: list[int], incumbent: float
+) -> dict[int, tuple[float, float]]:
+    """Gains of runs after so many observations, and the probability of any."""
+    there, beat = _best_to_come(some), np.full(len(some), incumbent)
+    both = zip(there.expected_shortfall(beat), there.cdf(beat), strict=True)
+    return dict(zip(names, ((float(g), float(c)) for g, c in both), strict=True))
 
 
 def _best_to_come(some: list[tuple[RecordedRun, int]]) -> Mixture:

@@ -108,8 +108,10 @@ def asha_paused(
                 above[level - 1].add(i)
             if level == top < height - 1:
                 until_top = {i: r[min(level, len(r) - 1)] for i, r in levels.items()}
-                two = ({i: x for x, i in values[k]} for k in (level - 1, level))
-                top += not _agree(task_runs, *two, until_top)
+                below, above_it = (
+                    {i: x for x, i in values[k]} for k in (level - 1, level)
+                )
+                top += not _agree(task_runs, below, above_it, until_top)
 
     return moves
 

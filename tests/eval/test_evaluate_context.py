@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lcpfn.curves import CurveSet, Run
-from lcpfn.eval import evaluate_context as protocol
+from lcpfn.eval import evaluate_context
 from lcpfn.eval.searches import FEWEST, Setting, given, searches
 from lcpfn.model import Model
 from tests.conftest import CONFIG, rough_params
@@ -58,11 +58,11 @@ def test_a_method_that_knows_the_end_has_no_error(search):
         ends = {run.name: run.values[-1] for run in search.asked}
         mean = np.array([[ends[run.name]] for run in asked])
         infinite = np.full(len(mean), np.inf)
-        return protocol.Mixture(
+        return evaluate_context.Mixture(
             np.ones_like(mean), mean, np.full_like(mean, 1e-4), -infinite, infinite
         )
 
-    found = protocol.over_searches(oracle, [search], Setting(), 0)
+    found = evaluate_context.over_searches(oracle, [search], Setting(), 0)
     assert set(found["overall"]) >= {"0", "10", "20", "40", "80"}
     for row in found["suites"]["one"].values():
         assert row["error_ratio"] < 1e-2
@@ -73,10 +73,10 @@ def test_a_method_that_knows_the_end_has_no_error(search):
 def test_the_protocol_has_all_settings_and_rivals(suite):
     config = replace(CONFIG, best=True, others=16)
     model = Model(rough_params(config, 0, 0), config, {})
-    results = protocol.evaluate_context(model, [suite])
-    assert set(results["settings"]) == set(protocol.SETTINGS)
+    results = evaluate_context.evaluate_context(model, [suite])
+    assert set(results["settings"]) == set(evaluate_context.SETTINGS)
     assert results["searches"] == 2
-    assert "0" not in results["settings"][protocol.ALONE]["suites"]["one"]
-    text = protocol.to_markdown(results)
+    assert "0" not in results["settings"][evaluate_context.ALONE]["suites"]["one"]
+    text = evaluate_context.to_markdown(results)
     assert "kernel regression, 20 others" in text
     assert "nan" not in text

@@ -43,7 +43,8 @@ def test_forecasts_know_the_other_trials(asked):
     assert asked[-1] == {f"trial {i}": {"top": top} for i, top in enumerate(TOPS)}
     asked.clear()
     search(LCEarlyStoppingStrategy(HORIZON, min_curves=3, alone=True))
-    assert asked and not any(asked)
+    assert asked
+    assert not any(asked)
 
 
 @pytest.mark.parametrize("objective", ["accuracy", "-accuracy"])
