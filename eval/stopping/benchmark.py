@@ -138,26 +138,24 @@ def evaluate_stopping(
         )
     sources = sorted({task.source for task in tasks})
     known = {s: baselines(tasks, s) | OURS | PAUSED for s in sources}
-    by_source: dict[str, list[dict[str, dict[str, Any]]]] = {s: [] for s in known}
-    found = []
-    for task in tqdm(tasks, desc="searches", disable=None):
-        found.append(measure(task, known[task.source], orders))
-        by_source[task.source].append(found[-1])
-    lying = [found[i] for i, task in enumerate(tasks) if early_order(task) < LYING]
+    bar = tqdm(tasks, desc="searches", disable=None)
+    found = [measure(task, known[task.source], orders) for task in bar]
+    pairs = list(zip(tasks, found, strict=True))
+    lying = [rows for task, rows in pairs if early_order(task) < LYING]
     return {
         "checkpoint": model.name,
         "checksum": model.card.get("checksum"),
         "orders": orders,
         "runs_per_task": most,
         "overall": summarise(found),
-        "sources": {source: summarise(rows) for source, rows in by_source.items()},
+        "sources": {
+            s: summarise([rows for task, rows in pairs if task.source == s])
+            for s in sources
+        },
         "stress": summarise(lying) if lying else {},
         "risk": promised_and_measured(tasks, PLAIN, RATES),
         "curves": _mean_curves(found),
-        "tasks": {
-            f"{task.source}/{task.name}": _rounded(rows)
-            for task, rows in zip(tasks, found, strict=True)
-        },
+        "tasks": {f"{task.source}/{task.name}": _rounded(rows) for task, rows in pairs},
     }
 
 
