@@ -27,13 +27,17 @@ def forecast_best(level: float = 0.5) -> Rank:
     A low level is optimistic: it hopes for what is uncertain.
     """
 
+    # Of the runs asked about, since they come up in many orders.
+    known: dict[int, tuple[RecordedRun, np.ndarray]] = {}
+
     def rank(run: RecordedRun, count: int) -> float:
         seen, best, _, _ = run.forecasts
         at = int(np.searchsorted(seen, count, side="right")) - 1
         if at < 0 or best is None or count >= len(run.losses):
             return float(run.own[count - 1])
-        there = best.at(slice(at, at + 1)).quantile(np.array(level))[0]
-        return float(min(there, run.own[count - 1]))
+        if id(run) not in known:
+            known[id(run)] = run, best.quantile(np.array(level))
+        return float(min(known[id(run)][1][at], run.own[count - 1]))
 
     return rank
 
