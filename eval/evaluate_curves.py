@@ -30,7 +30,6 @@ from lcpfn.eval.run_ordering import rank_tasks
 from lcpfn.eval.scores import mean_with_error
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
-from lcpfn.train.validate import CUTOFFS
 
 # Runs of a suite in the protocol of ranks, which has nine cutoffs of each.
 RANKED = 40
@@ -102,7 +101,8 @@ def more_training(model: Model) -> dict[str, Any]:
     log = model.card.get("history", [])
     if len(log) < LEAST_OBSERVATIONS:
         return {}
-    gaps = [[entry[f"gap_{percent}"] for percent in CUTOFFS] for entry in log]
+    names = [name for name in log[0] if name.startswith("gap_")]
+    gaps = [[entry[name] for name in names] for entry in log]
     values, steps = np.median(gaps, 1), [entry["step"] for entry in log]
     final = model.extrapolate(values, 2 * steps[-1], mode="min", steps=steps).final
     low, high = final.interval(0.9)

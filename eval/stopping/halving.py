@@ -26,7 +26,6 @@ def forecast_best(level: float = 0.5) -> Rank:
 
     A low level is optimistic: it hopes for what is uncertain.
     """
-
     # Of the runs asked about, since they come up in many orders.
     known: dict[int, tuple[RecordedRun, np.ndarray]] = {}
 

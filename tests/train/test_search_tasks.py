@@ -64,7 +64,7 @@ def score(params):
 def test_shapes_and_weights(make):
     tasks = make(searches())
     assert tasks.query.shape[:4] == (S, R, 1 + C, 1 + Q)
-    assert tasks.pairs.shape[:5] == (S, R, 1 + C, 1 + Q, R)
+    assert tasks.pairs.features.shape[:5] == (S, R, 1 + C, 1 + Q, R)
     assert (tasks.cutoff[..., 0] == -1).all()
     for leaf in jax.tree.leaves(tasks):
         assert np.isfinite(np.asarray(leaf, float)).all()
@@ -128,7 +128,7 @@ def test_runs_tell_what_matters_by_steps_as_they_do_at_inference(make):
 
     def distances(run, value):
         moved = drawn._replace(y=drawn.y.at[0, run].set(value))
-        return make(moved).pairs[0, 0, ..., -CONFIG_FEATURES:]
+        return make(moved).pairs.features[0, 0, ..., -CONFIG_FEATURES:]
 
     np.testing.assert_array_equal(distances(1, 9.0), distances(1, -9.0))
     assert np.any(distances(2, 9.0) != distances(2, -9.0))

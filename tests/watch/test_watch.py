@@ -150,7 +150,7 @@ def test_it_says_what_the_adapters_do():
     }
     curves["run 8"] = {step: 0.8 + 1e-4 * step for step in range(1, 5)}
     curves["run 9"] |= {16: math.nan}
-    board, search = Board(RULE), SearchMonitor(**asdict(RULE))
+    board, search = Board(RULE, alone=True), SearchMonitor(**asdict(RULE))
     for run, values in curves.items():
         board.take(Observation(run, float(s), v) for s, v in values.items())
     bests = {run: BestSoFar(values, "max") for run, values in curves.items()}

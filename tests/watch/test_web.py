@@ -84,7 +84,7 @@ def test_a_snapshot_is_what_the_board_knows(board):
 
 
 def test_runs_are_forecast_anew_where_there_is_news():
-    board = Board(Rule(horizon=20, mode="max", bounds=(0, 1)))
+    board = Board(Rule(horizon=20, mode="max", bounds=(0, 1)), alone=True)
     board.take(records("a", 0.9, 5) + records("b", 0.5, 5))
     before = dict(board.outlooks)
     board.take([Observation("a", 6.0, 0.1), Observation("b", 5.0, 0.5 * 5 / 8)])
