@@ -229,13 +229,13 @@ def scores_to_markdown(result: dict[str, Any]) -> str:
     The shares are of all runs, drawn and recorded.
     """
     rows = [
-        (name, row["runs"], f"{row['two_sample']:.2f}", "", "")
+        (name, str(row["runs"]), f"{row['two_sample']:.2f}", "", "")
         for name, row in result["suites"].items()
     ]
     for name, row in result["strata"].items():
         score = "too few" if row["two_sample"] is None else f"{row['two_sample']:.2f}"
         shares = (f"{row[key]:.0%}" for key in ("drawn", "recorded"))
-        rows.append((f"all {name}", row["runs"], score, *shares))
+        rows.append((f"all {name}", str(row["runs"]), score, *shares))
     head = ("recorded", "runs", "two-sample score", "share drawn", "share recorded")
     return table(head, rows)
 
