@@ -50,6 +50,8 @@ def test_a_settled_curve_stays_and_a_falling_one_falls(default):
     assert falling.median() < 15**-0.5
 
 
+# Weights that do better fail here, so that docs/trust.md is corrected.
+NOT_YET = pytest.mark.xfail(strict=True, reason="a known fault: docs/trust.md")
 STEPS = np.arange(1.0, 21.0)
 FALLING = 0.3 + 0.7 * STEPS**-0.5 + 0.01 * np.sin(7.0 * STEPS)
 
@@ -62,15 +64,15 @@ def width(forecast):
 @pytest.mark.parametrize("bounds", [None, (0, None)])
 @pytest.mark.parametrize("size", [1e3, 1e4, 1e5, 1e6])
 @pytest.mark.parametrize("at", [0, 8])
-def test_one_wild_value_does_not_rule_a_run(default, bounds, size, at):
+def test_one_wild_value_does_not_rule_a_run(default, bounds, size, at, request):
+    if at == 0 and bounds is None:
+        request.applymarker(NOT_YET)
     wild = FALLING.copy()
     wild[at] *= size
     seen = at + 6
     options = {"horizon": 60, "mode": "min", "bounds": bounds}
     clean = width(default.extrapolate(FALLING[:seen], **options))
-    # Without bounds a wild first value leaves more in doubt: see docs/trust.md.
-    most = 4 if at == 0 and bounds is None else 2
-    assert width(default.extrapolate(wild[:seen], **options)) < most * clean
+    assert width(default.extrapolate(wild[:seen], **options)) < 2 * clean
     stopper = lcpfn.EarlyStopping(60, "min", bounds, model=default)
     assert not any(stopper.update(value).stop for value in wild)
 
@@ -100,8 +102,9 @@ def test_a_run_at_rest_is_forecast_to_stay(default):
         assert final.median() == pytest.approx(curve[-1], abs=2e-3)
 
 
-# After 12 and 24 it is not: see docs/trust.md.
-@pytest.mark.parametrize("seen", [36, 60])
+@pytest.mark.parametrize(
+    "seen", [*(pytest.param(n, marks=NOT_YET) for n in (12, 24)), 36, 60]
+)
 def test_the_late_gain_of_a_cosine_schedule_is_within_the_interval(default, seen):
     t = np.arange(1, 121) / 120
     rate = 0.5 * (1 + np.cos(np.pi * t))
