@@ -210,7 +210,7 @@ def _quantiles(columns: dict[str, np.ndarray]) -> dict[str, list[float]]:
 def to_markdown(result: dict[str, Any]) -> str:
     """Medians side by side, with the distance of each statistic, and the scores."""
     suites = result["suites"].values()
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for key, own in result["quantiles"].items():
         medians = (s["quantiles"][key][1] for s in suites)
         distances = (s["distance"][key] for s in suites)
