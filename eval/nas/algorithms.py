@@ -109,15 +109,10 @@ def tpe(cells: Recorded, rng: np.random.Generator) -> Chosen:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=int(rng.integers(2**31)))
     study = optuna.create_study(sampler=sampler)
-    fields = {
-        str(edge): optuna.distributions.CategoricalDistribution(
-            range(len(cells.operations))
-        )
-        for edge in range(len(EDGES))
-    }
+    codes = list(range(len(cells.operations)))
     while True:
-        trial = study.ask(fields)
-        code = np.array([trial.params[name] for name in fields])
+        trial = study.ask()
+        code = np.array([trial.suggest_categorical(str(e), codes) for e in EDGES])
         loss = yield nearest(cells, code, rng)
         study.tell(trial, loss)
 

@@ -59,9 +59,9 @@ class Recorded:
 
     def some(self, rows: Iterable[int]) -> "Recorded":
         """A part of the cells."""
-        rows = [int(row) for row in rows]
-        cells, runs = (tuple(x[i] for i in rows) for x in (self.cells, self.runs))
-        return replace(self, cells=cells, runs=runs)
+        chosen = [int(row) for row in rows]
+        cells = tuple(self.cells[i] for i in chosen)
+        return replace(self, cells=cells, runs=tuple(self.runs[i] for i in chosen))
 
 
 def recorded_cells(runs: Sequence[Run]) -> list[Recorded]:

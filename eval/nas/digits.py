@@ -212,7 +212,7 @@ def _as_arrays(
         "task": np.repeat("digits", 2 * len(trained)),
         "config": np.array(config * 2),
         "run_id": np.array(names * 2),
-        **{f"score_{name}": np.float32(column) for name, column in scores.items()},
+        **{f"score_{name}": column.astype(np.float32) for name, column in scores.items()},
     }
 
 

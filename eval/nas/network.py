@@ -24,6 +24,7 @@ import numpy as np
 from flax import nnx
 
 from lcpfn.eval.nas.space import EDGES, NODES, OPERATIONS, Cell
+from lcpfn.statistics import Array
 
 WIDTH, CELLS, SIDE, CLASSES = 8, 2, 8, 10
 Params = Any
@@ -140,7 +141,7 @@ def init(key: jax.Array) -> Params:
 
 
 def apply(
-    params: Params, operations: jax.Array, images: jax.Array, normed: bool = True
+    params: Params, operations: Array, images: Array, normed: bool = True
 ) -> Output:
     """What the network with these weights says; pure, one cell.
 
@@ -153,7 +154,7 @@ def apply(
     return nnx.merge(_graph(), params)(images, operations, normed)
 
 
-def loss_of(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def loss_of(logits: Array, labels: Array) -> jax.Array:
     """Mean cross-entropy of `(B, CLASSES)` and labels `(B,)`."""
     chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], 1)
     return -chosen.mean()

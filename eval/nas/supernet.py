@@ -205,13 +205,14 @@ def by_study(
     study = lcpfn.Study(curves.shape[1], "max", (0, 1), model=model)
     waiting = list(range(len(curves)))
     while (todo := study.next([configs[i] for i in waiting])).kind != "stop":
-        i = todo.run if todo.candidate is None else waiting.pop(todo.candidate)
+        new = todo.candidate is not None
+        i = waiting.pop(todo.candidate or 0) if new else int(str(todo.run))
         done = len(study.runs[i].values) if i in study else 0
         # A first epoch is 1, also where the rung is not a whole number.
         until = min(max(round(todo.until), done + 1), curves.shape[1])
         study.extend(i, curves[i, done:until].tolist(), config=configs[i])
     spent = sum(len(run.values) for run in study.runs.values())
-    return spent, max(study.runs, key=lambda i: study.runs[i].values[-1])
+    return spent, int(str(max(study.runs, key=lambda i: study.runs[i].values[-1])))
 
 
 def few_shot(model: Model, cells: Recorded, seeds: int = 3) -> dict[str, Any]:
