@@ -2,139 +2,28 @@
 
     lcpfn evaluate nas --train cells.npz --cells 300
 
-8 x 8 images, split at random into 500 to train on, 500 to validate on and 797 to test
-on. SGD with Nesterov momentum, a cosine schedule and batches of 100; many cells are one
-program. The file is one of `lcpfn.io.arrays`: accuracy and calibration error on the
-validation images after every epoch, and the cells as configurations. Beside the curves,
-in arrays of their own with one row per training: counts and training-free scores, and
-accuracy and calibration error on the test images, after temperature scaling too.
+The file is one of `lcpfn.io.arrays`: accuracy and calibration error on the validation
+images after every epoch, and the cells as configurations. Beside the curves, in arrays
+of their own with one row per training: counts and training-free scores, and accuracy
+and calibration error on the test images, after temperature scaling too.
 """
 
-import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 from tqdm import tqdm
 
 from lcpfn.eval.nas import network
 from lcpfn.eval.nas.calibration import BINS, expected_error, temperature
 from lcpfn.eval.nas.scores import score_cells
 from lcpfn.eval.nas.space import Cell, by_number, canonical, config_of, number_of
+from lcpfn.eval.nas.training import Parts, load, train_cells
 
-EPOCHS, BATCH = 30, 100
-TRAIN = VALID = 500
-RATE, MOMENTUM, DECAY = 0.1, 0.9, 5e-4
 TOGETHER = 10  # cells in one program
 REPEATED = 0.1  # share of the cells that are trained once more, with other weights
-
-
-class Images(NamedTuple):
-    """Images `(n, 8, 8)` in [-1, 1] and what they show `(n,)`."""
-
-    images: np.ndarray
-    labels: np.ndarray
-
-
-class Parts(NamedTuple):
-    """To train on, to choose by, and to test on."""
-
-    train: Images
-    valid: Images
-    test: Images
-
-
-@functools.cache
-def load() -> Parts:
-    """The digits, always split alike. Needs scikit-learn (the extra `checks`)."""
-    from sklearn.datasets import load_digits
-
-    found = load_digits()
-    order = np.random.default_rng(0).permutation(len(found.target))
-    images = (found.images[order] / 8 - 1).astype(np.float32)
-    cuts = [TRAIN, TRAIN + VALID]
-    parts = zip(
-        np.split(images, cuts), np.split(found.target[order], cuts), strict=True
-    )
-    return Parts(*(Images(*part) for part in parts))
-
-
-def optimiser(epochs: int, rate: float = RATE) -> optax.GradientTransformation:
-    """SGD whose rate falls to zero by a cosine over so many epochs."""
-    schedule = optax.cosine_decay_schedule(rate, epochs * (TRAIN // BATCH))
-    sgd = optax.sgd(schedule, MOMENTUM, nesterov=True)
-    return optax.chain(optax.add_decayed_weights(DECAY), sgd)
-
-
-def batches(key: jax.Array) -> jax.Array:
-    """Numbers of the training images of one epoch, in random order `(steps, BATCH)`."""
-    return jax.random.permutation(key, TRAIN).reshape(-1, BATCH)
-
-
-def step(
-    optimise: optax.GradientTransformation, state: Any, operations: Any, some: Images
-) -> Any:
-    """One step of training: (weights, state of the optimiser), after a batch."""
-    params, memory = state
-    images, labels = some
-
-    def loss(params: network.Params) -> jax.Array:
-        return network.loss_of(network.apply(params, operations, images).logits, labels)
-
-    updates, memory = optimise.update(jax.grad(loss)(params), memory, params)
-    return optax.apply_updates(params, updates), memory
-
-
-@functools.partial(jax.jit, static_argnames="epochs")
-def train_cells(
-    keys: jax.Array, operations: jax.Array, parts: Parts, epochs: int = EPOCHS
-) -> dict[str, jax.Array]:
-    """Trains cells side by side.
-
-    Args:
-        keys: of weights and order of images, one a cell `(A,)`.
-        operations: of the cells, one-hot `(A, E, O)`.
-        parts: from `load`.
-        epochs: how many.
-
-    Returns:
-        "valid_accuracy" and "valid_ece" after every epoch `(A, epochs)`; "valid" and
-        "test", logits in the end `(A, n, classes)`.
-    """
-    optimise = optimiser(epochs)
-
-    def one(key: jax.Array, operations: jax.Array) -> dict[str, jax.Array]:
-        begin, *rest = jax.random.split(key, epochs + 1)
-        params = network.init(begin)
-        says = lambda params, part: (
-            network.apply(params, operations, part.images).logits
-        )
-
-        def epoch(state: Any, key: jax.Array) -> Any:
-            def take(state: Any, rows: jax.Array) -> Any:
-                some = jax.tree.map(lambda x: x[rows], parts.train)
-                return step(optimise, state, operations, some), None
-
-            state, _ = jax.lax.scan(take, state, batches(key))
-            logits = says(state[0], parts.valid)
-            right = (logits.argmax(-1) == parts.valid.labels).mean()
-            return state, (right, expected_error(logits, parts.valid.labels))
-
-        begun = params, optimise.init(params)
-        (params, _), (right, error) = jax.lax.scan(epoch, begun, jnp.stack(rest))
-        return {
-            "valid_accuracy": right,
-            "valid_ece": error,
-            "valid": says(params, parts.valid),
-            "test": says(params, parts.test),
-        }
-
-    return jax.vmap(one)(keys, operations)
 
 
 def different_cells(count: int, seed: int = 0) -> list[Cell]:
@@ -212,7 +101,10 @@ def _as_arrays(
         "task": np.repeat("digits", 2 * len(trained)),
         "config": np.array(config * 2),
         "run_id": np.array(names * 2),
-        **{f"score_{name}": column.astype(np.float32) for name, column in scores.items()},
+        **{
+            f"score_{name}": column.astype(np.float32)
+            for name, column in scores.items()
+        },
     }
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from lcpfn.curves import CurveSet
 from lcpfn.eval.nas import confidence, ranks, search, supernet, transfer
 from lcpfn.eval.nas.cells import Recorded, recorded_cells
-from lcpfn.eval.nas.digits import load
 from lcpfn.eval.nas.scores import Scores, score_cells
+from lcpfn.eval.nas.training import load
 from lcpfn.model import Model
 
 SCORED = 3000  # cells of a data set whose scores are computed

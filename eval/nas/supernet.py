@@ -21,7 +21,7 @@ import numpy as np
 
 import lcpfn
 from lcpfn.eval import scores
-from lcpfn.eval.nas import digits, network
+from lcpfn.eval.nas import network, training
 from lcpfn.eval.nas.cells import Recorded
 from lcpfn.eval.nas.search import as_task_runs
 from lcpfn.eval.nas.space import EDGES, FIELDS, OPERATIONS
@@ -53,14 +53,9 @@ def sample(key: jax.Array, allowed: jax.Array) -> jax.Array:
     return jax.nn.one_hot(chosen, len(OPERATIONS))
 
 
-def _accuracy(params: Any, operations: jax.Array, some: digits.Images) -> jax.Array:
-    logits = network.apply(params, operations, some.images).logits
-    return (logits.argmax(-1) == some.labels).mean()
-
-
 @functools.partial(jax.jit, static_argnames="epochs")
 def train(
-    key: jax.Array, params: Any, allowed: jax.Array, parts: digits.Parts, epochs: int
+    key: jax.Array, params: Any, allowed: jax.Array, parts: training.Parts, epochs: int
 ) -> tuple[Any, jax.Array]:
     """Trains supernets side by side.
 
@@ -74,40 +69,31 @@ def train(
     Returns:
         Weights, and the mean validation accuracy of some cells `(S, epochs)`.
     """
-    optimise = digits.optimiser(epochs)
 
     def one(key: jax.Array, params: Any, allowed: jax.Array) -> tuple[Any, jax.Array]:
-        draw = jax.vmap(sample, (0, None))
-        looked_at = draw(
-            jax.random.split(jax.random.fold_in(key, 0), LOOKED_AT), allowed
+        draw = lambda key, n: jax.vmap(sample, (0, None))(
+            jax.random.split(key, n), allowed
         )
+        look = jax.vmap(training.accuracy, (None, 0, None))
+        first, rest = jax.random.split(key)
+        looked_at = draw(first, LOOKED_AT)
 
-        def epoch(state: Any, key: jax.Array) -> tuple[Any, jax.Array]:
+        def epoch(state: training.State, key: jax.Array) -> tuple[Any, jax.Array]:
             order, choice = jax.random.split(key)
-            rows = digits.batches(order)
+            cells = draw(choice, training.STEPS)
+            state = training.train_epoch(state, cells, parts.train, order, epochs)
+            return state, look(state.params, looked_at, parts.valid).mean()
 
-            def take(state: Any, x: Any) -> tuple[Any, None]:
-                some = jax.tree.map(lambda column: column[x[0]], parts.train)
-                return digits.step(optimise, state, sample(x[1], allowed), some), None
-
-            keys = jax.random.split(choice, len(rows))
-            state, _ = jax.lax.scan(take, state, (rows, keys))
-            right = jax.vmap(_accuracy, (None, 0, None))(
-                state[0], looked_at, parts.valid
-            )
-            return state, right.mean()
-
-        keys = jax.random.split(jax.random.fold_in(key, 1), epochs)
-        state = params, optimise.init(params)
-        (params, _), curve = jax.lax.scan(epoch, state, keys)
-        return params, curve
+        state = training.begin(params, epochs)
+        state, curve = jax.lax.scan(epoch, state, jax.random.split(rest, epochs))
+        return state.params, curve
 
     return jax.vmap(one)(jax.random.split(key, len(allowed)), params, allowed)
 
 
 @jax.jit
 def gradients(
-    key: jax.Array, params: Any, allowed: jax.Array, some: digits.Images
+    key: jax.Array, params: Any, allowed: jax.Array, some: training.Images
 ) -> jax.Array:
     """Of the loss with every operation on every edge, over random rests `(E, O, D)`."""
 
@@ -148,7 +134,7 @@ def halves(slopes: np.ndarray, allowed: np.ndarray) -> tuple[int, np.ndarray, fl
 
 
 def split(
-    key: jax.Array, params: Any, part: Part, some: digits.Images, levels: int
+    key: jax.Array, params: Any, part: Part, some: training.Images, levels: int
 ) -> list[Part]:
     """Parts of a supernet, halved so often."""
     if not levels:
@@ -174,8 +160,8 @@ def picks(params: Any, parts: Sequence[Part], cells: Recorded) -> list[int]:
         parts: S of them.
         cells: to choose from.
     """
-    operations, valid = network.one_hot(cells.cells), digits.load().valid
-    look = jax.jit(jax.vmap(_accuracy, (None, 0, None)))
+    operations, valid = network.one_hot(cells.cells), training.load().valid
+    look = jax.jit(jax.vmap(training.accuracy, (None, 0, None)))
     found = []
     for k, part in enumerate(parts):
         inside = (operations * part.allowed).sum((1, 2)) == len(EDGES)
@@ -231,14 +217,14 @@ def few_shot(model: Model, cells: Recorded, seeds: int = 3) -> dict[str, Any]:
 
 
 def _one_seed(model: Model, cells: Recorded, seed: int) -> dict[str, float]:
-    parts, key = digits.load(), jax.random.key(seed)
+    parts, key = training.load(), jax.random.key(seed)
     begin, warm, cut, go = jax.random.split(key, 4)
     everything = Part(np.ones((len(EDGES), len(OPERATIONS)), bool), {})
     stacked = lambda params, n: jax.tree.map(lambda x: jnp.stack([x] * n), params)
     whole = stacked(network.init(begin), 1)
     whole, _ = train(warm, whole, everything.allowed[None], parts, WHOLE_EPOCHS)
     first = jax.tree.map(lambda x: x[0], whole)
-    some = digits.Images(*(x[: digits.BATCH] for x in parts.train))
+    some = training.Images(*(x[: training.BATCH] for x in parts.train))
     found = split(cut, first, everything, some, LEVELS)
     allowed = np.stack([part.allowed for part in found])
     params, curves = train(go, stacked(first, len(found)), allowed, parts, PART_EPOCHS)
