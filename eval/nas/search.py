@@ -31,7 +31,7 @@ from lcpfn.stopping.offline import recorded_run
 
 BATCH, ETA = 27, 3
 # Proposals of known cells in a row, after which a random cell is taken.
-MOST_KNOWN = 100
+MOST_KNOWN = 20
 _NOWHERE = Mixture(*[np.empty((0, 0))] * 3, *[np.empty(0)] * 2)
 
 Start = Callable[[TaskRuns], Engine | None]
