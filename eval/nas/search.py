@@ -29,7 +29,8 @@ from lcpfn.model import Model
 from lcpfn.prefixes import PrefixForecasts
 from lcpfn.stopping.offline import recorded_run
 
-BATCH, ETA = 27, 3
+ETA, RUNGS = 3, 3
+BATCH = ETA**RUNGS
 # Proposals of known cells in a row, after which a random cell is taken.
 MOST_KNOWN = 20
 _NOWHERE = Mixture(*[np.empty((0, 0))] * 3, *[np.empty(0)] * 2)
@@ -121,21 +122,19 @@ def _halve(
     losses: dict[int, float],
 ) -> Iterator[Move]:
     """One bracket; puts what every cell was worth at its last rung into `losses`."""
-    share = 1 / BATCH
-    while alive:
+    count = len(task_runs.runs[0].losses)
+    for rung in range(RUNGS, -1, -1):
+        until = max(round(count / ETA**rung), 1)
         for i in alive:
-            until = max(round(share * len(task_runs.runs[i].losses)), 1)
             yield i, until
-            if engine is None:
-                losses[i] = float(task_runs.runs[i].losses[until - 1])
-            else:
+            if engine is not None:
                 engine.report(i, until)
-        if engine is not None:
-            losses |= dict(zip(alive, engine.losses(alive), strict=True))
-        if share >= 1:
-            return
-        alive = sorted(alive, key=lambda i: losses[i])[: max(len(alive) // ETA, 1)]
-        share = min(share * ETA, 1.0)
+        if engine is None:
+            worth = np.array([task_runs.runs[i].losses[until - 1] for i in alive])
+        else:
+            worth = engine.losses(alive)
+        losses |= dict(zip(alive, worth.tolist(), strict=True))
+        alive = [alive[k] for k in np.argsort(worth)[: max(len(alive) // ETA, 1)]]
 
 
 def policies(cells: Recorded, model: Model | None) -> dict[str, Policy]:

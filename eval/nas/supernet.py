@@ -186,7 +186,7 @@ def by_study(
         configs: of the parts.
 
     Returns:
-        Epochs spent, and the part that was best in the end.
+        Epochs spent, and the best of the parts that were trained to the end.
     """
     study = lcpfn.Study(curves.shape[1], "max", (0, 1), model=model)
     waiting = list(range(len(curves)))
@@ -197,8 +197,9 @@ def by_study(
         # A first epoch is 1, also where the rung is not a whole number.
         until = min(max(round(todo.until), done + 1), curves.shape[1])
         study.extend(i, curves[i, done:until].tolist(), config=configs[i])
-    spent = sum(len(run.values) for run in study.runs.values())
-    return spent, int(str(max(study.runs, key=lambda i: study.runs[i].values[-1])))
+    lengths = {int(str(i)): len(run.values) for i, run in study.runs.items()}
+    ended = [i for i, length in lengths.items() if length == curves.shape[1]]
+    return sum(lengths.values()), max(ended, key=lambda i: curves[i, -1])
 
 
 def few_shot(model: Model, cells: Recorded, seeds: int = 3) -> dict[str, Any]:
