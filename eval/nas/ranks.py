@@ -79,7 +79,7 @@ def rank_agreement(
         "scores": {name: over_draws(rows) for name, rows in alone.items()},
         "sizes": {
             str(size): (row := over_draws(rows))
-            | {"percent": _percent_of(means[ALONE], row["tau"])}
+            | {"percent": percent_of(means[ALONE], row["tau"])}
             for size, rows in sizes.items()
         },
     }
@@ -121,7 +121,7 @@ def _trees(drawn: Draw, known: Scores, rows: np.ndarray, count: int) -> np.ndarr
     return trees.predict(given[drawn.asked])
 
 
-def _percent_of(alone: Mapping[str, Mapping[str, float]], tau: float) -> float | None:
+def percent_of(alone: Mapping[str, Mapping[str, float]], tau: float) -> float | None:
     """The first cutoff at which curves alone have this tau, between those measured."""
     before, there = 0.0, 0.0
     for percent, row in alone.items():
