@@ -45,12 +45,18 @@ class Engine:
         values, steps = run.values[known:until], run.steps[known:until]
         self.study.extend(i, values, steps, config=run.config)
 
-    def hopeless(self, i: int) -> bool:
-        """Whether the study would stop a run; then it is over."""
-        if self.study.incumbent() is None or not self.study.decide(i).stop:
-            return False
+    def stopped(self, i: int) -> float | None:
+        """What a run is expected to reach, lower is better, if it is stopped now.
+
+        None: it goes on.
+        """
+        if self.study.incumbent() is None:
+            return None
+        decision = self.study.decide(i)
+        if not decision.stop:
+            return None
         self.study.finish(i)
-        return True
+        return self.sign * decision.expected_final
 
     def losses(self, some: Sequence[int]) -> np.ndarray:
         """Medians of the final values, lower is better `(n,)`."""

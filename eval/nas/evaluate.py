@@ -1,6 +1,6 @@
 """`lcpfn evaluate nas`: searches of recorded cells, ranks, transfer, calibration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
 from typing import Any
 
@@ -75,19 +75,36 @@ def _scored(cells: Recorded) -> tuple[Recorded, Scores]:
     return some, score_cells(some.cells, *load().train)
 
 
+def _by_set(part: str, of: Callable[[Any], str]) -> Callable[[Mapping], str]:
+    """A table for every data set of one part of the results, below its name."""
+
+    def tables(results: Mapping[str, Any]) -> str:
+        return "\n\n".join(
+            f"{name}, {results['cells'][name]} cells:\n\n{of(found)}"
+            for name, found in results[part].items()
+        )
+
+    return tables
+
+
+def _of(part: str, of: Callable[[Any], str]) -> Callable[[Mapping], str]:
+    return lambda results: of(results[part]) if part in results else ""
+
+
+# Title -> what makes the table of the results.
+TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "ranks": _by_set("ranks", ranks.to_markdown),
+    "scores": _by_set("ranks", ranks.scores_to_markdown),
+    "trained cells": _by_set("ranks", ranks.sizes_to_markdown),
+    "searches": _by_set("search", search.to_markdown),
+    "transfer": _of("transfer", transfer.to_markdown),
+    "calibration": _of("confidence", confidence.to_markdown),
+    "trained networks": _of("networks", confidence.networks_to_markdown),
+    "supernets": _of("few_shot", supernet.to_markdown),
+}
+
+
 def to_markdown(results: Mapping[str, Any]) -> str:
-    """All tables, each below its title."""
-    parts = []
-    for name, found in results["ranks"].items():
-        parts.append((f"Ranks, {name}", ranks.to_markdown(found)))
-    for name, found in results["search"].items():
-        parts.append((f"Searches, {name}", search.to_markdown(found)))
-    if "transfer" in results:
-        parts.append(("Transfer", transfer.to_markdown(results["transfer"])))
-    parts.append(("Calibration", confidence.to_markdown(results["confidence"])))
-    if "networks" in results:
-        text = confidence.networks_to_markdown(results["networks"])
-        parts.append(("Trained networks", text))
-    if "few_shot" in results:
-        parts.append(("Supernets", supernet.to_markdown(results["few_shot"])))
-    return "\n\n".join(f"## {title}\n\n{text}" for title, text in parts)
+    """All tables that there are, each below its title."""
+    made = {title: table(results) for title, table in TABLES.items()}
+    return "\n\n".join(f"## {title}\n\n{text}" for title, text in made.items() if text)

@@ -56,8 +56,7 @@ def one_by_one(algorithm: Algorithm, cells: Recorded, start: Start) -> Policy:
             if known_in_a_row > MOST_KNOWN:
                 i = next(int(k) for k in order if int(k) not in losses)
             if i not in losses:
-                until = yield from _train(task_runs, engine, i)
-                losses[i] = _loss(task_runs, engine, i, until)
+                losses[i] = yield from _train(task_runs, engine, i)
             try:
                 i = chosen.send(losses[i])
             except StopIteration:
@@ -68,26 +67,19 @@ def one_by_one(algorithm: Algorithm, cells: Recorded, start: Start) -> Policy:
 
 def _train(
     task_runs: TaskRuns, engine: Engine | None, i: int
-) -> Generator[Move, None, int]:
-    """Trains a cell to its end or to where it is hopeless; returns how far."""
-    count = len(task_runs.runs[i].losses)
+) -> Generator[Move, None, float]:
+    """Trains a cell to its end or to where it is hopeless; returns its loss."""
+    losses = task_runs.runs[i].losses
     if engine is not None:
         for until in engine.checks:
             yield i, until
             engine.report(i, until)
-            if engine.hopeless(i):
-                return until
-        engine.report(i, count)
-    yield i, count
-    return count
-
-
-def _loss(task_runs: TaskRuns, engine: Engine | None, i: int, until: int) -> float:
-    """What a cell is worth after its training, lower is better."""
-    losses = task_runs.runs[i].losses
-    if engine is None or until == len(losses):
-        return float(losses[-1])
-    return float(engine.losses([i])[0])
+            expected = engine.stopped(i)
+            if expected is not None:
+                return expected
+        engine.report(i, len(losses))
+    yield i, len(losses)
+    return float(losses[-1])
 
 
 def brackets(model_based: bool, cells: Recorded, start: Start) -> Policy:

@@ -24,7 +24,7 @@ def scores_of(cells):
 
 
 class Knowing:
-    """Forecasts that are the truth, where a curve or the edges tell which cell it is."""
+    """Forecasts that are true, where a curve or the edges tell which cell it is."""
 
     name, card = "knowing", {}
 
@@ -151,9 +151,10 @@ def test_calibration_is_by_group():
     assert "worst" in confidence.to_markdown({"toy": found})
 
 
-def test_the_protocol_names_the_checkpoint_and_every_table():
-    part = {"cutoffs": {}, "scores": {}, "sizes": {}}
-    results = {"ranks": {"toy": part}, "search": {}, "confidence": {}}
+def test_the_protocol_has_the_tables_that_there_are(found):
+    found, _ = found
+    results = {"cells": {"toy": 160}, "ranks": {"toy": found}, "search": {}}
     text = evaluate.to_markdown(results)
-    assert "## Ranks, toy" in text
-    assert "## Transfer" not in text
+    assert "## ranks\n\ntoy, 160 cells:" in text
+    assert "## transfer" not in text
+    assert "## searches" not in text

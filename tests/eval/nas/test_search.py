@@ -33,8 +33,8 @@ class Oracle:
         if until == EPOCHS:
             self.best = min(self.best, self.ends[i])
 
-    def hopeless(self, i):
-        return self.ends[i] > self.best
+    def stopped(self, i):
+        return self.ends[i] if self.ends[i] > self.best else None
 
     def losses(self, some):
         return np.array([self.ends[i] for i in some])
@@ -133,9 +133,10 @@ def among():
 def test_the_engine_forecasts_what_a_study_does(among):
     engine = Engine(among, TASK_RUNS)
     assert engine.checks == [1, 2, 4, 8]
-    for i, until in ((0, EPOCHS), (1, 3), (2, 3)):
+    engine.report(1, 3)
+    assert engine.stopped(1) is None  # there is nothing to beat
+    for i, until in ((0, EPOCHS), (2, 3)):
         engine.report(i, until)
-    assert not engine.hopeless(0)
     expected = -engine.study.forecast_all([1, 2]).final.median()
     np.testing.assert_allclose(engine.losses([1, 2]), expected)
     engine.report(1, 5)
