@@ -161,4 +161,6 @@ def sizes_to_markdown(found: Mapping[str, Any]) -> str:
         percent = row["percent"]
         equal = f"beyond {PERCENTS[-1]} %" if percent is None else f"{percent:.0f} %"
         rows.append((size, f"{row['tau']:.2f} ± {row['tau_se']:.2f}", equal))
-    return table(("trained cells", "tau before training", "curves alone at"), rows)
+    return table(
+        ("trained cells", "tau before training", "curves alone are as good at"), rows
+    )

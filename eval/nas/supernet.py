@@ -35,6 +35,9 @@ SAMPLES = 4  # cells over which a gradient is averaged
 TOGETHER = 50
 
 
+_look = jax.jit(jax.vmap(training.accuracy, (None, 0, None)))
+
+
 class Part(NamedTuple):
     """A supernet of some of the operations.
 
@@ -74,7 +77,6 @@ def train(
         draw = lambda key, n: jax.vmap(sample, (0, None))(
             jax.random.split(key, n), allowed
         )
-        look = jax.vmap(training.accuracy, (None, 0, None))
         first, rest = jax.random.split(key)
         looked_at = draw(first, LOOKED_AT)
 
@@ -82,7 +84,7 @@ def train(
             order, choice = jax.random.split(key)
             cells = draw(choice, training.STEPS)
             state = training.train_epoch(state, cells, parts.train, order, epochs)
-            return state, look(state.params, looked_at, parts.valid).mean()
+            return state, _look(state.params, looked_at, parts.valid).mean()
 
         state = training.begin(params, epochs)
         state, curve = jax.lax.scan(epoch, state, jax.random.split(rest, epochs))
@@ -161,7 +163,6 @@ def picks(params: Any, parts: Sequence[Part], cells: Recorded) -> list[int]:
         cells: to choose from.
     """
     operations, valid = network.one_hot(cells.cells), training.load().valid
-    look = jax.jit(jax.vmap(training.accuracy, (None, 0, None)))
     found = []
     for k, part in enumerate(parts):
         inside = (operations * part.allowed).sum((1, 2)) == len(EDGES)
@@ -170,7 +171,7 @@ def picks(params: Any, parts: Sequence[Part], cells: Recorded) -> list[int]:
         for start in range(0, len(rows), TOGETHER):
             some = rows[start : start + TOGETHER]
             filled = operations[np.resize(some, TOGETHER)]
-            right += look(own, filled, valid)[: len(some)].tolist()
+            right += _look(own, filled, valid)[: len(some)].tolist()
         found.append(int(rows[np.argmax(right)]) if len(rows) else -1)
     return found
 

@@ -16,7 +16,7 @@ def worth(cell):
 
 
 def toy(count=200, seed=0, top=1.0, task="toy", operations=OPERATIONS):
-    """Cells whose accuracies rise to `worth`, at a pace that says nothing of it."""
+    """Cells whose accuracies rise to `worth`, from where says nothing of it."""
     every = [cell for cell in by_number() if set(cell) <= set(operations)]
     rng = np.random.default_rng(seed)
     steps = np.arange(1, EPOCHS + 1)
@@ -24,7 +24,7 @@ def toy(count=200, seed=0, top=1.0, task="toy", operations=OPERATIONS):
     for number in rng.permutation(len(every))[:count]:
         cell = every[number]
         end = 0.7 + 0.02 * worth(cell)
-        values = end - 0.4 * steps ** -rng.uniform(0.5, 1.5)
+        values = end - rng.uniform(0.2, 0.6) / steps
         runs.append(
             Run(
                 np.clip(top * values, 0, top),
