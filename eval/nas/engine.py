@@ -13,7 +13,7 @@ from lcpfn.eval.stopping.simulate import TaskRuns
 from lcpfn.model import Model
 
 # Shares of a run after which a cell is judged.
-CHECKS = (0.05, 0.1, 0.2, 0.4)
+CHECKS = (0.1, 0.2, 0.4, 0.6, 0.8)
 
 
 class Engine:
@@ -38,12 +38,14 @@ class Engine:
         found = {max(round(share * count), 1) for share in CHECKS}
         return sorted(n for n in found if n < count)
 
+    def seen(self, i: int) -> int:
+        """Observations of run i that were reported."""
+        return len(self.study.runs[i].values) if i in self.study else 0
+
     def report(self, i: int, until: int) -> None:
         """Run i has been trained so far."""
-        run = self.runs[i]
-        known = len(self.study.runs[i].values) if i in self.study else 0
-        values, steps = run.values[known:until], run.steps[known:until]
-        self.study.extend(i, values, steps, config=run.config)
+        run, new = self.runs[i], slice(self.seen(i), until)
+        self.study.extend(i, run.values[new], run.steps[new], config=run.config)
 
     def stopped(self, i: int) -> float | None:
         """What a run is expected to reach, lower is better, if it is stopped now.

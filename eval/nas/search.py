@@ -5,6 +5,7 @@
                  the algorithm is told the forecast of its last value
     brackets     27 cells begin, the better third goes on at every rung: by the newest
                  value, with forecasts by that of the last one
+    freeze-thaw  whatever `Study.next` says: a paused cell, or one of the next few
 
 The order of the cells that a policy is given is all its chance. A cell that is proposed
 again costs nothing. Measures are those of Yang et al. 2020 (arXiv 1912.12522): how much
@@ -33,6 +34,8 @@ ETA, RUNGS = 3, 3
 BATCH = ETA**RUNGS
 # Proposals of known cells in a row, after which a random cell is taken.
 MOST_KNOWN = 20
+FRESH = 8  # new cells that freeze-thaw chooses from
+RANDOM, PAUSED = "random search", "freeze-thaw"
 _NOWHERE = Mixture(*[np.empty((0, 0))] * 3, *[np.empty(0)] * 2)
 
 Start = Callable[[TaskRuns], Engine | None]
@@ -129,6 +132,25 @@ def _halve(
         alive = [alive[k] for k in np.argsort(worth)[: max(len(alive) // ETA, 1)]]
 
 
+def freeze_thaw(model: Model) -> Policy:
+    """Cells in their order, paused and gone on with as a study says."""
+
+    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
+        engine, waiting = Engine(model, task_runs), [int(i) for i in order]
+        while True:
+            configs = [task_runs.runs[i].run.config or {} for i in waiting[:FRESH]]
+            todo = engine.study.next(configs)
+            if todo.kind == "stop":
+                return
+            new = todo.candidate is not None
+            i = waiting.pop(todo.candidate or 0) if new else int(str(todo.run))
+            until = max(round(todo.until), engine.seen(i) + 1)
+            yield i, until
+            engine.report(i, until)
+
+    return moves
+
+
 def policies(cells: Recorded, model: Model | None) -> dict[str, Policy]:
     """All searches; with a model, those that forecast."""
     start = with_forecasts(model)
@@ -137,10 +159,11 @@ def policies(cells: Recorded, model: Model | None) -> dict[str, Policy]:
         for name, algorithm in ALGORITHMS.items()
         if algorithm is not tpe or find_spec("optuna")
     }
-    return known | {
+    halving = {
         "BOHB-style": brackets(True, cells, start),
         "successive halving": brackets(False, cells, start),
     }
+    return known | halving | ({} if model is None else {PAUSED: freeze_thaw(model)})
 
 
 def as_task_runs(cells: Recorded) -> TaskRuns:
@@ -163,12 +186,12 @@ def compare(
         full: budget, in full runs.
 
     Returns:
-        By algorithm: "regret" and "regret_forecast", from the best (0) to the median
-        cell (1), when the budget is spent; "gain", the paired difference; "improvement"
-        and "improvement_forecast", by which share the value found is better than the
-        average cell; all with standard errors "..._se". "share", of the budget that it
-        takes with forecasts to the regret without, None if more than all; "cells" and
-        "cells_forecast" begun.
+        By algorithm (freeze-thaw against random search): "regret" and
+        "regret_forecast", from the best (0) to the median cell (1), when the budget is
+        spent; "gain", the paired difference; "improvement" and "improvement_forecast",
+        by which share the value found is better than the average cell; all with
+        standard errors "..._se". "share", of the budget that it takes with forecasts to
+        the regret without, None if more than all; "cells" and "cells_forecast" begun.
     """
     task_runs = as_task_runs(cells)
     rng = np.random.default_rng(0)
@@ -177,13 +200,10 @@ def compare(
     grid = np.linspace(0, 1, 200)[1:]
     plain, forecast = policies(cells, None), policies(cells, model)
     found = {}
-    for name in tqdm(plain, desc=cells.name, disable=None):
+    for name in tqdm(forecast, desc=cells.name, disable=None):
         both = [
-            [
-                simulate(task_runs, p[name], order, budget).within(budget)
-                for order in orders
-            ]
-            for p in (plain, forecast)
+            [simulate(task_runs, p, order, budget).within(budget) for order in orders]
+            for p in (plain.get(name, plain[RANDOM]), forecast[name])
         ]
         curves = [np.array([t.regret(grid * budget) for t in x]) for x in both]
         goal, mean = curves[0][:, -1].mean(), curves[1].mean(0)

@@ -132,7 +132,7 @@ def among():
 
 def test_the_engine_forecasts_what_a_study_does(among):
     engine = Engine(among, TASK_RUNS)
-    assert engine.checks == [1, 2, 4, 8]
+    assert engine.checks == [2, 4, 8, 12, 16]
     engine.report(1, 3)
     assert engine.stopped(1) is None  # there is nothing to beat
     for i, until in ((0, EPOCHS), (2, 3)):
@@ -152,11 +152,17 @@ def test_the_comparison_has_both_sides(among, monkeypatch):
     only = {"random search": algorithms.random_search}
     monkeypatch.setattr(search, "ALGORITHMS", only)
     found = search.compare(among, some, seeds=2, full=3)
-    assert set(found) == {"random search", "BOHB-style", "successive halving"}
+    assert set(found) == {
+        search.RANDOM,
+        "BOHB-style",
+        "successive halving",
+        "freeze-thaw",
+    }
+    assert found[search.PAUSED]["regret"] == found[search.RANDOM]["regret"]
     row = found["random search"]
     assert row["cells"] == 3
     assert row["cells_forecast"] >= 3
     assert row["gain"] == pytest.approx(row["regret"] - row["regret_forecast"])
     text = search.to_markdown(found)
-    assert text.count("\n") == 4
+    assert text.count("\n") == 5
     assert "nan" not in text
