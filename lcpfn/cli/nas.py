@@ -21,6 +21,7 @@ tables:
   transfer     others from one data set, asked on another: tau, 90 % interval holds
   calibration  of forecasts by group, and of the networks trained on the digits
   supernets    few-shot search, its parts trained as a study says
+Takes minutes; with --out it goes on where it was interrupted.
 
 example:
   lcpfn evaluate nas --train cells.npz --cells 300
@@ -63,5 +64,5 @@ def run(args: argparse.Namespace) -> None:
         for path in args.suites:
             arrays |= load_arrays(Path(path)) if path.endswith(".npz") else {}
         model = lcpfn.load(args.checkpoint)
-        results = evaluate_nas(model, suites, arrays, args.seeds)
+        results = evaluate_nas(model, suites, arrays, args.seeds, args.out)
         report(results, to_markdown(results), args.out)
