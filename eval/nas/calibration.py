@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-BINS = (5, 15, 50)
+ECE_BINS = (5, 15, 50)
 
 
 def expected_error(logits: Any, labels: Any, bins: int = 15) -> jax.Array:

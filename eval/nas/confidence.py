@@ -16,7 +16,7 @@ from scipy.stats import kendalltau
 
 from lcpfn.eval import scores
 from lcpfn.eval.nas.asked import ALL, ALONE, ask, draw
-from lcpfn.eval.nas.calibration import BINS as ECE_BINS
+from lcpfn.eval.nas.calibration import ECE_BINS
 from lcpfn.eval.nas.cells import Recorded
 from lcpfn.eval.nas.scores import Scores
 from lcpfn.eval.nas.space import depth

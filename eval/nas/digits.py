@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lcpfn.eval.nas import network
-from lcpfn.eval.nas.calibration import BINS, expected_error, temperature
+from lcpfn.eval.nas.calibration import ECE_BINS, expected_error, temperature
 from lcpfn.eval.nas.scores import score_cells
 from lcpfn.eval.nas.space import Cell, by_number, canonical, config_of, number_of
 from lcpfn.eval.nas.training import Parts, load, train_cells
@@ -79,7 +79,7 @@ def _in_the_end(valid: np.ndarray, test: np.ndarray, parts: Parts) -> dict[str, 
     labels, heat = parts.test.labels, temperature(valid, parts.valid.labels)
     return {
         "test_accuracy": float((test.argmax(-1) == labels).mean()),
-        **{f"test_ece_{n}": float(expected_error(test, labels, n)) for n in BINS},
+        **{f"test_ece_{n}": float(expected_error(test, labels, n)) for n in ECE_BINS},
         "test_ece_scaled": float(expected_error(test / heat, labels)),
         "temperature": heat,
     }

@@ -32,8 +32,7 @@ def evaluate_nas(
     Args:
         model: the checkpoint.
         suites: recorded cells, one set per source.
-        arrays: of the file of trained digits, if it is among them: what it says of the
-            trained networks.
+        arrays: of the file of trained digits, if it is among them.
         seeds: of the searches.
         out: results file; parts that it has of this checkpoint are not made again.
 
@@ -42,9 +41,6 @@ def evaluate_nas(
         by data set "ranks" (`ranks.rank_agreement`), "confidence" and, for the largest
         of a source, "search" (`search.compare`); "transfer" -> pair of data sets, where
         the checkpoint knows other runs; "networks" and "few_shot" of the digits.
-
-    Raises:
-        ValueError: if there are no cells.
     """
     sets = [recorded_cells(suite.runs) for suite in suites]
     results = _begun(model, seeds, out)
