@@ -75,6 +75,7 @@ def test_weights_are_counted(params):
     assert network.parameter_count(("spiking 2",) * 6) == everything
 
 
+@pytest.mark.slow
 def test_scores_know_more_from_less():
     cells = [(LARGE,) * 6, (SMALL,) * 6, cell_with(3, SKIP), cell_with(0, LARGE)]
     found = score_cells(cells, IMAGES, LABELS)
