@@ -5,9 +5,11 @@
 
 Cells of NAS-Bench-201 are trained on scikit-learn's digits, epoch by epoch. The same
 search runs twice: with every cell trained to the end, and with cells stopped that will
-hardly be the best, which the search then knows by their forecast. Prints
+hardly be the best, which the search then knows by their forecast. With `--cells 6` it
+prints
 
-    without forecasts: 24 cells, 720 epochs, best accuracy
+    without forecasts: 6 cells, 180 epochs, best accuracy 0.890
+    with forecasts: 6 cells, 102 epochs, best accuracy 0.882
 """
 
 import argparse
