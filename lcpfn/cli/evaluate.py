@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from lcpfn.cli import nas
 from lcpfn.cli.options import add_curves, read_curves_of, report
 
 EXAMPLE = "curves history.csv --mode max --bounds 0 1 --html report.html"
@@ -106,12 +107,13 @@ example:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `lcpfn evaluate`, those of each protocol below its name."""
     protocols = parser.add_subparsers(
-        required=True, metavar="{curves,context,stopping,prior,speed}"
+        required=True, metavar="{curves,context,stopping,nas,prior,speed}"
     )
     for name, text, options, score in (
         ("curves", CURVES, _curves_options, _curves),
         ("context", CONTEXT, _context_options, _context),
         ("stopping", STOPPING, _stopping_options, _stopping),
+        ("nas", nas.TEXT, nas.add_options, nas.run),
         ("prior", PRIOR, _prior_options, _prior),
         ("speed", SPEED, _speed_options, _speed),
     ):

@@ -1,0 +1,1 @@
+"""Architecture search on a space of cells, with forecasts in the loop."""
