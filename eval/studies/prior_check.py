@@ -210,7 +210,7 @@ def _quantiles(columns: dict[str, np.ndarray]) -> dict[str, list[float]]:
 def to_markdown(result: dict[str, Any]) -> str:
     """Medians side by side, with the distance of each statistic, and the scores."""
     suites = result["suites"].values()
-    rows: list[tuple[str, ...]] = []
+    rows = []
     for key, own in result["quantiles"].items():
         medians = (s["quantiles"][key][1] for s in suites)
         distances = (s["distance"][key] for s in suites)
@@ -234,8 +234,8 @@ def scores_to_markdown(result: dict[str, Any]) -> str:
     ]
     for name, row in result["strata"].items():
         score = "too few" if row["two_sample"] is None else f"{row['two_sample']:.2f}"
-        shares = (f"{row[key]:.0%}" for key in ("drawn", "recorded"))
-        rows.append((f"all {name}", str(row["runs"]), score, *shares))
+        drawn, recorded = (f"{row[key]:.0%}" for key in ("drawn", "recorded"))
+        rows.append((f"all {name}", str(row["runs"]), score, drawn, recorded))
     head = ("recorded", "runs", "two-sample score", "share drawn", "share recorded")
     return table(head, rows)
 
