@@ -89,7 +89,7 @@ def test_a_protocol_must_be_chosen(words, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["evaluate", *words])
     assert caught.value.code == 2
-    assert "{curves,context,stopping,prior,speed}" in capsys.readouterr().err
+    assert "{curves,context,stopping,nas,prior,speed}" in capsys.readouterr().err
 
 
 def test_a_page_about_a_prior_is_refused(capsys):
