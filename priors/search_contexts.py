@@ -36,7 +36,7 @@ class ContextOdds:
     half: float = 0.35
     partial: float = 0.2
     halved: float = 0.25
-    mixed: float = 0.1
+    mixed: float = 0.2
 
 
 class Contexts(NamedTuple):

@@ -136,7 +136,9 @@ class _Drawn(NamedTuple):
     diverges: Array
 
 
-def draw_search(prior: SearchPrior, key: Array, runs: int) -> Search:
+def draw_search(
+    prior: SearchPrior, key: Array, runs: int, elsewhere: bool = False
+) -> Search:
     """Draws one search; `jax.vmap` over keys draws many.
 
     Where the model rejects draws, each run is tried again, `TRIES` times; then all of
@@ -146,6 +148,8 @@ def draw_search(prior: SearchPrior, key: Array, runs: int) -> Search:
         prior: what to draw from.
         key: PRNG key; the same key gives the same search.
         runs: how many.
+        elsewhere: draw instead the same configurations on another task of that kind:
+            what is `fixed` or `usual` is as in the search of this key, nothing else is.
 
     Raises:
         ValueError: if a site's distribution has no known inverse, or `fixed` or `usual`
@@ -159,7 +163,8 @@ def draw_search(prior: SearchPrior, key: Array, runs: int) -> Search:
 
     def attempt(number: Array, tries: Array) -> tuple[_Task, _Drawn]:
         """A task by its number, and each of its runs by how often it was tried."""
-        task = _draw_task(prior, shapes, jax.random.fold_in(key_task, number), runs)
+        own_key = jax.random.fold_in(key_task, number)
+        task = _draw_task(prior, shapes, own_key, runs, elsewhere)
         one = partial(_draw_run, prior.prior, shapes, task.normals, task.border)
         own = jax.vmap(jax.random.fold_in)(keys, tries)
         return task, jax.vmap(one)(own, task.basis, task.keys_steps)
@@ -209,7 +214,9 @@ def _with_effects(
     )
 
 
-def _draw_task(prior: SearchPrior, shapes: Shapes, key: Array, runs: int) -> _Task:
+def _draw_task(
+    prior: SearchPrior, shapes: Shapes, key: Array, runs: int, elsewhere: bool
+) -> _Task:
     keys = jax.random.split(key, 12)
     effects = prior.effects
 
@@ -236,10 +243,12 @@ def _draw_task(prior: SearchPrior, shapes: Shapes, key: Array, runs: int) -> _Ta
         limits,
         differs,
         explained=3.0 + 1.5 * jax.random.normal(keys[5]),
-        alike=jax.random.uniform(keys[6], maxval=0.9),
+        alike=jax.random.uniform(keys[6], maxval=0.0 if elsewhere else 0.9),
     )
     families = has(keys[7], effects.families)
     border = jnp.where(families, 0.8 * jax.random.normal(keys[8]), jnp.inf)
+    if elsewhere:
+        border = jnp.array(-jnp.inf)  # the second family is that of the other task
     own = jnp.arange(runs) * has(keys[9], effects.own_steps)
     return _Task(
         normals,

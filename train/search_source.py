@@ -42,8 +42,11 @@ def search_source(
     sign = Metric(prior.prior.mode, prior.prior.bounds).sign
 
     def one(key: jax.Array) -> Searches:
-        keys = jax.random.split(key, 4)
-        search, other = (draw_search(prior, k, runs) for k in keys[:2])
+        keys = jax.random.split(key, 5)
+        search = draw_search(prior, keys[0], runs)
+        # Half of the tasks that are mixed in are like it, and hard to tell from it.
+        alike = jax.random.bernoulli(keys[4])
+        other = draw_search(prior, keys[jnp.where(alike, 0, 1)], runs, elsewhere=True)
         seen = draw_contexts(keys[2], search, other, worse=1 if sign > 0 else -1)
         search = seen.search
         low, high = (search.low, search.high)[:: 1 if sign > 0 else -1]

@@ -39,14 +39,15 @@ def searches():
     """Searches by what differs from the quiet prior; arrays of NumPy."""
 
     # Effects are numbers like any others: searches of all of them compile once.
-    @partial(jax.jit, static_argnums=0)
-    def draw(prior, effects, key):
+    @partial(jax.jit, static_argnums=(0, 1))
+    def draw(prior, elsewhere, effects, key):
         changed = replace(prior, effects=effects)
         keys = jax.random.split(key, SEARCHES)
-        return jax.vmap(lambda k: draw_search(changed, k, RUNS))(keys)
+        return jax.vmap(lambda k: draw_search(changed, k, RUNS, elsewhere))(keys)
 
-    def numbers(seed=0, effects=QUIET, **sites):
-        found = draw(replace(OWN, **sites), effects, jax.random.key(seed))
+    def numbers(seed=0, effects=QUIET, elsewhere=False, **sites):
+        prior = replace(OWN, **sites)
+        found = draw(prior, elsewhere, effects, jax.random.key(seed))
         return jax.tree.map(np.asarray, found)
 
     return numbers
@@ -114,6 +115,16 @@ def test_what_is_fixed_does_not_differ_between_runs(searches):
     exceptions = QUIET._replace(exceptions=1.0)
     differ = searches(usual=("floor", "rate"), effects=exceptions)
     assert (np.ptp(differ.y, axis=1).max(1) > 0.05).mean() > 0.7
+
+
+def test_another_task_of_the_kind_has_what_is_fixed_and_nothing_else(searches):
+    here, there = (searches(fixed=("floor",), elsewhere=x) for x in (False, True))
+    np.testing.assert_array_equal(there.config, here.config)
+    starts, ends = (
+        np.stack([s.y[..., at].mean(1) for s in (here, there)]) for at in (0, -1)
+    )
+    assert np.abs(np.corrcoef(starts - ends)[0, 1]) < 0.2
+    assert np.corrcoef(starts)[0, 1] > 0.9
 
 
 def test_a_repeated_configuration_is_another_run(searches):

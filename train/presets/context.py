@@ -11,7 +11,7 @@ CONTEXT = replace(
     DEFAULT,
     model=replace(DEFAULT.model, others=64),
     searches=0.6,
-    steps=3_000,
+    steps=6_000,
     learning_rate=1e-2,
     seed=4,
 )
