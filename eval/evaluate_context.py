@@ -81,7 +81,7 @@ def score(
     for percent in PERCENTS:
         if not percent and not others:
             continue
-        asked = [_known(run, percent, setting.configs) for run in search.asked]
+        asked = [known(run, percent, setting.configs) for run in search.asked]
         begun = time.perf_counter()
         mixture = method(asked, [run.steps[-1] for run in search.asked], others)
         seconds = (time.perf_counter() - begun) / len(asked)
@@ -105,7 +105,7 @@ def score(
     return found
 
 
-def _known(run: Run, percent: int, configs: bool) -> Run:
+def known(run: Run, percent: int, configs: bool = True) -> Run:
     """A run after a share of its observations, one at least if the share is not 0."""
     count = max(len(run.values) * percent // 100, min(percent, 1))
     config = run.config if configs else None

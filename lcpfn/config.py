@@ -1,4 +1,4 @@
-"""The size of the network."""
+"""The size of the network, and how sharp its forecasts are."""
 
 from dataclasses import dataclass
 
@@ -16,9 +16,16 @@ MOST = {
 }
 
 
+CALIBRATION = ("gain", "temperature", "temperature_among")
+
+
 @dataclass(frozen=True)
 class ModelConfig:
-    """Size of the network.
+    """Size of the network, and how sharp its forecasts are.
+
+    A prior is broader than what is recorded, so the network promises too much and is
+    less certain than it could be. Three numbers correct that; `lcpfn.eval.studies.
+    calibrate` finds them. One changes nothing.
 
     Attributes:
         width: of the residual stream.
@@ -32,6 +39,11 @@ class ModelConfig:
         best: whether the network also predicts the best value up to the horizon.
         masked: features of a token that the network does not see, to measure what they
             are worth; indices below `TOKEN_FEATURES`.
+        gain: how far the Gaussians go from the newest value, over what the network
+            says; where other runs are given it is not corrected.
+        temperature: of the weights of the Gaussians; below one the likely ones count
+            for more.
+        temperature_among: the same where other runs are given.
     """
 
     width: int = 128
@@ -44,6 +56,9 @@ class ModelConfig:
     others: int = 0
     best: bool = False
     masked: tuple[int, ...] = ()
+    gain: float = 1.0
+    temperature: float = 1.0
+    temperature_among: float = 1.0
 
     def __post_init__(self) -> None:
         for name, most in MOST.items():
@@ -58,6 +73,12 @@ class ModelConfig:
             )
         if type(self.best) is not bool:
             raise ValueError(f"best must be true or false, got {self.best!r:.80}")
+        for name in CALIBRATION:
+            number = getattr(self, name)
+            if type(number) not in (int, float) or not 0 < number <= 10:
+                raise ValueError(
+                    f"{name} must be a number above 0 and up to 10, got {number!r:.80}"
+                )
         masked, known = self.masked, range(TOKEN_FEATURES)
         if not isinstance(masked, list | tuple) or not all(
             type(index) is int and index in known for index in masked

@@ -63,6 +63,8 @@ def _unlikely(
 class _Network(nnx.Module):
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         width, self.best = config.width, config.best
+        self.gain, self.temperature = config.gain, config.temperature
+        self.temperature_among = config.temperature_among
         self.embed1 = nnx.Linear(TOKEN_FEATURES, width, rngs=rngs)
         self.embed2 = nnx.Linear(width, width, rngs=rngs)
         self.blocks = nnx.List([Block(config, rngs) for _ in range(config.layers)])
@@ -139,7 +141,16 @@ class _Network(nnx.Module):
                 jnp.concatenate(both, -1)
                 for both in zip((weight, mean, std), added, strict=True)
             )
+        weight, mean = self._calibrated(weight, mean, stay[..., None, None], some)
         return MixtureParams(jax.nn.log_softmax(weight), mean, std)
+
+    def _calibrated(
+        self, weight: jax.Array, mean: jax.Array, stay: jax.Array, some: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Logits and means corrected as `ModelConfig` says; `some` others are given."""
+        nearer = stay + self.gain * (mean - stay)
+        temperature = jnp.where(some, self.temperature_among, self.temperature)
+        return weight / temperature, jnp.where(some | (self.gain == 1), mean, nearer)
 
     def _copied(self, x: jax.Array, copies: Copies) -> MixtureParams:
         """Gaussians at the copies, as wide as these are spread and a little more."""

@@ -1,0 +1,278 @@
+"""How sharp may forecasts be? The calibration of weights, fitted on recorded curves.
+
+    python -m lcpfn.eval.studies.calibrate --checkpoint RUN/release --suite CURVES... \
+      --held SOURCE... --release RUN/calibrated
+
+A prior is broader than what is recorded. Three numbers correct that (`gain`,
+`temperature` and `temperature_among` of `ModelConfig`), the same for all curves: of
+those at which the 90 % intervals of final values hold 90 %, the ones with the least
+CRPS, geometric mean over sources and cutoffs. "Sharpness subject to calibration" is the
+principle of Gneiting et al. 2007, a temperature the means of Guo et al. 2017.
+
+Each source is scored with numbers that were fitted on the others. Sources of `--held`
+(whose licence does not allow more) decide nothing in what is released.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+import lcpfn
+from lcpfn import checkpoint
+from lcpfn.cli.options import report
+from lcpfn.curves import CurveSet
+from lcpfn.eval import evaluate_context, scores
+from lcpfn.eval.curves import MOST, measure, of_model
+from lcpfn.eval.data import Case, scored_cases
+from lcpfn.eval.searches import FEWEST, Setting, given, searches
+from lcpfn.eval.studies.options import RESULTS, parse, study_parser
+from lcpfn.eval.tables import table
+from lcpfn.mixture import Mixture
+from lcpfn.model import Model
+
+GAINS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)
+TEMPERATURES = (1.0, 0.9, 0.8, 0.75, 0.7, 0.65, 0.6)
+HOLDS = 0.9
+ALONE, AMONG = "alone", "20 others"
+# What nothing is corrected by, and what every source is scored by.
+NOTHING = (1.0, 1.0)
+FIGURES = ("error_ratio", "crps_ratio", "covered_90")
+
+Numbers = tuple[float, float]  # gain, temperature
+
+
+class Asked(NamedTuple):
+    """Forecasts of final values of one source and cutoff, as the network makes them.
+
+    Attributes:
+        source: of the curves.
+        mixture: fields `(n, K)`, the user's units.
+        last: newest values `(n,)`.
+        truth: final values `(n,)`.
+        unit: of errors `(n,)`.
+        guess: errors of the last value, in units `(n,)`.
+    """
+
+    source: str
+    mixture: Mixture
+    last: np.ndarray
+    truth: np.ndarray
+    unit: np.ndarray
+    guess: np.ndarray
+
+
+def corrected(mixture: Mixture, last: np.ndarray, numbers: Numbers) -> Mixture:
+    """What the network makes of a mixture `(n, K)`, with a gain and a temperature."""
+    gain, temperature = numbers
+    weight = mixture.weight ** (1 / temperature)
+    return mixture._replace(
+        weight=weight / weight.sum(-1, keepdims=True),
+        mean=last[:, None] + gain * (mixture.mean - last[:, None]),
+    )
+
+
+def uncorrected(model: Model) -> Model:
+    """The same weights without any calibration."""
+    config = replace(model.config, gain=1.0, temperature=1.0, temperature_among=1.0)
+    return Model(model.params, config, model.card, model.path)
+
+
+def ask_alone(model: Model, suites: Sequence[CurveSet], most: int) -> list[Asked]:
+    """The cases of `lcpfn.eval.curves`, at most so many runs of each source."""
+    found = []
+    for suite in suites:
+        cases = scored_cases(suite, most)
+        mixture, percent = of_model(model)(cases), np.array([c.percent for c in cases])
+        guess = measure(cases, mixture)["last_error"]
+        for cutoff in sorted(set(percent)):
+            rows = np.flatnonzero(percent == cutoff)
+            some = [cases[i] for i in rows]
+            found.append(_asked(some, mixture.at(rows), guess[rows]))
+    return found
+
+
+def _asked(cases: Sequence[Case], mixture: Mixture, guess: np.ndarray) -> Asked:
+    last = np.array([case.values[np.isfinite(case.values)][-1] for case in cases])
+    truth = np.array([case.truth for case in cases])
+    unit = np.array([case.scale for case in cases])
+    return Asked(cases[0].suite, mixture, last, truth, unit, guess)
+
+
+def ask_among(model: Model, suites: Sequence[CurveSet], most: int) -> list[Asked]:
+    """Runs amid 20 others, as `lcpfn evaluate context` asks; `most` tasks a source."""
+    found: dict[tuple[str, int], list[Asked]] = {}
+    predict, setting = evaluate_context.of_model(model), Setting()
+    for suite in suites:
+        tasks = [s for s in searches([suite]) if len(s.others) >= FEWEST][:most]
+        for i, task in enumerate(tasks):
+            others = given(task, setting, np.random.default_rng([0, i]))
+            ends = [run.values[np.isfinite(run.values)][-1] for run in task.others]
+            for percent in evaluate_context.PERCENTS:
+                about = [evaluate_context.known(run, percent) for run in task.asked]
+                truth = np.array([run.values[-1] for run in task.asked])
+                horizons = [run.steps[-1] for run in task.asked]
+                last = np.full(len(truth), np.median(ends))
+                if percent:
+                    finite = [run.values[np.isfinite(run.values)] for run in about]
+                    last = np.array([y[-1:].sum() for y in finite])
+                unit = np.full(len(truth), task.scale)
+                guess = np.minimum(np.abs(last - truth) / unit, MOST)
+                row = Asked(
+                    *(suite.name, predict(about, horizons, others)),
+                    *(last, truth, unit, guess),
+                )
+                found.setdefault((suite.name, percent), []).append(row)
+    return [_joined(rows) for rows in found.values()]
+
+
+def _joined(rows: Sequence[Asked]) -> Asked:
+    mixture = Mixture(
+        *map(np.concatenate, zip(*(r.mixture for r in rows), strict=True))
+    )
+    rest = (np.concatenate(x) for x in zip(*(row[2:] for row in rows), strict=True))
+    return Asked(rows[0].source, mixture, *rest)
+
+
+def figures(asked: Asked, numbers: Numbers) -> tuple[float, float, float]:
+    """`FIGURES` of one source and cutoff with a gain and a temperature."""
+    mixture = corrected(asked.mixture, asked.last, numbers)
+    low, median, high = (mixture.quantile(np.array(q)) for q in (0.05, 0.5, 0.95))
+    error = np.abs(median - asked.truth) / asked.unit
+    crps = scores.crps(mixture, asked.truth) / asked.unit
+    inside = (low <= asked.truth) & (asked.truth <= high)
+    error, crps = (
+        np.minimum(x, MOST).mean() / asked.guess.mean() for x in (error, crps)
+    )
+    return float(error), float(crps), float(inside.mean())
+
+
+Table = Mapping[Numbers, np.ndarray]
+
+
+def measured(asked: Sequence[Asked], grid: Iterable[Numbers]) -> Table:
+    """Numbers -> `FIGURES` of every source and cutoff `(cells, 3)`."""
+    return {
+        numbers: np.array([figures(cell, numbers) for cell in asked])
+        for numbers in tqdm(list(grid), desc="numbers", disable=None)
+    }
+
+
+def choose(found: Table, rows: np.ndarray) -> Numbers:
+    """Of the numbers whose intervals hold as often as they say, the sharpest ones.
+
+    Args:
+        found: of `measured`.
+        rows: which cells decide `(cells,)`, bool.
+    """
+    means = {numbers: overall(x[rows]) for numbers, x in found.items()}
+    honest = {n: m for n, m in means.items() if m["covered_90"] >= HOLDS}
+    if not honest:
+        return NOTHING
+    return min(honest, key=lambda numbers: honest[numbers]["crps_ratio"])
+
+
+def overall(cells: np.ndarray) -> dict[str, float]:
+    """Geometric means of ratios and the mean coverage of cells `(n, 3)`."""
+    ratios = np.exp(np.log(cells[:, :2]).mean(0))
+    return dict(zip(FIGURES, map(float, [*ratios, cells[:, 2].mean()]), strict=True))
+
+
+def study(
+    asked: Sequence[Asked], grid: Sequence[Numbers], held: Sequence[str]
+) -> dict[str, Any]:
+    """What the calibration brings on sources that did not decide it.
+
+    Args:
+        asked: by source and cutoff.
+        grid: gains and temperatures to choose from.
+        held: sources that decide nothing in the numbers that are released.
+
+    Returns:
+        JSON values: "gain" and "temperature", what is released; "sources" -> source ->
+        "before", "after" (fitted on the others) and "numbers"; "overall" -> "before",
+        "after".
+    """
+    found = measured(asked, grid)
+    source = np.array([cell.source for cell in asked])
+    free = ~np.isin(source, held)
+    gain, temperature = choose(found, free)
+    before, after = found[NOTHING], np.empty((len(asked), 3))
+    sources = {}
+    for name in sorted(set(source)):
+        own = source == name
+        numbers = choose(found, free & ~own)
+        after[own] = found[numbers][own]
+        sources[str(name)] = {
+            "before": overall(before[own]),
+            "after": overall(after[own]),
+            "numbers": list(numbers),
+        }
+    return {
+        "gain": gain,
+        "temperature": temperature,
+        "sources": sources,
+        "overall": {"before": overall(before), "after": overall(after)},
+    }
+
+
+def to_markdown(results: Mapping[str, Any]) -> str:
+    """A line per source: errors, CRPS and coverage before and after."""
+    cell = "{error_ratio:.2f} / {crps_ratio:.2f}, {covered_90:.0%}"
+    known = [name for name in (ALONE, AMONG) if name in results]
+    parts = [results[name] for name in known]
+    rows = [
+        (name, *(_cell(part["sources"].get(name, {}), cell) for part in parts))
+        for name in results[ALONE]["sources"]
+    ]
+    rows.append(("all", *(_cell(part["overall"], cell) for part in parts)))
+    head = (
+        "error / CRPS, 90 % interval holds",
+        *(f"{name}: before → after" for name in known),
+    )
+    return table(head, rows)
+
+
+def _cell(row: Mapping[str, Any], cell: str) -> str:
+    if not row:
+        return ""
+    return " → ".join(cell.format(**row[name]) for name in ("before", "after"))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command above."""
+    parser = study_parser(__doc__, 60, RESULTS / "calibration.json")
+    parser.add_argument("--checkpoint", help="bundled name or path")
+    parser.add_argument("--held", nargs="+", default=[], metavar="SOURCE")
+    parser.add_argument("--tasks", type=int, default=3, help="with others, of a source")
+    parser.add_argument("--release", type=Path, help="where to write the weights")
+    args, suites = parse(parser, argv)
+    model = uncorrected(lcpfn.load(args.checkpoint))
+    grid = list(product(GAINS, TEMPERATURES))
+    alone = study(ask_alone(model, suites, args.curves), grid, args.held)
+    results: dict[str, Any] = {
+        "checkpoint": model.name,
+        "checksum": model.card["checksum"],
+    }
+    results[ALONE] = alone
+    numbers = {"gain": alone["gain"], "temperature": alone["temperature"]}
+    if model.config.others:
+        # A gain below one costs accuracy there: the others say how much is to come.
+        grid = [(1.0, temperature) for temperature in TEMPERATURES]
+        among = study(ask_among(model, suites, args.tasks), grid, args.held)
+        results[AMONG] = among
+        numbers["temperature_among"] = among["temperature"]
+    if args.release:
+        config = replace(model.config, **numbers)
+        fitted = sorted({suite.name for suite in suites} - set(args.held))
+        card = model.card | {"calibration": numbers | {"fitted_on": fitted}}
+        checkpoint.save(args.release, model.params, config, card)
+    report(results, to_markdown(results), args.out)
+
+
+if __name__ == "__main__":
+    main()
