@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lcpfn.checks import check_count
 from lcpfn.configs import Config, check_config
 from lcpfn.context import context_of
 from lcpfn.forecast import Forecast
@@ -25,6 +26,7 @@ from lcpfn.jax_setup import check_process, shared_model
 from lcpfn.metric import Bounds, Metric
 from lcpfn.reported_runs import ReportedRuns
 from lcpfn.stopping.decision import Decision, Progress, decide
+from lcpfn.stopping.finalists import Finalist, finalists, late_spread, seed_spread
 from lcpfn.stopping.next_step import Choice, Todo, next_step, worth_of_any
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
 from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT, SearchRule
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 # Runs of which one call decides.
 PART = 256
+# Quantiles of a forecast that stand for it.
+LEVELS = 128
 
 
 class Study(ReportedRuns):
@@ -245,6 +249,42 @@ class Study(ReportedRuns):
             choice._replace(gain=float(gain), chance=float(chance))
             for choice, (gain, chance) in zip(choices, worth, strict=True)
         ]
+
+    def finalists(self, k: int = 3) -> list[Finalist]:
+        """The `k` runs that are likeliest the best of all, and seeds to run again.
+
+        A finished run is worth what it reached, another one what its forecast says; one
+        that has diverged is left out. How far seeds stray is taken from runs with equal
+        configurations, or where there are none, from the noise of the curves.
+
+        Args:
+            k: how many, at least 1.
+
+        Returns:
+            From the likeliest on; fewer if there are not so many.
+        """
+        check_count(k, "k")
+        over = {n: r.bests.final for n, r in self.runs.items() if r.finished}
+        over = {name: value for name, value in over.items() if math.isfinite(value)}
+        outlooks = {name: np.array([value]) for name, value in over.items()}
+        going = [n for n in self.going if math.isfinite(self.runs[n].values[-1])]
+        levels = (np.arange(LEVELS) + 0.5) / LEVELS
+        for start in range(0, len(going), PART):
+            some = going[start : start + PART]
+            found = self._ask(some)
+            there = found.best if found.has_best else found.final
+            quantiles = np.asarray(there.quantile(levels))
+            outlooks |= dict(zip(some, quantiles.T, strict=True))
+        for name in going:  # what it has reached it cannot lose
+            better = np.maximum if self.rule.mode == "max" else np.minimum
+            outlooks[name] = better(outlooks[name], self.runs[name].bests.final)
+        configs = {n: c for n in over if (c := self.runs[n].config) is not None}
+        groups = [repr(sorted(config.items())) for config in configs.values()]
+        spread = seed_spread([over[name] for name in configs], groups)
+        if spread is None:
+            spread = late_spread([np.array(self.runs[name].values) for name in over])
+        mode = self.rule.mode
+        return finalists(outlooks, spread, mode, k, frozenset(over))
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: without what was read, a loaded model by its path."""

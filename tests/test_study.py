@@ -329,3 +329,32 @@ def test_a_name_may_be_a_number_of_numpy(model):
     study.report(3, 0.4)
     assert list(study.runs) == [3]
     json.dumps(study.state_dict())
+
+
+def test_finalists_are_runs_that_may_be_the_best(knowing):
+    study = make_study(knowing)
+    study.extend("diverged", [0.5, float("nan")])
+    found = study.finalists(10)
+    assert {f.run for f in found} == set(CURVES)
+    assert sum(f.chance for f in found) == pytest.approx(1)
+    chances = [f.chance for f in found]
+    assert chances == sorted(chances, reverse=True)
+    for finalist in found:
+        reached = min(CURVES[finalist.run])
+        word = "reached" if len(CURVES[finalist.run]) == 20 else "is forecast to reach"
+        assert word in finalist.reason
+        assert finalist.value <= reached + 1e-12
+    with pytest.raises(ValueError, match="k must be a positive integer, got 0"):
+        study.finalists(0)
+    assert lcpfn.Study(20, "min", model=knowing).finalists() == []
+
+
+def test_replicas_say_how_often_finalists_are_run_again():
+    study = lcpfn.Study(3, "max", (0, 1))
+    for seed, end in enumerate((0.80, 0.82, 0.84)):
+        study.extend(f"a{seed}", [0.5, 0.6, end], config={"lr": 0.1})
+    study.extend("b", [0.5, 0.6, 0.79], config={"lr": 0.2})
+    best, *_ = study.finalists(1)
+    assert (best.run, best.value) == ("a2", 0.84)
+    # Seeds stray by 0.02, as far as the next run is away: eight of each, one is there.
+    assert best.seeds == 7

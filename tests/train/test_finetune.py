@@ -19,7 +19,9 @@ def test_a_checkpoint_that_knows_other_runs_goes_on_with_searches(
     tmp_path, monkeypatch, searches
 ):
     model = replace(CONFIG, best=True, others=16)
-    before = TrainConfig(model=model, searches=searches, runs=8, cutoffs=5)
+    before = TrainConfig(
+        model=model, searches=searches, runs=8, cutoffs=5, lengths=(8, 16, 32, 4096)
+    )
     checkpoint.save(
         tmp_path / "given",
         rough_params(model, 0, 0),
@@ -39,4 +41,5 @@ def test_a_checkpoint_that_knows_other_runs_goes_on_with_searches(
     found = asked["config"]
     assert (found.searches, found.runs, found.cutoffs) == (searches, 8, 5)
     assert found.model == model
+    assert found.lengths == (16,)  # of runs of 12 observations
     assert np.isclose(found.recorded, finetuning.SHARE)
