@@ -140,6 +140,8 @@ def test_fresh_weights_depend_on_the_key_alone(model):
         ({"context": -1}, "context must be a positive integer up to 65536, got -1"),
         ({"width": 32, "heads": 3}, "heads must divide width, got 3 and 32"),
         ({"masked": (2, 27)}, "masked must hold indices below 27"),
+        ({"gain": 0}, "gain must be a number above 0 and up to 10, got 0"),
+        ({"temperature": "1"}, "temperature must be a number above 0"),
     ],
 )
 def test_impossible_sizes_are_refused(wrong, message):

@@ -1,0 +1,91 @@
+"""What the calibration chooses, and that the network does what was chosen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lcpfn.curves import Run
+from lcpfn.eval.studies.calibrate import (
+    NOTHING,
+    Asked,
+    choose,
+    corrected,
+    measured,
+    study,
+    to_markdown,
+    uncorrected,
+)
+from lcpfn.mixture import Mixture
+from lcpfn.model import Model
+from tests.conftest import CONFIG, rough_params
+from tests.makers import power_laws
+
+GRID = [(gain, heat) for gain in (1.0, 0.5) for heat in (1.0, 0.5, 0.1)]
+
+
+def asked_of(source, gain, wide, seed=0, count=400):
+    """Two Gaussians at twice the gain that comes, one sharp and one wide."""
+    rng = np.random.default_rng(seed)
+    last = rng.random(count)
+    truth = last - gain + 0.02 * rng.standard_normal(count)
+    mean = np.repeat((last - 2 * gain)[:, None], 2, 1)
+    weight = np.broadcast_to([0.7, 0.3], mean.shape)
+    std = np.broadcast_to([0.02, wide], mean.shape)
+    free = np.full(count, np.inf)
+    unit = np.ones(count)
+    mixture = Mixture(weight, mean, std, -free, free)
+    return Asked(source, mixture, last, truth, unit, np.abs(last - truth))
+
+
+@pytest.fixture(scope="module")
+def asked():
+    return [
+        asked_of("a", 0.2, 0.3),
+        asked_of("b", 0.3, 0.5, 1),
+        asked_of("c", 0.4, 0.2, 2),
+    ]
+
+
+def test_the_sharpest_honest_numbers_are_chosen(asked):
+    found = measured(asked, GRID)
+    gain, temperature = choose(found, np.ones(len(asked), bool))
+    assert gain == 0.5
+    honest = [n for n in GRID if n[0] == 0.5 and found[n][:, 2].mean() >= 0.9]
+    assert temperature == min(n[1] for n in honest) < 1
+    # Where no interval holds there is nothing to be sharpened.
+    wrong = [a._replace(truth=a.truth + 5) for a in asked]
+    assert choose(measured(wrong, GRID), np.ones(len(asked), bool)) == NOTHING
+
+
+def test_a_source_does_not_decide_about_itself(asked):
+    other = asked_of("odd", -0.2, 0.3, 3)  # where the forecast points the right way
+    other = other._replace(truth=other.last + 0.4)
+    found = study([*asked, other], GRID, held=["odd"])
+    assert found["gain"] == 0.5
+    assert found["sources"]["odd"]["numbers"][0] == 0.5
+    row = found["sources"]["odd"]
+    assert row["after"]["error_ratio"] > row["before"]["error_ratio"]
+    for name in "abc":
+        row = found["sources"][name]
+        assert row["after"]["crps_ratio"] < row["before"]["crps_ratio"]
+    table = to_markdown({"alone": found})
+    assert "| odd |" in table
+    assert "alone: before → after" in table
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_the_network_corrects_as_the_study_does(others):
+    config = replace(CONFIG, best=True, others=16)
+    numbers = {"gain": 0.7, "temperature": 0.6, "temperature_among": 0.8}
+    model = Model(rough_params(config, 0, 0), replace(config, **numbers), {})
+    curves = power_laws(4, 12, seed=4)
+    runs = [Run(curve) for curve in power_laws(others, 20, seed=5)]
+    ask = lambda m: m.extrapolate(curves, 20, mode="min", others=runs).final.mixture
+    plain, found = ask(uncorrected(model)), ask(model)
+    last = np.array([curve[-1] for curve in curves])
+    chosen = (1.0, 0.8) if others else (0.7, 0.6)
+    expected = corrected(plain, last, chosen)
+    for one, other in zip(found[:3], expected[:3], strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-6)
+    assert not np.allclose(found.weight, plain.weight)
