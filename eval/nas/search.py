@@ -23,12 +23,15 @@ from lcpfn.eval import scores
 from lcpfn.eval.nas.algorithms import ALGORITHMS, Algorithm, likely, tpe
 from lcpfn.eval.nas.cells import Recorded
 from lcpfn.eval.nas.engine import Engine
-from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns, simulate
+from lcpfn.eval.stopping.simulate import (
+    Move,
+    Policy,
+    TaskRuns,
+    simulate,
+    without_forecasts,
+)
 from lcpfn.eval.tables import columns_table
-from lcpfn.mixture import Mixture
 from lcpfn.model import Model
-from lcpfn.prefixes import PrefixForecasts
-from lcpfn.stopping.offline import recorded_run
 
 ETA, RUNGS = 3, 3
 BATCH = ETA**RUNGS
@@ -36,7 +39,6 @@ BATCH = ETA**RUNGS
 MOST_KNOWN = 20
 FRESH = 8  # new cells that freeze-thaw chooses from
 RANDOM, PAUSED = "random search", "freeze-thaw"
-_NOWHERE = Mixture(*[np.empty((0, 0))] * 3, *[np.empty(0)] * 2)
 
 Start = Callable[[TaskRuns], Engine | None]
 
@@ -168,10 +170,7 @@ def policies(cells: Recorded, model: Model | None) -> dict[str, Policy]:
 
 def as_task_runs(cells: Recorded) -> TaskRuns:
     """Cells for the simulator; what forecasts there are, an engine makes."""
-    nothing = PrefixForecasts(np.empty(0, int), None, _NOWHERE, np.empty(0))
-    horizon = float(cells.runs[0].steps[-1])
-    runs = tuple(recorded_run(run, nothing, horizon) for run in cells.runs)
-    return TaskRuns(cells.name, cells.name, runs)
+    return without_forecasts(cells.name, {cells.name: cells.runs})[0]
 
 
 def compare(

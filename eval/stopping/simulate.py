@@ -18,7 +18,7 @@ Regrets are in units of the distance from the median run's best value to the bes
 all, and at most `MOST_REGRET` of them are counted.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -26,9 +26,11 @@ import numpy as np
 
 from lcpfn.curves import Run
 from lcpfn.eval.data import task_of
+from lcpfn.mixture import Mixture
 from lcpfn.model import Model
+from lcpfn.prefixes import PrefixForecasts
 from lcpfn.stopping import offline
-from lcpfn.stopping.offline import RecordedRun
+from lcpfn.stopping.offline import RecordedRun, recorded_run
 
 MOST_REGRET = 10.0
 
@@ -100,6 +102,22 @@ def with_forecasts(
     """
     return [
         TaskRuns(name, source, tuple(offline.replay(model, runs, horizon)))
+        for name, runs in tasks.items()
+    ]
+
+
+def without_forecasts(
+    source: str, tasks: Mapping[str, Sequence[Run]]
+) -> list[TaskRuns]:
+    """Competing runs, task by task, for policies that make forecasts of their own."""
+    nowhere = Mixture(*[np.empty((0, 0))] * 3, *[np.empty(0)] * 2)
+    nothing = PrefixForecasts(np.empty(0, int), None, nowhere, np.empty(0))
+    return [
+        TaskRuns(
+            name,
+            source,
+            tuple(recorded_run(run, nothing, float(run.steps[-1])) for run in runs),
+        )
         for name, runs in tasks.items()
     ]
 

@@ -1,7 +1,10 @@
 """Ray Tune: a stopper, and a scheduler that pauses runs for more promising ones."""
 
+import json
+import logging
 from typing import Any
 
+from ray.air.constants import EXPR_RESULT_FILE
 from ray.tune import Stopper
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -10,6 +13,7 @@ from lcpfn.checks import check_count
 from lcpfn.stopping.search_monitor import SearchMonitor
 
 TIME = "training_iteration"
+log = logging.getLogger(__name__)
 
 
 class LCStopper(Stopper):
@@ -62,7 +66,8 @@ class LCScheduler(FIFOScheduler):
         tune.Tuner(train, tune_config=tune.TuneConfig(scheduler=scheduler))
 
     A paused trial goes on from its checkpoint, so with `turn` a trainable has to save
-    one with its results and to start from `tune.get_checkpoint()`.
+    one with its results and to start from `tune.get_checkpoint()`. After
+    `Tuner.restore` the scheduler reads what the trials have reported before.
 
     Args:
         metric: as of `LCStopper`; default: that of `TuneConfig`.
@@ -107,6 +112,14 @@ class LCScheduler(FIFOScheduler):
             self.runs = SearchMonitor(self._mode, **self._options)
         return True
 
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """A trial of an experiment that goes on is known with what it has reported."""
+        for result in _reported(trial):
+            name = trial.trial_id
+            self.runs.known.configure(name, trial.config)
+            step = result.get(self.time_attr)
+            self.runs.take(name, result, self._metric or "", step, decide=False)
+
     def on_trial_result(
         self, tune_controller: Any, trial: Trial, result: dict[str, Any]
     ) -> str:
@@ -149,6 +162,20 @@ class LCScheduler(FIFOScheduler):
         """One line for Ray's log."""
         best = self.runs.incumbent()
         return f"LCScheduler: {len(self.runs.runs)} trials, incumbent {best}"
+
+
+def _reported(trial: Trial) -> list[dict[str, Any]]:
+    """Results of a trial from before the driver was started again."""
+    if not trial.has_reported_at_least_once or trial.storage is None:
+        return []
+    path = f"{trial.storage.trial_fs_path}/{EXPR_RESULT_FILE}"
+    try:
+        with trial.storage.storage_filesystem.open_input_stream(path) as stream:
+            lines = stream.read().decode().splitlines()
+        return [json.loads(line) for line in lines]
+    except (OSError, ValueError) as error:  # no reason not to go on with the others
+        log.warning("what trial %s had reported was not read: %s", trial, error)
+        return []
 
 
 def _waiting(tune_controller: Any) -> list[Trial]:

@@ -129,17 +129,25 @@ class SearchMonitor:
         """Takes an observation of a run; True: stop that run now."""
         return self.take(run, {"value": value}, "value", step)
 
-    def take(self, run: str, metrics: Any, metric: str, step: Any) -> bool:
+    def take(
+        self, run: str, metrics: Any, metric: str, step: Any, decide: bool = True
+    ) -> bool:
         """`report` of one entry of the host's metrics; a missing one is said once.
 
-        A run that reaches the horizon has finished.
+        A run that reaches the horizon has finished. With `decide` False the observation
+        is only remembered.
         """
         if run not in self.runs:
             self.runs[run] = self.monitor(run)
         monitor, at = self.runs[run], number(step)
         incumbent = self.incumbent()
-        decide = self.set_incumbent(monitor, incumbent) and (
-            at is None or at < last_step(self._longest, self.horizon, self.warn_once)
+        decide = (
+            decide
+            and self.set_incumbent(monitor, incumbent)
+            and (
+                at is None
+                or at < last_step(self._longest, self.horizon, self.warn_once)
+            )
         )
         stop = monitor.take(
             metrics,

@@ -237,7 +237,7 @@ def test_pretrain_on_two_hosts_of_this_machine(tmp_path):
         subprocess.Popen([*command, *small, "--hosts", address, "2", str(index)])
         for index in range(2)
     ]
-    assert [host.wait(timeout=300) for host in hosts] == [0, 0]
+    assert [host.wait(timeout=900) for host in hosts] == [0, 0]
     assert checkpoint.read_card(out / "release")["figures"]["devices"] == 2
 
 

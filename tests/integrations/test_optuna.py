@@ -2,6 +2,8 @@
 
 import logging
 import pickle
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -201,3 +203,52 @@ def test_what_a_trial_would_have_ended_with_knows_the_other_trials(monkeypatch):
     monkeypatch.setattr(SearchMonitor, "predict", predict)
     assert pruner.predicted_final(trial) == (0.5, 0.1)
     assert list(asked) == ["trial 0", "trial 2"]
+
+
+# What one of several processes on a storage runs.
+WORKER = """
+import os, sys
+import optuna
+from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from lcpfn.integrations.optuna import LCPruner
+
+kind, path = sys.argv[1:]
+journal = lambda: JournalStorage(JournalFileBackend(path))
+storage = journal() if kind == "journal" else RDBStorage(f"sqlite:///{path}")
+pruner = LCPruner(horizon=12, n_startup_trials=3, bounds=(0, 1))
+study = optuna.load_study(study_name="s", storage=storage, pruner=pruner)
+
+def objective(trial):
+    trial.set_user_attr("process", os.getpid())
+    for step in range(1, 13):
+        value = (0.9 - 0.08 * (trial.number % 6)) * (1 - 0.5 / (1 + step))
+        trial.report(value, step)
+        if trial.should_prune():
+            why = pruner.decisions[trial.number].reason
+            trial.set_user_attr("why", why)
+            raise optuna.TrialPruned
+    return value
+
+study.optimize(objective, n_trials=9)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+def test_several_processes_search_together(kind, tmp_path):
+    path = str(tmp_path / kind)
+    storage = f"sqlite:///{path}"
+    if kind == "journal":
+        backend = optuna.storages.journal.JournalFileBackend(path)
+        storage = optuna.storages.JournalStorage(backend)
+    study = optuna.create_study(study_name="s", storage=storage, direction="maximize")
+    command = [sys.executable, "-c", WORKER, kind, path]
+    workers = [subprocess.Popen(command) for _ in range(2)]
+    assert [worker.wait(timeout=900) for worker in workers] == [0, 0]
+    assert len(study.trials) == 18
+    assert len({trial.user_attrs["process"] for trial in study.trials}) == 2
+    assert pruned(study)
+    assert all("beats" in trial.user_attrs["why"] for trial in pruned(study))
+    best = [trial for trial in study.trials if trial.number % 6 == 0]
+    assert {trial.state.name for trial in best} == {"COMPLETE"}

@@ -150,6 +150,26 @@ def test_a_killed_worker_is_tried_again_and_the_curve_goes_on(ray, tmp_path):
     assert min(found[top] for top in (0.5, 0.7, 0.4)) < HORIZON
 
 
+def test_a_restored_experiment_knows_the_trials_from_before(ray, tmp_path):
+    from ray import tune
+
+    from lcpfn.integrations.ray import LCScheduler
+
+    weak = min(TOPS)
+    # None is stopped at first: all others have to finish, and one dies.
+    scheduler = LCScheduler(horizon=HORIZON, bounds=(0, 1), n_startup=len(TOPS) - 1)
+    before = search(tmp_path, scheduler=scheduler, dies=weak)
+    assert len(before.errors) == 1
+    work = tune.with_resources(trainable(HORIZON), {"cpu": 1})
+    again = tune.Tuner.restore(
+        str(tmp_path / "s"), trainable=work, resume_errored=True
+    ).fit()
+    assert not again.errors
+    found = lengths(again)
+    assert 3 < found.pop(weak) < HORIZON
+    assert set(found.values()) == {HORIZON}
+
+
 def test_wrong_options_are_refused_at_once():
     from lcpfn.integrations.ray import LCScheduler, LCStopper
 

@@ -21,9 +21,9 @@ from tests.makers import start_python
 pytestmark = pytest.mark.slow
 
 STEPS = 16
-# Losses of two layouts differ by the order of sums alone: 4e-6 was the most seen, at a
-# loss of 19 (XLA on CPU, eight devices, two processes); weights by 1e-6.
-LOSS = {"rtol": 1e-6, "atol": 1e-5}
+# Losses of two layouts differ by the order of sums alone, and steps carry that on:
+# 2.4e-5 was the most seen, at a loss of 0.85 (XLA on CPU, eight devices).
+LOSS = {"rtol": 1e-4, "atol": 1e-5}
 
 RUN = f"""
 import dataclasses, os, resource, sys

@@ -62,7 +62,7 @@ def test_the_file_is_one_that_the_library_reads(tmp_path):
     assert accuracy[3].name == f"cell {number_of(cells[3])} seed 0"
     ends = np.array([run.values[-1] for run in accuracy])
     deep = np.array([depth(cell) for cell in cells])
-    assert ends[deep >= 2].min() > 0.8
+    assert np.median(ends[deep >= 2]) > 0.85
     np.testing.assert_allclose(arrays["test_accuracy"], ends, atol=0.08)
     again = ends[40:] - ends[:4]
     assert 0 < np.abs(again).max() < 0.1  # another seed, another end
