@@ -3,8 +3,10 @@
 "gap_40" is the mean over later observations of log p(y | true curve and noise) minus
 log q(y | first 40 %). The true curve as control variate takes out most of the spread
 between curves. The gap of the exact posterior is not zero: it is what the first 40 %
-do not tell. Where a prior has no such density ("recorded" differs from "y") the gap is
-the negative log-density itself, in units of the prior.
+do not do not tell. A network that does not learn from misses beyond a limit is not measured by
+them either: one curve in a thousand would rule the mean. Where a prior has no such
+density ("recorded" differs from "y") the gap is the negative log-density itself, in
+units of the prior.
 """
 
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from lcpfn.priors import Prior, draw
 from lcpfn.train.batches import make_tasks
 from lcpfn.train.config import Augment, TrainConfig
 from lcpfn.train.data import from_draws
-from lcpfn.train.step import log_probs
+from lcpfn.train.step import clipped, log_probs
 
 CUTOFFS = (10, 20, 40, 80)
 CHUNK = 16
@@ -47,6 +49,8 @@ def validation(
         def chunk(part: tuple) -> jax.Array:
             # The first target is always the horizon; the others are uniform.
             missed = part[1] - log_probs(config.model, params, part[0])
+            if config.loss_limit is not None:
+                missed = clipped(missed, jnp.asarray(config.loss_limit))
             # The last observation is no cutoff: nothing comes after it.
             tokens = 1 + jnp.sum(part[0].weight > 0, axis=1)
             at = [jnp.maximum(tokens * c // 100, 1) - 1 for c in CUTOFFS]
