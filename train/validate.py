@@ -3,7 +3,7 @@
 "gap_40" is the mean over later observations of log p(y | true curve and noise) minus
 log q(y | first 40 %). The true curve as control variate takes out most of the spread
 between curves. The gap of the exact posterior is not zero: it is what the first 40 %
-do not do not tell. A network that does not learn from misses beyond a limit is not measured by
+do not tell. A network that does not learn from misses beyond a limit is not measured by
 them either: one curve in a thousand would rule the mean. Where a prior has no such
 density ("recorded" differs from "y") the gap is the negative log-density itself, in
 units of the prior.
