@@ -12,6 +12,7 @@ from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.data import LEAST_OBSERVATIONS
 from lcpfn.eval.stopping import halving, policies
 from lcpfn.eval.stopping.freeze_thaw import freeze_thaw
+from lcpfn.eval.stopping.index_rule import by_index
 from lcpfn.eval.stopping.measures import SHARES, measure, on_the_front, summarise
 from lcpfn.eval.stopping.risk import promised_and_measured
 from lcpfn.eval.stopping.simulate import Policy, TaskRuns, by_task, with_forecasts
@@ -42,9 +43,15 @@ RULES = {
     "ever, 0.99, patience 3": replace(PLAIN, confidence=0.99, patience=3),
     "ever, 0.95, surprise 3": replace(PLAIN, max_surprise=3.0),
 }
-OURS = {name: policies.by_rule(rule) for name, rule in RULES.items()} | {
-    f"population, {c:g}": policies.by_rule(replace(PLAIN, confidence=c), PROTECT)
-    for c in (0.95, 0.9, 0.8)
+OURS = {
+    **{name: policies.by_rule(rule) for name, rule in RULES.items()},
+    **{
+        f"population, {c:g}": policies.by_rule(replace(PLAIN, confidence=c), PROTECT)
+        for c in (0.95, 0.9, 0.8)
+    },
+    "index": by_index(),
+    "index, 0.2": by_index(0.2),
+    "index of chances, 0.3": by_index(0.3, gains=False),
 }
 
 

@@ -1,0 +1,54 @@
+"""Going on against starting anew: what a run is worth for its price."""
+
+import numpy as np
+
+from lcpfn.eval.stopping.index_rule import by_index
+from lcpfn.eval.stopping.simulate import TaskRuns
+from lcpfn.mixture import Mixture
+from tests.eval.stopping.makers import lines, recorded
+
+
+def trained(policy, task_runs):
+    return dict(policy(task_runs, np.arange(len(task_runs.runs))))
+
+
+def test_what_cannot_win_is_worth_less_than_any_fresh_run():
+    task_runs = lines([0.5, 0.7, 0.3, 0.4])
+    found = trained(by_index(protect=0), task_runs)
+    assert found[0] == found[2] == 10
+    # One run has finished, which says nothing of gains: a fresh one is worth nothing.
+    assert found[1] == 10
+    # A run as good as all others is spared until one of them is better at its step.
+    assert found[3] < 10
+    assert trained(by_index(gains=False, protect=0), task_runs)[1] == 2
+
+
+def unsure(chance, length=10):
+    """A run that reaches 0 with some probability, and else 1, from every cutoff."""
+    run = recorded(np.linspace(1, 0.6, length))
+    parts = np.broadcast_to([chance, 1 - chance], (length - 1, 2))
+    ends = np.broadcast_to([0.0, 1.0], parts.shape)
+    free = np.full(length - 1, np.inf)
+    best = Mixture(parts, ends, np.full(parts.shape, 1e-6), -free, free)
+    return run._replace(forecasts=run.forecasts._replace(best=best))
+
+
+def test_the_nearer_the_end_the_smaller_a_chance_that_is_worth_its_price():
+    # A fresh run is the best of two with probability 1/2.
+    found = {}
+    for chance in (0.05, 0.39, 0.41, 0.6):
+        task_runs = TaskRuns(
+            "t", "s", (recorded(np.linspace(1, 0.5, 10)), unsure(chance))
+        )
+        found[chance] = trained(by_index(gains=False, protect=0), task_runs)[1]
+    # At the first observation both are alike; at the second 8/10 of the price are left.
+    assert found == {0.05: 2, 0.39: 2, 0.41: 10, 0.6: 10}
+    half = by_index(0.5, gains=False, protect=0)
+    task_runs = TaskRuns("t", "s", (recorded(np.linspace(1, 0.5, 10)), unsure(0.24)))
+    assert trained(half, task_runs)[1] == 10  # 0.24 / 0.8 > 0.5 / 2
+
+
+def test_a_run_that_diverges_ends_there():
+    bad = recorded([1.0, 0.9, np.nan, 0.7, 0.6], end=0.0)
+    task_runs = TaskRuns("t", "s", (recorded(np.linspace(1, 0.5, 5)), bad))
+    assert trained(by_index(gains=False), task_runs)[1] == 3
