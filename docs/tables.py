@@ -14,7 +14,7 @@ from lcpfn.eval import evaluate_context, report, report_tables
 from lcpfn.eval.exact import importance, mcmc_score, prior_score
 from lcpfn.eval.speed import bench
 from lcpfn.eval.stopping import benchmark
-from lcpfn.eval.studies import history, left_out, prior_check, worst
+from lcpfn.eval.studies import calibrate, history, left_out, prior_check, worst
 from lcpfn.eval.tables import columns_table, table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -140,6 +140,7 @@ TABLES = {
     "other_runs": ("context.json", evaluate_context.to_markdown),
     "finetuning": ("history.json", history.to_markdown),
     "left_out_sources": ("left_out.json", left_out.to_markdown),
+    "calibration": ("calibration.json", calibrate.to_markdown),
     "stopping": ("stopping.json", benchmark.to_markdown),
     "stopping_paused": ("stopping.json", benchmark.paused_to_markdown),
     "stopping_front": ("stopping.json", benchmark.front_to_markdown),
