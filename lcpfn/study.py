@@ -241,7 +241,7 @@ class Study(ReportedRuns):
             runs = going[start : start + PART]
             first = max(start - len(going), 0)
             found = self._ask(runs, new[first : first + PART - len(runs)])
-            there = found.best if found.has_best else found.final
+            there = _to_come(found)
             gains = there.expected_improvement(incumbent)
             worth += zip(gains, there.prob_better(incumbent), strict=True)
         worth += [fresh] * (len(choices) - len(worth))
@@ -273,10 +273,9 @@ class Study(ReportedRuns):
         for start in range(0, len(going), PART):
             some = going[start : start + PART]
             found = self._ask(some)
-            there = found.best if found.has_best else found.final
             # What a run has reached it cannot lose.
             reached = np.array([self.runs[name].bests.final for name in some])
-            ahead = better(there.quantile(levels), reached).T
+            ahead = better(_to_come(found).quantile(levels), reached).T
             outlooks |= dict(zip(some, ahead, strict=True))
         configs = {n: c for n in over if (c := self.runs[n].config) is not None}
         groups = [repr(sorted(config.items())) for config in configs.values()]
@@ -289,3 +288,8 @@ class Study(ReportedRuns):
         """For pickle: without what was read, a loaded model by its path."""
         kept = {name: x for name, x in vars(self).items() if name != "task"}
         return kept | {"_model": getattr(self._model, "path", None) or self._model}
+
+
+def _to_come(found: Forecast) -> Forecast:
+    """The best value still to come; the final one where the checkpoint has no best."""
+    return found.best if found.has_best else found.final
