@@ -241,7 +241,7 @@ class Study(ReportedRuns):
             runs = going[start : start + PART]
             first = max(start - len(going), 0)
             found = self._ask(runs, new[first : first + PART - len(runs)])
-            there = found.best if found.has_best else found.final
+            there = _to_come(found)
             gains = there.expected_improvement(incumbent)
             worth += zip(gains, there.prob_better(incumbent), strict=True)
         worth += [fresh] * (len(choices) - len(worth))
@@ -269,24 +269,27 @@ class Study(ReportedRuns):
         outlooks = {name: np.array([value]) for name, value in over.items()}
         going = [n for n in self.going if math.isfinite(self.runs[n].values[-1])]
         levels = (np.arange(LEVELS) + 0.5) / LEVELS
+        better = np.maximum if self.rule.mode == "max" else np.minimum
         for start in range(0, len(going), PART):
             some = going[start : start + PART]
             found = self._ask(some)
-            there = found.best if found.has_best else found.final
-            quantiles = np.asarray(there.quantile(levels))
-            outlooks |= dict(zip(some, quantiles.T, strict=True))
-        for name in going:  # what it has reached it cannot lose
-            better = np.maximum if self.rule.mode == "max" else np.minimum
-            outlooks[name] = better(outlooks[name], self.runs[name].bests.final)
+            # What a run has reached it cannot lose.
+            reached = np.array([self.runs[name].bests.final for name in some])
+            ahead = better(_to_come(found).quantile(levels), reached).T
+            outlooks |= dict(zip(some, ahead, strict=True))
         configs = {n: c for n in over if (c := self.runs[n].config) is not None}
         groups = [repr(sorted(config.items())) for config in configs.values()]
         spread = seed_spread([over[name] for name in configs], groups)
         if spread is None:
             spread = late_spread([np.array(self.runs[name].values) for name in over])
-        mode = self.rule.mode
-        return finalists(outlooks, spread, mode, k, frozenset(over))
+        return finalists(outlooks, spread, self.rule.mode, k, frozenset(over))
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: without what was read, a loaded model by its path."""
         kept = {name: x for name, x in vars(self).items() if name != "task"}
         return kept | {"_model": getattr(self._model, "path", None) or self._model}
+
+
+def _to_come(found: Forecast) -> Forecast:
+    """The best value still to come; the final one where the checkpoint has no best."""
+    return found.best if found.has_best else found.final

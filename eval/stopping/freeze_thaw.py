@@ -14,7 +14,7 @@ from lcpfn.stopping.next_step import Choice, next_step, worth_of_any
 from lcpfn.stopping.offline import RecordedRun
 
 PERCENT = 100.0
-UNKNOWN = 0.0, 0.0
+NOTHING = 0.0, 0.0
 
 
 def freeze_thaw(least: float = 0.1, resume_cost: float = 0.0) -> Policy:
@@ -29,22 +29,23 @@ def freeze_thaw(least: float = 0.1, resume_cost: float = 0.0) -> Policy:
         runs, waiting = task_runs.runs, [int(i) for i in order[::-1]]
         counts: dict[int, int] = {}
         ended: list[float] = []
-        # Gain on the incumbent, and the chance of any, of each run that is going on.
-        worth: dict[int, tuple[float, float]] = {}
+        # Gain on the incumbent, and the chance of any, of each run that is going on;
+        # None until it is asked.
+        worth: dict[int, tuple[float, float] | None] = {}
         newest, incumbent = None, None
         while worth or waiting:
-            stale = [i for i, known in worth.items() if known is UNKNOWN]
+            stale = [i for i, known in worth.items() if known is None]
             if incumbent is not None and stale:
                 worth |= _worth([(runs[i], counts[i]) for i in stale], stale, incumbent)
             choices = [
                 Choice(
                     *(i, None, PERCENT * counts[i] / len(runs[i].losses)),
-                    *(resume_cost if i != newest else 0.0, *known),
+                    *(resume_cost if i != newest else 0.0, *(known or NOTHING)),
                 )
                 for i, known in worth.items()
             ]
             if waiting:
-                fresh = UNKNOWN if incumbent is None else worth_of_any(ended, incumbent)
+                fresh = NOTHING if incumbent is None else worth_of_any(ended, incumbent)
                 choices.append(Choice(None, 0, 0.0, 0.0, *fresh))
             todo = next_step(choices, PERCENT, least, incumbent)
             if todo.kind == "stop":
@@ -53,14 +54,14 @@ def freeze_thaw(least: float = 0.1, resume_cost: float = 0.0) -> Policy:
             count = len(runs[i].losses)
             until = max(round(todo.until / PERCENT * count), counts.get(i, 0) + 1)
             yield i, until
-            newest, counts[i], worth[i] = i, until, UNKNOWN
+            newest, counts[i], worth[i] = i, until, None
             if until >= count or not np.isfinite(runs[i].losses[until - 1]):
                 del worth[i]
                 if np.isfinite(reached := float(runs[i].own[until - 1])):
                     ended.append(reached)
                     if incumbent is None or reached < incumbent:
                         incumbent = reached
-                        worth = dict.fromkeys(worth, UNKNOWN)
+                        worth = dict.fromkeys(worth)
 
     return moves
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from lcpfn.eval.stopping.policies import among_best_before
 from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
 from lcpfn.stopping.next_step import worth_of_any
 from lcpfn.stopping.offline import RecordedRun, chances
@@ -39,8 +40,8 @@ def by_index(
             run = task_runs.runs[i]
             until = len(run.losses)
             if ended:
-                better = (earlier[:count, :until] < run.own).sum(0)
-                spared = (better < max(protect * count, 1)) | (run.own < incumbent)
+                spared = among_best_before(earlier[:count], run.own, protect)
+                spared |= run.own < incumbent
                 cheap = _worth(run, incumbent, gains) < times * _fresh(
                     ended, incumbent, gains
                 )

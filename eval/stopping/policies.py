@@ -51,8 +51,7 @@ def by_rule(
             run = task_runs.runs[i]
             protected = None
             if protect is not None and count:
-                better = (earlier[:count, : len(run.own)] < run.own).sum(0)
-                protected = better < max(protect * count, 1)
+                protected = among_best_before(earlier[:count], run.own, protect)
             until = stop_after(rule, run, incumbent, protected)
             yield i, until
             earlier[count, :until] = run.own[:until]
@@ -60,6 +59,20 @@ def by_rule(
                 incumbent = min(incumbent, float(run.own[until - 1]))
 
     return moves
+
+
+def among_best_before(
+    earlier: np.ndarray, own: np.ndarray, protect: float
+) -> np.ndarray:
+    """Where a run is among the best share of those before it `(n,)`.
+
+    Args:
+        earlier: best so far of these runs, infinite behind where they ended `(m, N)`.
+        own: that of the run `(n,)`.
+        protect: the share; the best one always is.
+    """
+    better = (earlier[:, : len(own)] < own).sum(0)
+    return better < max(protect * len(earlier), 1)
 
 
 def no_stop() -> Policy:

@@ -72,24 +72,40 @@ PRUNERS: dict[str, Make] = {
 }
 
 
-def suggest(trial: optuna.Trial, run: Run, runs: Sequence[Run]) -> None:
-    """Gives a trial the configuration of a run, over the ranges of all runs."""
+Space = dict[str, tuple[float, float] | list[str]]
+
+
+def space_of(runs: Sequence[Run]) -> Space:
+    """Range of every number in the configurations, names of everything else."""
+    seen: dict[str, list[Any]] = {}
+    for run in runs:
+        for name, value in (run.config or {}).items():
+            seen.setdefault(name, []).append(value)
+    return {
+        name: (float(min(values)), float(max(values)))
+        if all(type(x) in (int, float) for x in values)
+        else sorted(set(map(str, values)))
+        for name, values in seen.items()
+    }
+
+
+def suggest(trial: optuna.Trial, run: Run, space: Space) -> None:
+    """Gives a trial the configuration of a run."""
     for name, value in (run.config or {}).items():
-        seen = [r.config[name] for r in runs if r.config and name in r.config]
-        number = all(type(x) in (int, float) for x in seen)
+        limits = space[name]
         if value is None:
             continue
-        if number:
-            trial.suggest_float(name, float(min(seen)), float(max(seen)))
+        if isinstance(limits, tuple):
+            trial.suggest_float(name, *limits)
         else:
-            trial.suggest_categorical(name, sorted(set(map(str, seen))))
+            trial.suggest_categorical(name, limits)
 
 
 def play(
     runs: Sequence[Run], order: np.ndarray, pruner: optuna.pruners.BasePruner
 ) -> list[int]:
     """A study of recorded runs; how many observations of each were trained `(n,)`."""
-    mode, trained = runs[0].mode, [0] * len(runs)
+    mode, trained, space = runs[0].mode, [0] * len(runs), space_of(runs)
     study = optuna.create_study(
         direction="maximize" if mode == "max" else "minimize", pruner=pruner
     )
@@ -97,7 +113,7 @@ def play(
 
     def objective(trial: optuna.Trial) -> float:
         i = int(order[trial.number])
-        suggest(trial, runs[i], runs)
+        suggest(trial, runs[i], space)
         for step, value in enumerate(runs[i].values.tolist(), start=1):
             trained[i] = step
             trial.report(value, step)

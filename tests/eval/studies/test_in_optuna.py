@@ -22,8 +22,8 @@ ORDERS = [np.random.default_rng(i).permutation(len(RUNS)) for i in range(3)]
 def test_without_pruning_every_run_is_trained_with_its_configuration(monkeypatch):
     seen, suggest = [], in_optuna.suggest
 
-    def watched(trial, run, runs):
-        suggest(trial, run, runs)
+    def watched(trial, run, space):
+        suggest(trial, run, space)
         seen.append((trial.params, run.config))
 
     monkeypatch.setattr(in_optuna, "suggest", watched)
