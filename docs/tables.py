@@ -14,7 +14,14 @@ from lcpfn.eval import evaluate_context, report, report_tables
 from lcpfn.eval.exact import importance, mcmc_score, prior_score
 from lcpfn.eval.speed import bench
 from lcpfn.eval.stopping import benchmark
-from lcpfn.eval.studies import calibrate, history, left_out, prior_check, worst
+from lcpfn.eval.studies import (
+    calibrate,
+    ftpfn_protocol,
+    history,
+    left_out,
+    prior_check,
+    worst,
+)
 from lcpfn.eval.tables import columns_table, table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -138,6 +145,7 @@ TABLES = {
     "mcmc": ("table3.json", mcmc_score.to_markdown),
     "prior_check": ("prior.json", prior_check.scores_to_markdown),
     "other_runs": ("context.json", evaluate_context.to_markdown),
+    "ftpfn_protocol": ("ftpfn_protocol.json", ftpfn_protocol.to_markdown),
     "finetuning": ("history.json", history.to_markdown),
     "left_out_sources": ("left_out.json", left_out.to_markdown),
     "calibration": ("calibration.json", calibrate.to_markdown),

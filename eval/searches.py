@@ -4,7 +4,7 @@ What is given can be finished, on the way, chosen by successive halving, or of a
 task by mistake.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -60,13 +60,8 @@ class Search(NamedTuple):
 def searches(suites: Sequence[CurveSet], seed: int = 0) -> Iterator[Search]:
     """All tasks with runs enough to ask about some and to give others."""
     for suite in suites:
-        rng, tasks = np.random.default_rng(seed), dict[str, list[Run]]()
-        known = comparable(suite.runs)
-        for run in known:
-            long = len(run.values) >= LEAST_OBSERVATIONS
-            if long and np.isfinite(run.values[-1]) and stratum(run) in SCORED:
-                tasks.setdefault(task_of(run), []).append(run)
-        for name, runs in tasks.items():
+        rng, known = np.random.default_rng(seed), comparable(suite.runs)
+        for name, runs in scored_tasks(known).items():
             if len(runs) < 2 * FEWEST:
                 continue
             order = rng.permutation(len(runs))
@@ -80,6 +75,16 @@ def searches(suites: Sequence[CurveSet], seed: int = 0) -> Iterator[Search]:
                 yield Search(
                     *(suite.name, name, tuple(asked), tuple(others), elsewhere, scale)
                 )
+
+
+def scored_tasks(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Task and metric -> its runs that are scored: long enough, with an end."""
+    tasks: dict[str, list[Run]] = {}
+    for run in runs:
+        long = len(run.values) >= LEAST_OBSERVATIONS
+        if long and np.isfinite(run.values[-1]) and stratum(run) in SCORED:
+            tasks.setdefault(task_of(run), []).append(run)
+    return tasks
 
 
 def _elsewhere(run: Run, runs: Sequence[Run]) -> tuple[Run, ...]:

@@ -16,6 +16,8 @@ MOST = {
 }
 
 
+# From so many observations on a run alone is told what the network says.
+FADED = 128
 CALIBRATION = ("gain", "temperature", "temperature_among")
 
 
@@ -40,10 +42,11 @@ class ModelConfig:
         masked: features of a token that the network does not see, to measure what they
             are worth; indices below `TOKEN_FEATURES`.
         gain: how far the Gaussians go from the newest value, over what the network
-            says; where other runs are given it is not corrected.
+            says, after one observation; the correction fades with the logarithm of
+            their number. Where other runs are given there is none.
         temperature: of the weights of the Gaussians; below one the likely ones count
-            for more.
-        temperature_among: the same where other runs are given.
+            for more. It fades likewise.
+        temperature_among: the same where other runs are given; it does not fade.
     """
 
     width: int = 128

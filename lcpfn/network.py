@@ -17,15 +17,16 @@ B batch, N tokens, C cached tokens, Q queries, D width, H heads, K components.
 """
 
 import functools
+import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from lcpfn.config import ModelConfig
+from lcpfn.config import FADED, ModelConfig
 from lcpfn.layers import COPIES, Block, Copies, Gated, Memory, OtherRuns, Others
-from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES
+from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES, log_count
 
 Params = Any
 
@@ -141,15 +142,30 @@ class _Network(nnx.Module):
                 jnp.concatenate(both, -1)
                 for both in zip((weight, mean, std), added, strict=True)
             )
-        weight, mean = self._calibrated(weight, mean, stay[..., None, None], some)
+        few = jnp.clip(1 - log_count(query) / math.log(FADED), 0, 1)[..., None]
+        weight, mean = self._calibrated(weight, mean, stay[..., None, None], few, some)
         return MixtureParams(jax.nn.log_softmax(weight), mean, std)
 
     def _calibrated(
-        self, weight: jax.Array, mean: jax.Array, stay: jax.Array, some: jax.Array
+        self,
+        weight: jax.Array,
+        mean: jax.Array,
+        stay: jax.Array,
+        few: jax.Array,
+        some: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
-        """Logits and means corrected as `ModelConfig` says; `some` others are given."""
-        nearer = stay + self.gain * (mean - stay)
-        temperature = jnp.where(some, self.temperature_among, self.temperature)
+        """Logits and means corrected as `ModelConfig` says.
+
+        Args:
+            weight: logits of the Gaussians `(..., queries, K)`.
+            mean: of them, likewise.
+            stay: the newest value `(..., 1, 1)`.
+            few: 1 after one observation, 0 after many `(..., queries, 1)`.
+            some: whether other runs are given; broadcasts against these.
+        """
+        nearer = stay + (1 - (1 - self.gain) * few) * (mean - stay)
+        alone = self.temperature**few
+        temperature = jnp.where(some, self.temperature_among, alone)
         return weight / temperature, jnp.where(some | (self.gain == 1), mean, nearer)
 
     def _copied(self, x: jax.Array, copies: Copies) -> MixtureParams:

@@ -30,6 +30,7 @@ from lcpfn.stopping.finalists import Finalist, finalists, late_spread, seed_spre
 from lcpfn.stopping.next_step import Choice, Todo, next_step, worth_of_any
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
 from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT, SearchRule
+from lcpfn.stopping.threshold import best_of, chances_of, threshold_of
 from lcpfn.task import Task
 
 if TYPE_CHECKING:
@@ -162,19 +163,22 @@ class Study(ReportedRuns):
         for start in range(0, len(names), PART):
             some = names[start : start + PART]
             forecasts = self._ask(some)
-            for i, name in enumerate(some):
-                decisions[name] = self._decide(rule, name, forecasts[i], incumbent)
+            bests = [best_of(self.runs[name].values, rule.mode) for name in some]
+            beaten = np.array([threshold_of(rule, best) for best in bests])
+            for i, chance in enumerate(chances_of(rule, forecasts, beaten)):
+                decisions[some[i]] = self._decide(rule, some[i], forecasts[i], chance)
         return decisions
 
     def _decide(
-        self, rule: Rule, name: Hashable, forecast: Forecast, incumbent: float | None
+        self, rule: Rule, name: Hashable, forecast: Forecast, chance: float | None
     ) -> Decision:
-        run = self.runs[name]
+        run, incumbent = self.runs[name], rule.beat
         progress = Progress.of(run.values, rule.mode, run.steps[-1])
         fresh = run.judged < len(run.values)
         decision, streak = decide(
             *(rule, progress, forecast, run.streak if fresh else run.before),
             lambda: incumbent is None or self._spared(name, incumbent),
+            chance,
         )
         if fresh:
             run.before = run.streak

@@ -206,6 +206,16 @@ def query_features(anchor: Anchor, horizon: Array, targets: Array) -> Array:
     return jnp.stack([first, *others, *rest], axis=-1)
 
 
+def log_count(query: Array) -> Array:
+    """Logarithm of how many observations there are behind a query `(...)`.
+
+    Args:
+        query: of `query_features`, `(..., QUERY_FEATURES)` and perhaps more.
+    """
+    of_end, here = query[..., QUERY_FEATURES - 2], query[..., QUERY_FEATURES - 1]
+    return of_end + here
+
+
 def stay(anchor: Anchor) -> Array:
     """The newest value in units of the anchor `(...)`."""
     return (anchor.value - anchor.level) / anchor.scale

@@ -10,6 +10,8 @@ import pytest
 import lcpfn
 from lcpfn import programs
 from lcpfn.model import Model
+from lcpfn.stopping.rule import METHODS, Rule
+from lcpfn.stopping.threshold import chance_of, chances_of
 from tests.conftest import CONFIG, rough_params
 from tests.makers import power_laws
 
@@ -124,6 +126,22 @@ def test_all_runs_are_decided_as_one_by_one(knowing):
         one = make_study(knowing).decide(name)
         assert one.kind == decision.kind
         assert one.prob_better == pytest.approx(decision.prob_better, rel=1e-3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_chances_of_many_are_those_of_each(knowing, method):
+    rule, study = Rule(20, "min", method=method), make_study(knowing)
+    study.report("trial 2", float("inf"))
+    forecasts = study.forecast_all(CURVES)
+    thresholds = np.where(np.arange(len(CURVES)) == 3, np.nan, 0.3)
+    chances = chances_of(rule, forecasts, thresholds)
+    assert len(chances) == len(CURVES)
+    for i, chance in enumerate(chances):
+        if method == "ever":
+            one = chance_of(rule, forecasts[i], float(thresholds[i]), 0.05)
+            assert chance == pytest.approx(one, rel=1e-9)
+        else:
+            assert chance is None
 
 
 def test_the_same_question_has_the_same_answer(knowing):

@@ -32,11 +32,11 @@ from lcpfn.eval.speed.measure import (
 )
 from lcpfn.eval.speed.reference_network import Rival
 from lcpfn.eval.speed.reference_prior import example_curves, timed_draw
+from lcpfn.eval.speed.search import searching
 from lcpfn.eval.studies.training_speed import training
 from lcpfn.model import Model
 from lcpfn.priors import LCPFN_PRIOR, draw
 from lcpfn.stopping.early_stopping import EarlyStopping
-from lcpfn.study import Study
 
 __all__ = ["Settings", "bench", "to_markdown"]
 
@@ -179,35 +179,6 @@ def _prob_better(model: Model, curve: np.ndarray, beat: float) -> np.ndarray:
     return model.extrapolate(curve, HORIZON, **METRIC).prob_better(beat)
 
 
-def _update_and_score(study: Study, values: list[float]) -> np.ndarray:
-    for run, value in enumerate(values):
-        study.report(run, value)
-    return study.forecast_all().final.expected_improvement(max(values))
-
-
-def searching(model: Model, settings: Settings) -> list[Row]:
-    """Runs of a search forecast in one call, against one stream at a time."""
-    curves = example_curves(settings.runs)
-    study = Study(HORIZON, model=model, **METRIC)
-    stream = model.stream(HORIZON, **METRIC)
-    stream.extend(curves[0, :1], [1])
-    alone: list[float] = []
-    took: list[float] = []
-    for number, values in enumerate(curves.T[: settings.run_observations]):
-        both = seconds(partial(_update_and_score, study, values.tolist()))
-        if number:
-            alone.append(seconds(partial(stream.update, values[0], number + 1)))
-        took.append(both)
-    return [
-        compared(
-            "search",
-            f"updates and scores of {len(curves)} runs in one call",
-            (len(curves) / float(np.median(took)), "runs/s"),
-            ("one stream at a time", 1 / float(np.median(alone))),
-        )
-    ]
-
-
 def sampling(settings: Settings) -> list[Row]:
     """Accepted curves of LC-PFN's prior per second, against the NumPy loop."""
     run = jax.jit(lambda key, n: draw(LCPFN_PRIOR, key, n).y, static_argnames="n")
@@ -251,7 +222,9 @@ def bench(model: Model, quick: bool = False) -> dict[str, Any]:
         "streaming": lambda: streaming(model, rival, settings),
         "batched": lambda: batched(model, rival, settings),
         "decisions": lambda: deciding(model, settings),
-        "search": lambda: searching(model, settings),
+        "search": lambda: searching(
+            model, settings.runs, settings.run_observations, settings.repeats
+        ),
         "prior": lambda: sampling(settings),
         "training": lambda: training(
             settings.preset,

@@ -3,11 +3,12 @@
     python -m lcpfn.eval.studies.calibrate --checkpoint RUN/release --suite CURVES... \
       --held SOURCE... --release RUN/calibrated
 
-A prior is broader than what is recorded. Three numbers correct that (`gain`,
-`temperature` and `temperature_among` of `ModelConfig`), the same for all curves: of
-those at which the 90 % intervals of final values hold 90 %, the ones with the least
-CRPS, geometric mean over sources and cutoffs. "Sharpness subject to calibration" is the
-principle of Gneiting et al. 2007, a temperature the means of Guo et al. 2017.
+A prior is broader than what is recorded, and most so where little is known of a run.
+Three numbers correct that (`gain`, `temperature` and `temperature_among` of
+`ModelConfig`), the same for all curves: of those at which the 90 % intervals of final
+values hold 90 %, the ones with the least CRPS, geometric mean over sources and cutoffs.
+"Sharpness subject to calibration" is the principle of Gneiting et al. 2007, a
+temperature the means of Guo et al. 2017.
 
 Each source is scored with numbers that were fitted on the others. Sources of `--held`
 (whose licence does not allow more) decide nothing in what is released.
@@ -25,8 +26,9 @@ from tqdm import tqdm
 import lcpfn
 from lcpfn import checkpoint
 from lcpfn.cli.options import report
+from lcpfn.config import FADED
 from lcpfn.curves import CurveSet
-from lcpfn.eval import evaluate_context, scores
+from lcpfn.eval import evaluate_context
 from lcpfn.eval.curves import MOST, measure, of_model
 from lcpfn.eval.data import Case, scored_cases
 from lcpfn.eval.searches import FEWEST, Setting, given, searches
@@ -35,8 +37,10 @@ from lcpfn.eval.tables import table
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 
-GAINS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)
-TEMPERATURES = (1.0, 0.9, 0.8, 0.75, 0.7, 0.65, 0.6)
+GAINS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+TEMPERATURES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
+# Odd 60ths: the second is 5 %, the last but one 95 %.
+LEVELS = (np.arange(30) + 0.5) / 30
 HOLDS = 0.9
 ALONE, AMONG = "alone", "20 others"
 # What nothing is corrected by, and what every source is scored by.
@@ -52,6 +56,8 @@ class Asked(NamedTuple):
     Attributes:
         source: of the curves.
         mixture: fields `(n, K)`, the user's units.
+        few: 1 after one observation, 0 after many, see `ModelConfig.gain`; 1 amid
+            other runs `(n,)`.
         last: newest values `(n,)`.
         truth: final values `(n,)`.
         unit: of errors `(n,)`.
@@ -60,19 +66,21 @@ class Asked(NamedTuple):
 
     source: str
     mixture: Mixture
+    few: np.ndarray
     last: np.ndarray
     truth: np.ndarray
     unit: np.ndarray
     guess: np.ndarray
 
 
-def corrected(mixture: Mixture, last: np.ndarray, numbers: Numbers) -> Mixture:
-    """What the network makes of a mixture `(n, K)`, with a gain and a temperature."""
+def corrected(asked: Asked, numbers: Numbers) -> Mixture:
+    """What the network makes of the mixtures, with a gain and a temperature."""
     gain, temperature = numbers
-    weight = mixture.weight ** (1 / temperature)
-    return mixture._replace(
+    few, last = asked.few[:, None], asked.last[:, None]
+    weight = asked.mixture.weight**temperature**-few
+    return asked.mixture._replace(
         weight=weight / weight.sum(-1, keepdims=True),
-        mean=last[:, None] + gain * (mixture.mean - last[:, None]),
+        mean=last + (1 - (1 - gain) * few) * (asked.mixture.mean - last),
     )
 
 
@@ -97,10 +105,12 @@ def ask_alone(model: Model, suites: Sequence[CurveSet], most: int) -> list[Asked
 
 
 def _asked(cases: Sequence[Case], mixture: Mixture, guess: np.ndarray) -> Asked:
-    last = np.array([case.values[np.isfinite(case.values)][-1] for case in cases])
+    known = [case.values[np.isfinite(case.values)] for case in cases]
+    few = np.maximum(1 - np.log([len(values) for values in known]) / np.log(FADED), 0)
+    last = np.array([values[-1] for values in known])
     truth = np.array([case.truth for case in cases])
     unit = np.array([case.scale for case in cases])
-    return Asked(cases[0].suite, mixture, last, truth, unit, guess)
+    return Asked(cases[0].suite, mixture, few, last, truth, unit, guess)
 
 
 def ask_among(model: Model, suites: Sequence[CurveSet], most: int) -> list[Asked]:
@@ -124,7 +134,7 @@ def ask_among(model: Model, suites: Sequence[CurveSet], most: int) -> list[Asked
                 guess = np.minimum(np.abs(last - truth) / unit, MOST)
                 row = Asked(
                     *(suite.name, predict(about, horizons, others)),
-                    *(last, truth, unit, guess),
+                    *(np.ones(len(truth)), last, truth, unit, guess),
                 )
                 found.setdefault((suite.name, percent), []).append(row)
     return [_joined(rows) for rows in found.values()]
@@ -140,11 +150,14 @@ def _joined(rows: Sequence[Asked]) -> Asked:
 
 def figures(asked: Asked, numbers: Numbers) -> tuple[float, float, float]:
     """`FIGURES` of one source and cutoff with a gain and a temperature."""
-    mixture = corrected(asked.mixture, asked.last, numbers)
-    low, median, high = (mixture.quantile(np.array(q)) for q in (0.05, 0.5, 0.95))
-    error = np.abs(median - asked.truth) / asked.unit
-    crps = scores.crps(mixture, asked.truth) / asked.unit
-    inside = (low <= asked.truth) & (asked.truth <= high)
+    mixture = corrected(asked, numbers)
+    quantiles = mixture.at(slice(None), None).quantile(LEVELS)
+    below = asked.truth[:, None] - quantiles
+    # The mean of quantile scores is the CRPS (Gneiting & Ranjan 2011), to a few percent
+    # of itself, at a tenth of the price of `scores.crps`.
+    pinball = 2 * np.maximum(LEVELS * below, (LEVELS - 1) * below).mean(-1)
+    error, crps = np.abs(np.median(below, -1)) / asked.unit, pinball / asked.unit
+    inside = (below[:, 1] >= 0) & (below[:, -2] <= 0)
     error, crps = (
         np.minimum(x, MOST).mean() / asked.guess.mean() for x in (error, crps)
     )

@@ -232,6 +232,7 @@ def decide(
     forecast: "Forecast",
     streak: int,
     protected: bool | Callable[[], bool] = False,
+    chance: float | None = None,
 ) -> tuple[Decision, int]:
     """Decides on one run.
 
@@ -242,6 +243,8 @@ def decide(
         streak: consecutive earlier decisions that found it hopeless.
         protected: whether it is among the runs that are not to be stopped; a function
             is called only if the run looks hopeless.
+        chance: that it beats the threshold, where that is known already (see
+            `chances_of`).
 
     Returns:
         The decision, and the streak after it.
@@ -254,7 +257,7 @@ def decide(
     if finished:
         beaten = rule.beat is not None and own_best and not np.isnan(threshold)
         chance = float(beaten)
-    else:
+    elif chance is None:
         chance = chance_of(rule, forecast, threshold, least)
     evidence = Evidence(chance, diverged, share, run.count, plateau=own_best)
     if not finished and looks_hopeless(rule, evidence):

@@ -81,6 +81,23 @@ def among_best(own: float, others: Sequence[float], mode: str, share: float) -> 
     return better < max(share * len(others), 1)
 
 
+def chances_of(
+    rule: "Rule", forecast: "Forecast", thresholds: np.ndarray
+) -> list[float | None]:
+    """`chance_of` for many runs, where one call answers for all; None where not.
+
+    Args:
+        rule: says by which method.
+        forecast: of a batch of curves.
+        thresholds: the value that each has to beat `(batch,)`, NaN: there is none.
+    """
+    if rule.method != "ever" or not forecast.has_best:
+        return [None] * len(thresholds)
+    none = np.isnan(thresholds)
+    chances = forecast.best.prob_better(np.where(none, 0.0, thresholds))
+    return list(np.where(none | forecast.diverged, 0.0, chances).tolist())
+
+
 def chance_of(
     rule: "Rule", forecast: "Forecast", threshold: float, least: float
 ) -> float:

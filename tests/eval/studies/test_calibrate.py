@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lcpfn.config import FADED
 from lcpfn.curves import Run
 from lcpfn.eval.studies.calibrate import (
     NOTHING,
@@ -35,7 +36,7 @@ def asked_of(source, gain, wide, seed=0, count=400):
     free = np.full(count, np.inf)
     unit = np.ones(count)
     mixture = Mixture(weight, mean, std, -free, free)
-    return Asked(source, mixture, last, truth, unit, np.abs(last - truth))
+    return Asked(source, mixture, unit, last, truth, unit, np.abs(last - truth))
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +81,13 @@ def test_the_network_corrects_as_the_study_does(others):
     numbers = {"gain": 0.7, "temperature": 0.6, "temperature_among": 0.8}
     model = Model(rough_params(config, 0, 0), replace(config, **numbers), {})
     curves = power_laws(4, 12, seed=4)
+    few = np.full(4, 1.0 if others else 1 - np.log(12) / np.log(FADED))
     runs = [Run(curve) for curve in power_laws(others, 20, seed=5)]
     ask = lambda m: m.extrapolate(curves, 20, mode="min", others=runs).final.mixture
     plain, found = ask(uncorrected(model)), ask(model)
     last = np.array([curve[-1] for curve in curves])
     chosen = (1.0, 0.8) if others else (0.7, 0.6)
-    expected = corrected(plain, last, chosen)
+    expected = corrected(Asked("", plain, few, last, last, last, last), chosen)
     for one, other in zip(found[:3], expected[:3], strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-6)
     assert not np.allclose(found.weight, plain.weight)
