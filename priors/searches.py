@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from lcpfn.priors import broad
+from lcpfn.priors import broad, search_effects
 from lcpfn.priors.base import Prior, candidate_at, draw_steps
 from lcpfn.priors.configurations import draw_configurations, waves
 from lcpfn.priors.coupling import (
@@ -26,7 +26,7 @@ from lcpfn.priors.coupling import (
     run_normals,
     task_normals,
 )
-from lcpfn.priors.search_effects import SearchEffects, from_one_level, some_diverge
+from lcpfn.priors.search_effects import SearchEffects
 
 TRIES = 16  # of a run, before the whole task is drawn again
 ROUNDS = 160
@@ -55,11 +55,7 @@ class SearchPrior:
     def __post_init__(self) -> None:
         if self.dims < 1:
             raise ValueError(f"dims must be at least 1, got {self.dims}")
-        odds = {**self.effects._asdict(), **self.effects.habits._asdict()}
-        del odds["unlike"]
-        for name, value in odds.items():
-            if isinstance(value, int | float) and not 0 <= value <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {value!r}")
+        search_effects.check_odds(self.effects)
 
 
 BROAD_SEARCHES = SearchPrior(broad.BROAD_PRIOR, broad.FIXED, broad.USUAL)
@@ -150,6 +146,7 @@ def draw_search(
         runs: how many.
         elsewhere: draw instead the same configurations on another task of that kind:
             what is `fixed` or `usual` is as in the search of this key, nothing else is.
+            Only where a task is rejected as a whole the two have nothing in common.
 
     Raises:
         ValueError: if a site's distribution has no known inverse, or `fixed` or `usual`
@@ -194,9 +191,11 @@ def _with_effects(
         bounds = low, high
     finite = jnp.all(jnp.isfinite(drawn.y), axis=1)
     y = jnp.where(finite[:, None], drawn.y, 0.0)
-    y = from_one_level(keys[0], prior.effects, y, drawn.curve, drawn.share, bounds)
+    y = search_effects.from_one_level(
+        keys[0], prior.effects, y, drawn.curve, drawn.share, bounds
+    )
     worse = 1 if prior.prior.mode == "min" else -1
-    y, shown, diverged = some_diverge(
+    y, shown, diverged = search_effects.some_diverge(
         keys[1], prior.effects, y, drawn.length, drawn.diverges, bounds, worse
     )
     return Search(
@@ -218,11 +217,7 @@ def _draw_task(
     prior: SearchPrior, shapes: Shapes, key: Array, runs: int, elsewhere: bool
 ) -> _Task:
     keys = jax.random.split(key, 12)
-    effects = prior.effects
-
-    def has(key: Array, probability: float) -> Array:
-        return jax.random.bernoulli(key, probability)
-
+    effects, has = prior.effects, jax.random.bernoulli
     replicas = has(keys[0], effects.replicas)
     exception = has(keys[1], effects.exceptions) * 1.0
     configurations = draw_configurations(
@@ -274,13 +269,9 @@ def _draw_run(
     family = (z[FAMILY][0] > border).astype(int)
     z = run_normals(key_normals, task, basis, family, shapes)
     coupled = replace(prior, model=Coupled(prior.model, z))
-    steps, count = draw_steps(prior, key_steps)
-    y, curve, _, steps, count, low, high, fine = candidate_at(
-        coupled, key_rest, steps, count
-    )
-    return _Drawn(
-        y, curve, steps, count, low, high, fine, family, z[SHARE][0], z[DIVERGES][0]
-    )
+    steps = draw_steps(prior, key_steps)
+    y, curve, _, *rest = candidate_at(coupled, key_rest, *steps)
+    return _Drawn._make([y, curve, *rest, family, z[SHARE][0], z[DIVERGES][0]])
 
 
 def _first_accepted(

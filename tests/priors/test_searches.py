@@ -119,9 +119,11 @@ def test_what_is_fixed_does_not_differ_between_runs(searches):
 
 def test_another_task_of_the_kind_has_what_is_fixed_and_nothing_else(searches):
     here, there = (searches(fixed=("floor",), elsewhere=x) for x in (False, True))
-    np.testing.assert_array_equal(there.config, here.config)
+    equal = np.nan_to_num(there.config, nan=-1) == np.nan_to_num(here.config, nan=-1)
+    same = equal.all(axis=(1, 2))  # where neither was rejected as a whole
+    assert same.mean() > 0.8
     starts, ends = (
-        np.stack([s.y[..., at].mean(1) for s in (here, there)]) for at in (0, -1)
+        np.stack([s.y[same][..., at].mean(1) for s in (here, there)]) for at in (0, -1)
     )
     assert np.abs(np.corrcoef(starts - ends)[0, 1]) < 0.2
     assert np.corrcoef(starts)[0, 1] > 0.9
