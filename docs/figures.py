@@ -23,8 +23,11 @@ from lcpfn import plot
 from lcpfn.batch import make_batch, read_batch
 from lcpfn.checks import check_curves
 from lcpfn.cli.options import read_suites
+from lcpfn.eval import evaluate_context
 from lcpfn.eval.curves import of_model
 from lcpfn.eval.data import scored_cases
+from lcpfn.eval.report_plots import grid
+from lcpfn.eval.searches import Setting, given, searches
 from lcpfn.eval.studies.gallery import effect_rows, montage
 from lcpfn.eval.studies.worst import draw
 from lcpfn.io import read_curves
@@ -172,6 +175,38 @@ def calibration(model: lcpfn.Model, suites: Sequence[Any]) -> Any:
     return plot.reliability(found).figure
 
 
+def among_others(model: lcpfn.Model, suites: Sequence[Any], percent: int = 10) -> Any:
+    """Two runs of a search of each source, by themselves and amid 20 others."""
+    known = [next(searches([suite]), None) for suite in suites]
+    tasks = [task for task in known if task is not None]
+    figure, panels = grid(len(tasks), 4, (15, 2.6 * len(tasks)))
+    for line, task in zip(panels, tasks, strict=True):
+        others = given(task, Setting(), np.random.default_rng(0))
+        for i, ax in enumerate(line):
+            run, shown = task.asked[i // 2], others if i % 2 else []
+            part = evaluate_context.known(run, percent)
+            forecast = model.extrapolate(
+                *(part.values, run.steps[-1]),
+                mode=run.mode,
+                bounds=run.bounds,
+                steps=part.steps,
+                others=shown,
+                config=part.config,
+            )
+            for other in others:
+                ax.plot(other.steps, other.values, c="0.8", lw=0.7)
+            plot.fan(forecast, ax=ax, title="")
+            ax.plot(run.steps, run.values, "k:", lw=1)
+            ends = [o.values[np.isfinite(o.values)][-1] for o in others]
+            low, high = np.quantile([*ends, *run.values[len(part.values) :]], (0, 1))
+            ax.set_ylim(low - 0.5 * (high - low), high + 0.5 * (high - low))
+            ax.set(xlabel="", ylabel="", xlim=(0, 1.05 * run.steps[-1]))
+            ax.get_legend().remove()
+            knows = "20 others" if shown else "alone"
+            ax.set_title(f"{task.task[:32]}: {knows}", fontsize=8)
+    return figure
+
+
 def main() -> None:
     """Writes the figures."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -195,10 +230,11 @@ def main() -> None:
     }
     if args.suite:
         suites = read_suites(args.suite, None, None)
+        drawn["others"] = lambda: among_others(model, suites)
         drawn["reliability"] = lambda: calibration(model, suites)
         drawn["worst"] = lambda: draw(model, suites, percent=20, most=120)[0]
     for name in args.only or drawn:
-        dpi = 60 if name == "worst" else 100
+        dpi = 60 if name in ("others", "worst") else 100
         drawn[name]().savefig(FOLDER / f"{name}.png", dpi=dpi)
 
 
