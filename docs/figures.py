@@ -8,6 +8,7 @@ networks trained on scikit-learn's digits.
 """
 
 import argparse
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from lcpfn.cli.options import read_suites
 from lcpfn.eval import evaluate_context
 from lcpfn.eval.curves import of_model
 from lcpfn.eval.data import scored_cases
+from lcpfn.eval.nas.asked import GIVEN
 from lcpfn.eval.report_plots import grid
 from lcpfn.eval.searches import Setting, given, searches
 from lcpfn.eval.studies.gallery import effect_rows, montage
@@ -207,6 +209,20 @@ def among_others(model: lcpfn.Model, suites: Sequence[Any], percent: int = 10) -
     return figure
 
 
+def cells() -> Any:
+    """How early cells trained on digits are ranked right, from the results file."""
+    results = json.loads((FOLDER.parents[1] / "eval/results/nas.json").read_text())
+    figure, ax = plot.pyplot().subplots(figsize=(6, 3.6), layout="constrained")
+    for name, at in results["ranks"]["digits valid_accuracy"]["cutoffs"].items():
+        percents = [int(percent) for percent in at]
+        taus = [row["tau"] for row in at.values()]
+        ours = name in GIVEN
+        ax.plot(percents, taus, marker="o", ms=3, ls="-" if ours else ":", label=name)
+    ax.set(xlabel="epochs seen, %", ylabel="Kendall's tau")
+    ax.legend(frameon=False, fontsize=8)
+    return figure
+
+
 def main() -> None:
     """Writes the figures."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -227,6 +243,7 @@ def main() -> None:
         "tokens": lambda: tokens(model, curves[5]),
         "queries": queries,
         "effects": effects,
+        "cells": cells,
     }
     if args.suite:
         suites = read_suites(args.suite, None, None)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lcpfn.eval import evaluate_context, report, report_tables
 from lcpfn.eval.exact import importance, mcmc_score, prior_score
+from lcpfn.eval.nas import evaluate
 from lcpfn.eval.speed import bench
 from lcpfn.eval.stopping import benchmark
 from lcpfn.eval.studies import (
@@ -156,6 +157,10 @@ TABLES = {
     "optuna_searches": ("tpe.json", searches),
     "speed": ("bench.json", speed),
     "growth": ("bench.json", growth),
+    **{
+        f"nas_{title.replace(' ', '_')}": ("nas.json", made)
+        for title, made in evaluate.TABLES.items()
+    },
 }
 # Pages that are a results file as a whole.
 PAGES = {
