@@ -47,6 +47,19 @@ def runs_of(others: Any) -> list[Run]:
     return runs
 
 
+def check_knows(model: "Model") -> None:
+    """That a checkpoint was trained with other runs.
+
+    Raises:
+        ValueError: if it was not.
+    """
+    if not model.config.others:
+        raise ValueError(
+            f"checkpoint {model.name} was not trained with other runs; leave out "
+            "others, or load one whose card has others in its model"
+        )
+
+
 def check_others(
     others: Sequence[Run], horizon: float, metric: Metric
 ) -> tuple[list[Context], list[Config | None]]:
@@ -60,10 +73,21 @@ def check_others(
     Raises:
         ValueError: saying which run is wrong, what was expected and what to do.
     """
+    kinds = sorted({f"{run.task} {run.metric}".strip() for run in others} - {""})
+    if len(kinds) > 1:
+        raise ValueError(
+            f"others are runs of several tasks or metrics ({', '.join(kinds[:5])}); "
+            "give the runs of one, as lcpfn.io.read_curves(...).runs has them"
+        )
     contexts: list[Context] = []
     configs: list[Config | None] = []
     for i, run in enumerate(others):
         config = check_config(run.config, f"others[{i}]")
+        if run.mode not in ("", metric.mode):
+            raise ValueError(
+                f"others[{i}] was recorded with mode {run.mode!r}, and is asked for "
+                f"with {metric.mode!r}; give runs of the same metric"
+            )
         if not np.size(run.values):
             continue
         try:
@@ -100,12 +124,32 @@ def check_configs(config: Any, count: int, single: bool) -> list[Config | None]:
     return [check_config(own, f"curve {i}") for i, own in enumerate(config)]
 
 
-def different(contexts: Sequence[Context], others: Sequence[Context]) -> np.ndarray:
-    """Which others are not the very curve asked about `(B, M)`."""
-    keys = [(c.steps.tobytes(), c.values.tobytes()) for c in (*contexts, *others)]
-    numbers = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-    known = np.array([numbers[key] for key in keys])
-    return known[: len(contexts), None] != known[None, len(contexts) :]
+def itself(
+    contexts: Sequence[Context],
+    configs: Sequence[Config | None],
+    others: Sequence[Context],
+    of_others: Sequence[Config | None],
+) -> np.ndarray:
+    """Which of the others the very curve asked about is `(B,)`; -1: none.
+
+    One with the same observations, and the same configuration where both are known. Of
+    several such it is one: what the rest of them did alike, they did on their own.
+    """
+    places: dict[tuple[bytes, bytes, bool], list[int]] = {}
+    key = lambda run: (run.steps.tobytes(), run.values.tobytes(), bool(run.diverged))
+    for i, run in enumerate(others):
+        places.setdefault(key(run), []).append(i)
+    found = np.full(len(contexts), -1)
+    for row, (context, config) in enumerate(zip(contexts, configs, strict=True)):
+        alike = [
+            (of_others[i] != config, repr(of_others[i]), i)
+            for i in places.get(key(context), ())
+            if None in (config, of_others[i]) or config == of_others[i]
+        ]
+        alike = alike if len(context.values) else []
+        if alike:
+            found[row] = min(alike)[-1]
+    return found
 
 
 def cutoffs_among(

@@ -162,15 +162,16 @@ def check_observation(
         at = float(step) if step is not None else 1.0 if last is None else last + 1
     except (TypeError, ValueError, OverflowError):
         raise ValueError(
-            f"an observation is a number at a step, got {value!r:.80} at {step!r:.80}"
+            "an observation is a number, and so is its step, got "
+            f"{value!r:.80}, step {step!r:.80}"
         ) from None
     metric.check(np.array([number]), f"the value at step {at:g}")
     if not math.isfinite(at) or at < 0:
         raise ValueError(f"step must be a finite number >= 0, got {step!r}")
     if last is not None and at <= last:
         raise ValueError(
-            f"steps must increase: the last was {last:g}, got {at:g}; start a new "
-            "stream if the run restarted"
+            f"steps must increase: the last was {last:g}, got {at:g}; a run that "
+            "restarted is another run, with a stream or a name of its own"
         )
     if at > horizon:
         raise ValueError(

@@ -14,9 +14,10 @@ import numpy as np
 from lcpfn import checkpoint, network, programs
 from lcpfn.among import (
     check_configs,
+    check_knows,
     check_others,
     cutoffs_among,
-    different,
+    itself,
     runs_of,
 )
 from lcpfn.checks import check_curves
@@ -143,12 +144,8 @@ class Model:
         """Reads checked curves, and the other runs of their task if there are any."""
         end = max(context.horizon for context in contexts)
         around, of_others = check_others(others, end, metric)
-        if around and not self.config.others:
-            raise ValueError(
-                f"checkpoint {self.name} was not trained with other runs; leave out "
-                "others, or load one whose card has others in its model"
-            )
         if around:
+            check_knows(self)
             return self.read_among(contexts, around, metric, [*of_others, *configs])
         if not all(len(context.steps) or context.diverged for context in contexts):
             raise ValueError(
@@ -202,13 +199,17 @@ class Model:
         runs, count = [*others, *contexts], len(others)
         asked = np.arange(count, len(runs))
         counted = np.arange(len(runs)) < count
-        allowed = counted & different(contexts, runs)
+        own = itself(contexts, configs[count:], others, configs[:count])
+        allowed = counted & (np.arange(len(runs)) != own[:, None])
+        pairs = zip(own.tolist(), asked.tolist(), strict=True)
+        same = [i >= 0 and configs[i] == configs[k] for i, k in pairs]
+        as_runs = np.where(same, own, asked)
         seen = np.array([len(run.values) > 0 for run in runs])
         readings, encoded = (
             self.read_runs(runs, metric, span_of(runs)),
             encode_configs(configs),
         )
-        around = others_of(readings, seen, encoded, asked, asked, allowed, counted)
+        around = others_of(readings, seen, encoded, asked, as_runs, allowed, counted)
         return cutoffs_among(self, metric, runs, readings, asked, around)
 
     def read_runs(

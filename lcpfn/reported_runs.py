@@ -183,8 +183,15 @@ class ReportedRuns:
         """All that is known, in plain JSON values."""
         return {
             "format": STATE_FORMAT,
+            "search": self._search(),
             "runs": [{"name": name, **run.state()} for name, run in self.runs.items()],
         }
+
+    def _search(self) -> dict[str, Any]:
+        """What all runs have in common, in plain JSON values."""
+        metric = self._metric
+        bounds = plain(list(metric.bounds or (None, None)))
+        return {"horizon": self.horizon, "mode": metric.mode, "bounds": bounds}
 
     def load_state_dict(self, state: Any) -> None:
         """Goes on from a `state_dict()`, under this study's own rule.
@@ -197,7 +204,8 @@ class ReportedRuns:
         try:
             if state["format"] != STATE_FORMAT:
                 raise ValueError(f"format {state['format']!r:.80}, not {STATE_FORMAT}")
-            for saved in state["runs"]:
+            search = dict(state["search"])
+            for saved in state["runs"] if search == self._search() else ():
                 name = saved["name"]
                 curve = saved_curve(saved["curve"], self.horizon)
                 other.extend(name, curve.values(), curve, config=saved["config"])
@@ -207,4 +215,9 @@ class ReportedRuns:
                 f"this is no state of a study ({type(error).__name__}: {error}); give "
                 "what state_dict() returned"
             ) from error
+        if search != self._search():
+            raise ValueError(
+                f"this is the state of a study with {search}, and this study has "
+                f"{self._search()}; give that one's horizon, mode and bounds"
+            )
         self.runs = other.runs

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lcpfn.checks import check_count
+from lcpfn.checks import as_numbers, check_count
 from lcpfn.configs import Config, check_config
 from lcpfn.context import context_of
 from lcpfn.forecast import Forecast
@@ -212,6 +212,8 @@ class Study(ReportedRuns):
             check_config(config, f"candidate {i}")
         if isinstance(busy, str):
             raise ValueError(f"busy must be a list of names, got the string {busy!r}")
+        if not 0 <= as_numbers(resume_cost, "resume_cost") < math.inf:
+            raise ValueError(f"resume_cost must be steps >= 0, got {resume_cost!r:.80}")
         taken, incumbent = set(busy), self.incumbent()
         going = [
             name
@@ -281,9 +283,7 @@ class Study(ReportedRuns):
             reached = np.array([self.runs[name].bests.final for name in some])
             ahead = better(_to_come(found).quantile(levels), reached).T
             outlooks |= dict(zip(some, ahead, strict=True))
-        configs = {n: c for n in over if (c := self.runs[n].config) is not None}
-        groups = [repr(sorted(config.items())) for config in configs.values()]
-        spread = seed_spread([over[name] for name in configs], groups)
+        spread = seed_spread([*over.values()], [self.runs[n].config for n in over])
         if spread is None:
             spread = late_spread([np.array(self.runs[name].values) for name in over])
         return finalists(outlooks, spread, self.rule.mode, k, frozenset(over))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from lcpfn.among import cutoffs_among, different
+from lcpfn.among import cutoffs_among, itself
 from lcpfn.configs import Config, encode_configs
 from lcpfn.context import Context
 from lcpfn.cutoffs import Cutoffs
@@ -117,11 +117,16 @@ class Task:
             runs += more
         index, where = np.arange(len(runs)), np.array(rows)
         seen = np.array([len(run.values) > 0 for run in runs])
-        own = np.array([place.get(name, -1) for name, _ in asked])
+        named = np.array([place.get(name, -1) for name, _ in asked])
+        of_runs = [configs.get(name) for name in names]
+        about = [configs.get(name) for name, _ in asked]
+        # A curve without a known name may yet be one of the runs.
+        twin = itself(parts, about, runs[:known], of_runs[:known])
+        own = np.where(named < 0, twin, named)
+        same = [i >= 0 and of_runs[i] == c for i, c in zip(own, about, strict=True)]
         counted = seen & (index < known)
-        allowed = counted & (index != own[:, None]) & different(parts, runs)
-        encoded = encode_configs([configs.get(name) for name in names])
-        as_runs = np.where(own < 0, where, own)
+        allowed = counted & (index != own[:, None])
+        encoded, as_runs = encode_configs(of_runs), np.where(same, own, where)
         others = others_of(readings, seen, encoded, where, as_runs, allowed, counted)
         return Forecast.of(
             cutoffs_among(self.model, self.metric, runs, readings, where, others)

@@ -71,6 +71,21 @@ def test_the_run_itself_among_the_others_is_left_out(knowing):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+def test_runs_that_did_alike_are_other_runs(knowing):
+    twins = [lcpfn.Run(CURVE), lcpfn.Run(CURVE)]
+    one_other = quantiles(knowing, CURVE, others=[*OTHERS, *twins])
+    expected = quantiles(knowing, CURVE, others=OTHERS)
+    assert np.abs(one_other - expected).max() > 1e-5
+    configured = lcpfn.Run(CURVE, config={"lr": 0.7})
+    known = {"config": {"lr": 0.3}}
+    found = quantiles(knowing, CURVE, others=[*OTHERS, configured], **known)
+    alone = quantiles(knowing, CURVE, others=OTHERS, **known)
+    assert np.abs(found - alone).max() > 1e-5
+    diverged = lcpfn.Run([*CURVE, np.nan])
+    found = quantiles(knowing, CURVE, others=[*OTHERS, diverged])
+    assert np.abs(found - expected).max() > 1e-5
+
+
 def test_its_finished_twin_is_not(knowing):
     twin = lcpfn.Run([*CURVE, 0.6, 0.58])
     found = quantiles(knowing, CURVE, others=[*OTHERS, twin])

@@ -144,6 +144,28 @@ def test_chances_of_many_are_those_of_each(knowing, method):
             assert chance is None
 
 
+def test_runs_of_a_study_are_told_apart_by_name(knowing):
+    alike = {name: CURVES["trial 3"] for name in CURVES}
+    many, one = (make_study(knowing, c) for c in (alike, {"trial 0": alike["trial 0"]}))
+    apart = np.abs(median(many, "trial 0") - median(one, "trial 0"))
+    assert apart.max() > 1e-6
+
+
+@pytest.mark.parametrize("other", [(20, "max"), (30, "min"), (20, "min", (0, 1))])
+def test_the_state_of_another_search_is_refused(knowing, other):
+    state = make_study(knowing).state_dict()
+    study = lcpfn.Study(*other, model=knowing)
+    with pytest.raises(ValueError, match="give that one's horizon, mode and bounds"):
+        study.load_state_dict(state)
+    assert len(study) == 0
+
+
+@pytest.mark.parametrize("cost", [-1, float("nan"), float("inf"), "x"])
+def test_what_resuming_costs_is_checked(knowing, cost):
+    with pytest.raises(ValueError, match="resume_cost must be"):
+        make_study(knowing).next(resume_cost=cost)
+
+
 def test_the_same_question_has_the_same_answer(knowing):
     study = make_study(knowing, patience=2)
     first, second = study.decide("trial 3"), study.decide("trial 3")

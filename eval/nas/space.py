@@ -44,7 +44,7 @@ def from_string(text: str) -> Cell:
         ValueError: if it is none of this space.
     """
     cell = tuple(operation for operation, _ in _PART.findall(text))
-    if len(cell) != len(EDGES) or to_string(cell) != text:
+    if cell not in _numbers() or to_string(cell) != text:
         example = to_string((NONE,) * len(EDGES))
         raise ValueError(f"a cell is written {example}, got {text!r:.120}")
     return cell

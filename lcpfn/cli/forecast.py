@@ -180,7 +180,7 @@ def _print_table(outcome: Outcome, checkpoint: str) -> None:
     fan = decision.forecast
     shown = np.linspace(0, len(fan.steps) - 1, SHOWN).round().astype(int)
     rows = fan.quantile(np.array(LEVELS))
-    beside = f" with {others} other runs" if others else ""
+    beside = f" with {others} other run{'s'[: others > 1]}" if others else ""
     print(f"forecast by {printable(checkpoint)}{beside}")
     print("      step" + "".join(f"{q:>11.0%} " for q in LEVELS))
     for i in np.unique(shown):

@@ -66,11 +66,10 @@ class Collector:
         self, metric: str | None, step: str | None = None, percent: float = 1.0
     ) -> None:
         self.metric, self.step, self.percent = metric, step, percent
-        self.skipped, self.without_step = Skipped(), 0
+        self.skipped, self.without_step, self._kept = Skipped(), 0, 0
         self._columns: dict[str, None] = {}
         self._candidates: dict[str, None] = {}
         self._pending: dict[tuple[str, ...], list[str]] = {}
-        self._kept = 0
         self._chosen, self._example = metric, ""
         self._clear()
 
@@ -114,7 +113,10 @@ class Collector:
         if layout.label is None and label:
             label = f"{label}/{column}"
         key = Key(run, task, label or column)
-        if isinstance(row[column], list):
+        listed = isinstance(row[column], list)
+        if listed and key in self._rows:
+            self.skipped.add(where, f"another run named {run!r:.80}")
+        elif listed:
             self._take_list(key, row, column, layout, where)
         elif self._take(key, row[column], where, decimal_comma):
             self._take_steps(layout, row, decimal_comma)
@@ -126,8 +128,7 @@ class Collector:
         if pending is None:
             self._kept += len(columns) + 1
             if self._kept > MOST_KINDS:
-                self._pending.clear()
-                self._kept = 0
+                self._pending, self._kept = {}, 0
             pending = self._pending[columns] = list(layout.values)
             if len(self._columns) < MOST_NAMES:
                 self._columns.update(dict.fromkeys(columns))

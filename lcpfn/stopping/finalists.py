@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lcpfn.configs import Config
+
 DRAWS = 2048
 # Below that a run is not worth a seed.
 UNLIKELY = 0.01
@@ -37,20 +39,25 @@ class Finalist:
     reason: str
 
 
-def seed_spread(values: Sequence[float], groups: Sequence[Hashable]) -> float | None:
+def seed_spread(
+    values: Sequence[float], configs: Sequence[Config | None]
+) -> float | None:
     """Standard deviation between runs that differ in their seeds alone.
 
     Args:
         values: what runs reached.
-        groups: what each was configured with; runs of one group are replicas.
+        configs: of each; those with equal ones are replicas. None, or one in which
+            everything is None, says nothing.
 
     Returns:
-        The pooled standard deviation within groups; None without replicas.
+        The pooled standard deviation of replicas; None where there are none.
     """
-    by_group: dict[Hashable, list[float]] = {}
-    for value, group in zip(values, groups, strict=True):
-        by_group.setdefault(group, []).append(value)
-    parts = [np.array(part) for part in by_group.values() if len(part) > 1]
+    groups: dict[str, list[float]] = {}
+    for value, config in zip(values, configs, strict=True):
+        known = {name: x for name, x in (config or {}).items() if x is not None}
+        if known:
+            groups.setdefault(repr(sorted(known.items())), []).append(value)
+    parts = [np.array(part) for part in groups.values() if len(part) > 1]
     if not parts:
         return None
     squares = sum(float(((part - part.mean()) ** 2).sum()) for part in parts)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcpfn.among import check_others, runs_of
+from lcpfn.among import check_knows, check_others, runs_of
 from lcpfn.configs import Config, check_config, usable_config
 from lcpfn.context import Context
 from lcpfn.curves import Run
@@ -82,6 +82,7 @@ class GivenRuns:
     def among(self, model: "Model", metric: Metric, horizon: float) -> Ask:
         """Gives forecasts that know these runs."""
         contexts, configs = self.known(metric, horizon)
+        check_knows(model)
         task = Task(model, metric)
 
         def ask(asked: Sequence[tuple[Hashable, Context]]) -> Forecast:
@@ -94,14 +95,7 @@ class GivenRuns:
 def _in_file(path: str | Path, mode: str, bounds: Bounds | None) -> list[Run]:
     from lcpfn.io import read_curves
 
-    runs = read_curves(path, mode=mode, bounds=bounds).runs
-    kinds = sorted({f"{run.task} {run.metric}".strip() for run in runs})
-    if len(kinds) > 1:
-        raise ValueError(
-            f"{path} has runs of several tasks or metrics ({', '.join(kinds[:5])}); "
-            "read it with lcpfn.io.read_curves and give the runs of one"
-        )
-    return comparable(runs)
+    return comparable(read_curves(path, mode=mode, bounds=bounds).runs)
 
 
 def comparable(runs: Iterable[Run]) -> list[Run]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lcpfn.among import check_knows
 from lcpfn.configs import Config, usable_config
 from lcpfn.context import Context, context_of
 from lcpfn.forecast import Forecast
@@ -102,6 +103,8 @@ class KnownRuns:
         """
         known: dict[Hashable, Context] = {}
         configs = self.configs
+        if self.given is not None:
+            check_knows(self.task.model)
         if self.task.model.config.others:
             known |= around() if around else {}
             if self.given is not None:

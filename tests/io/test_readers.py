@@ -1045,3 +1045,15 @@ def test_numbers_that_do_not_increase_are_no_header_of_steps(tmp_path, first):
     (tmp_path / "runs.csv").write_text("\n".join(rows))
     with pytest.raises(ValueError, match="columns without a header; name them"):
         read_curves(tmp_path / "runs.csv", mode="min")
+
+
+def test_a_second_run_of_one_name_is_named_and_not_glued_to_the_first(tmp_path):
+    entries = [{"name": "a", "values": [0.1, 0.2]}, {"name": "a", "values": [0.5, 0.6]}]
+    for name, text in (
+        ("d.json", json.dumps(entries)),
+        ("d.jsonl", "".join(json.dumps(entry) + "\n" for entry in entries)),
+    ):
+        path = text_file(tmp_path / name, text)
+        with pytest.warns(SkippedWarning, match="another run named 'a'"):
+            (run,) = read_curves(path, mode="max").runs
+        np.testing.assert_array_equal(run.values, [0.1, 0.2])

@@ -38,8 +38,11 @@ def test_the_spread_of_seeds():
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(200), 3)
     values = groups + 0.1 * rng.standard_normal(len(groups))
-    assert seed_spread(values.tolist(), groups.tolist()) == pytest.approx(0.1, rel=0.1)
-    assert seed_spread([1.0, 2.0], ["a", "b"]) is None
+    configs = [{"lr": int(group), "missing": None} for group in groups]
+    assert seed_spread(values.tolist(), configs) == pytest.approx(0.1, rel=0.1)
+    assert seed_spread([1.0, 2.0], [{"lr": 1}, {"lr": 2}]) is None
+    for nothing in (None, {}, {"lr": None}):
+        assert seed_spread([1.0, 2.0], [nothing, nothing]) is None
     curves = [0.5 + 0.2 * rng.standard_normal(400) for _ in range(20)]
     assert late_spread(curves) == pytest.approx(0.2, rel=0.1)
     assert late_spread([np.array([1.0])]) == 0
