@@ -99,23 +99,16 @@ class Task:
         if not (observed and self.model.config.others):
             return Forecast.of(self._by_themselves(contexts, asked))
         span = span_of([*contexts.values(), *parts])
-        runs, readings = list(contexts.values()), self._readings(contexts, span)
-        names, place = list(contexts), {name: i for i, name in enumerate(contexts)}
-        known, rows, more = len(runs), list[int](), list[Context]()
-        for name, context in asked:
-            if contexts.get(name) is context:
-                rows.append(place[name])
-            else:
-                rows.append(known + len(more))
-                more.append(context)
-                names.append(name)
-        if more:
-            fresh = self.model.read_runs(more, self.metric, span)
-            both = lambda *x: np.concatenate(x)
-            arrays = jax.tree.map(both, readings[:2], fresh[:2])
-            readings = Readings(arrays[0], arrays[1], span)
-            runs += more
-        index, where = np.arange(len(runs)), np.array(rows)
+        known, place = len(contexts), {name: i for i, name in enumerate(contexts)}
+        more = [(n, part) for n, part in asked if contexts.get(n) is not part]
+        readings = self._readings(contexts, [part for _, part in more], span)
+        runs = [*contexts.values(), *(part for _, part in more)]
+        names = [*contexts, *(name for name, _ in more)]
+        behind = iter(range(known, len(runs)))
+        where = np.array(
+            [place[n] if contexts.get(n) is p else next(behind) for n, p in asked]
+        )
+        index = np.arange(len(runs))
         seen = np.array([len(run.values) > 0 for run in runs])
         named = np.array([place.get(name, -1) for name, _ in asked])
         of_runs = [configs.get(name) for name in names]
@@ -149,13 +142,19 @@ class Task:
         return self.model.cutoffs(parts, self.metric, *now)
 
     def _readings(
-        self, contexts: Mapping[Hashable, Context], span: np.ndarray
+        self,
+        contexts: Mapping[Hashable, Context],
+        more: Sequence[Context],
+        span: np.ndarray,
     ) -> Readings:
-        """What is known of all runs."""
+        """What is known of all runs, and behind them of parts that are not kept."""
         before = self._among
         same = before is not None and np.array_equal(before[0], span)
         kept = before[1] if before is not None and same else Kept()
         read = lambda news: self.model.read_runs(news, self.metric, span)[:2]
         known, anchor = kept.rows(contexts.items(), contexts, read)
         self._among = span, kept
+        if more:
+            both = lambda *x: np.concatenate(x)
+            known, anchor = jax.tree.map(both, (known, anchor), read(more))
         return Readings(known, anchor, span)

@@ -113,10 +113,7 @@ class Collector:
         if layout.label is None and label:
             label = f"{label}/{column}"
         key = Key(run, task, label or column)
-        listed = isinstance(row[column], list)
-        if listed and key in self._rows:
-            self.skipped.add(where, f"another run named {run!r:.80}")
-        elif listed:
+        if isinstance(row[column], list):
             self._take_list(key, row, column, layout, where)
         elif self._take(key, row[column], where, decimal_comma):
             self._take_steps(layout, row, decimal_comma)
@@ -197,6 +194,9 @@ class Collector:
     def _take_list(
         self, key: Key, row: Row, column: str, layout: Layout, where: str
     ) -> None:
+        if key in self._rows:
+            self.skipped.add(where, f"another run named {key.run!r:.80}")
+            return
         values = row[column]
         at = next((row[s] for s in layout.steps if isinstance(row.get(s), list)), None)
         if at is not None and len(at) != len(values):
