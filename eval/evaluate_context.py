@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ from lcpfn.eval.curves import MOST
 from lcpfn.eval.data import over_suites
 from lcpfn.eval.searches import FEWEST, Search, Setting, given, searches
 from lcpfn.eval.tables import table
+from lcpfn.json_files import begun, write_json
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
@@ -115,9 +117,13 @@ def known(run: Run, percent: int, configs: bool = True) -> Run:
 
 
 def evaluate_context(
-    model: Model, suites: Sequence[CurveSet], rivals: int = 0, seed: int = 0
+    model: Model,
+    suites: Sequence[CurveSet],
+    rivals: int = 0,
+    seed: int = 0,
+    out: Path | None = None,
 ) -> dict[str, Any]:
-    """The protocol.
+    """The protocol; goes on where it was interrupted, if a file is given.
 
     Args:
         model: the checkpoint.
@@ -125,6 +131,7 @@ def evaluate_context(
         rivals: tasks of each suite on which the Gaussian process is fitted too, a
             minute a cutoff; it is left out for 0. Needs the extra `rivals`.
         seed: of what is asked and shown.
+        out: results file; parts that it has of this checkpoint are not made again.
 
     Returns:
         JSON values: "checkpoint", "checksum"; "searches": how many; "settings" -> name
@@ -133,28 +140,33 @@ def evaluate_context(
     """
     tasks = list(searches(suites, seed))
     usual = Setting()
-    results = {
+    about = {
         "checkpoint": model.name,
         "checksum": model.card.get("checksum", ""),
         "searches": len(tasks),
-        "settings": {
-            name: over_searches(of_model(model), tasks, setting, seed)
-            for name, setting in SETTINGS.items()
-        },
-        "rivals": {KERNEL: over_searches(kernel_regression, tasks, usual, seed)},
     }
+    results = begun(out, about)
+
+    def part(
+        section: str, name: str, by: Rival, some: Sequence[Search], setting: Setting
+    ) -> None:
+        if name not in results.setdefault(section, {}):
+            results[section][name] = over_searches(by, some, setting, seed)
+            if out is not None:
+                write_json(out, results)
+
+    for name, setting in SETTINGS.items():
+        part("settings", name, of_model(model), tasks, setting)
+    part("rivals", KERNEL, kernel_regression, tasks, usual)
     few, counts = [], Counter[str]()
     for search in tasks:
         counts[search.suite] += 1
         configured = all(run.config for run in (*search.asked, *search.others))
         if configured and counts[search.suite] <= rivals:
             few.append(search)
-    if few:
-        methods = {model.name: of_model(model), KERNEL: kernel_regression}
-        results["few"] = {
-            name: over_searches(method, few, usual, seed)
-            for name, method in (methods | {LKGP: latent_kronecker}).items()
-        }
+    methods = {model.name: of_model(model), KERNEL: kernel_regression}
+    for name, method in (methods | {LKGP: latent_kronecker}).items() if few else ():
+        part("few", name, method, few, usual)
     return results
 
 

@@ -32,6 +32,20 @@ def write_text(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)
 
 
+def begun(path: Path | None, about: dict[str, Any]) -> dict[str, Any]:
+    """What a results file already has of the same thing, else `about` alone.
+
+    Args:
+        path: of the file; None: there is none.
+        about: what says that it is the same.
+    """
+    if path is not None and path.exists():
+        before: dict[str, Any] = json.loads(path.read_text())
+        if all(before.get(name) == value for name, value in about.items()):
+            return before
+    return dict(about)
+
+
 def write_json(path: Path, value: Any, indent: int | None = 1) -> None:
     """Writes a value as a JSON file that ends in a newline; see `to_json`."""
     write_text(path, to_json(value, indent) + "\n")

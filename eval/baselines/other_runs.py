@@ -10,6 +10,7 @@ Both forecast the final values of several runs of one task, given other runs.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -85,7 +86,8 @@ def latent_kronecker(
     """Posterior samples of a latent Kronecker Gaussian process, fitted to all curves.
 
     Configurations are numbers in [0, 1] and categories of one column each, steps shares
-    of the horizon on a grid. Needs the extra `rivals`.
+    of the horizon on a grid. Where no fit succeeds its parameters stay where the last
+    one left them. Needs the extra `rivals`.
 
     Args:
         asked: as far as they are known, with configurations.
@@ -96,6 +98,7 @@ def latent_kronecker(
         Final values, fields `(len(asked), KEPT)`.
     """
     import torch
+    from botorch.exceptions.errors import ModelFittingError
     from botorch.fit import fit_gpytorch_mll
     from botorch.models.latent_kronecker_gp import LatentKroneckerGP
     from botorch.models.transforms import Standardize
@@ -110,7 +113,8 @@ def latent_kronecker(
     torch.manual_seed(0)
     model = LatentKroneckerGP(*columns, outcome_transform=Standardize(m=1))
     with model.use_iterative_methods():
-        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+        with suppress(ModelFittingError):
+            fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
         ask = columns[0][: len(asked)]
         posterior = model.posterior(ask, columns[1])
         samples = posterior.rsample(torch.Size([KEPT])).detach().numpy()

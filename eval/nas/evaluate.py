@@ -1,6 +1,5 @@
 """`lcpfn evaluate nas`: searches of recorded cells, ranks, transfer, calibration."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
@@ -13,7 +12,7 @@ from lcpfn.eval.nas import confidence, ranks, search, supernet, transfer
 from lcpfn.eval.nas.cells import Recorded, recorded_cells
 from lcpfn.eval.nas.scores import Scores, score_cells
 from lcpfn.eval.nas.training import load
-from lcpfn.json_files import write_json
+from lcpfn.json_files import begun, write_json
 from lcpfn.model import Model
 
 SCORED = 3000  # cells of a data set whose scores are computed
@@ -43,7 +42,9 @@ def evaluate_nas(
         the checkpoint knows other runs; "networks" and "few_shot" of the digits.
     """
     sets = [recorded_cells(suite.runs) for suite in suites]
-    results = _begun(model, seeds, out)
+    checksum = model.card.get("checksum", "")
+    about = {"checkpoint": model.name, "checksum": checksum, "seeds": seeds}
+    results = begun(out, about)
 
     def part(section: str, name: str, make: Callable[..., Any], *of: Any) -> None:
         if name not in results.setdefault(section, {}):
@@ -60,7 +61,8 @@ def evaluate_nas(
     if DIGITS in known:
         part("few_shot", "digits", supernet.few_shot, model, known[DIGITS][0])
     for parts in sets:
-        results["cells"] |= {cells.name: len(cells) for cells in parts}
+        counts = {cells.name: len(cells) for cells in parts}
+        results["cells"] = results.get("cells", {}) | counts
         largest = max(parts, key=len)
         part("search", largest.name, search.compare, model, largest, seeds)
     if model.config.others:
@@ -70,20 +72,6 @@ def evaluate_nas(
             both = model, same[one], same[two]
             part("transfer", f"{one}, {two}", transfer.transfer, *both)
     return results
-
-
-def _begun(model: Model, seeds: int, out: Path | None) -> dict[str, Any]:
-    """What a results file has of this checkpoint, or nothing."""
-    about = {
-        "checkpoint": model.name,
-        "checksum": model.card.get("checksum", ""),
-        "seeds": seeds,
-    }
-    if out is not None and out.exists():
-        before = json.loads(out.read_text())
-        if all(before.get(name) == value for name, value in about.items()):
-            return before
-    return about | {"cells": {}}
 
 
 def _scored(cells: Recorded) -> tuple[Recorded, Scores]:

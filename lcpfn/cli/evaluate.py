@@ -241,7 +241,9 @@ def _context(args: argparse.Namespace) -> None:
     suites = [read_curves_of(args, path)[0] for path in args.suites]
     if args.curves:
         suites = [suite.sample(args.curves) for suite in suites]
-    results = evaluate_context(lcpfn.load(args.checkpoint), suites, args.rivals)
+    results = evaluate_context(
+        lcpfn.load(args.checkpoint), suites, args.rivals, out=args.out
+    )
     report(results, to_markdown(results), args.out)
 
 
