@@ -26,6 +26,7 @@ from flax import nnx
 
 from lcpfn.config import FADED, ModelConfig
 from lcpfn.layers import COPIES, Block, Copies, Gated, Memory, OtherRuns, Others
+from lcpfn.statistics import REACH
 from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES, log_count
 
 Params = Any
@@ -163,7 +164,9 @@ class _Network(nnx.Module):
             few: 1 after one observation, 0 after many `(..., queries, 1)`.
             some: whether other runs are given; broadcasts against these.
         """
-        nearer = stay + (1 - (1 - self.gain) * few) * (mean - stay)
+        # A wild value draws nothing towards itself.
+        newest = jnp.clip(stay, -REACH, REACH)
+        nearer = newest + (1 - (1 - self.gain) * few) * (mean - newest)
         alone = self.temperature**few
         temperature = jnp.where(some, self.temperature_among, alone)
         return weight / temperature, jnp.where(some | (self.gain == 1), mean, nearer)
