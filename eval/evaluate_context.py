@@ -158,16 +158,22 @@ def evaluate_context(
     for name, setting in SETTINGS.items():
         part("settings", name, of_model(model), tasks, setting)
     part("rivals", KERNEL, kernel_regression, tasks, usual)
-    few, counts = [], Counter[str]()
-    for search in tasks:
-        counts[search.suite] += 1
-        configured = all(run.config for run in (*search.asked, *search.others))
-        if configured and counts[search.suite] <= rivals:
-            few.append(search)
+    few = _few(tasks, rivals)
     methods = {model.name: of_model(model), KERNEL: kernel_regression}
     for name, method in (methods | {LKGP: latent_kronecker}).items() if few else ():
         part("few", name, method, few, usual)
     return results
+
+
+def _few(tasks: Sequence[Search], most: int) -> list[Search]:
+    """The first tasks of each suite, those with configurations."""
+    found, counts = [], Counter[str]()
+    for search in tasks:
+        counts[search.suite] += 1
+        configured = all(run.config for run in (*search.asked, *search.others))
+        if configured and counts[search.suite] <= most:
+            found.append(search)
+    return found
 
 
 def over_searches(

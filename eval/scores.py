@@ -31,7 +31,8 @@ def crps(
     Args:
         forecast: fields `(n, K)`.
         y: true values `(n,)`.
-        bend: an increasing map of [0, 1] onto itself; then bend(F) is scored, not F.
+        bend: an increasing map of [0, 1] onto itself, of values `(m, n)`; then bend(F)
+            is scored, not F.
     """
     y = np.asarray(y, float)
     cuts = forecast.mean[..., None] + forecast.std[..., None] * CUTS
@@ -46,9 +47,9 @@ def crps(
         ends = cuts[:, i : i + step + 1]
         half = 0.5 * np.diff(ends)[..., None]
         x = ends[:, :-1, None] + half * (1 + NODES)
-        below = wide.cdf(x.reshape(len(y), -1)).reshape(x.shape)
-        below = below if bend is None else bend(below)
-        off = (below - (x >= y[:, None, None])) ** 2
+        below = wide.cdf(x.reshape(len(y), -1))
+        below = below if bend is None else bend(below.T).T
+        off = (below.reshape(x.shape) - (x >= y[:, None, None])) ** 2
         total += (half * off * WEIGHTS).sum((1, 2))
     return total
 

@@ -102,11 +102,11 @@ def test_earlier_forecasts_do_not_change(model):
         (0.6, -1, "step must be a finite number >= 0"),
         (0.6, 21, "step 21 lies beyond the horizon 20"),
         (61.0, 4, "bounds.*61.0.*percentage"),
-        ("high", 4, "a number at a step, got 'high'"),
-        (None, 4, "a number at a step"),
-        ([0.5, 0.6], 4, "a number at a step"),
-        (0.5, "four", "a number at a step"),
-        (10**400, 4, "a number at a step"),
+        ("high", 4, "a number, and so is its step, got 'high'"),
+        (None, 4, "a number, and so is its step"),
+        ([0.5, 0.6], 4, "a number, and so is its step"),
+        (0.5, "four", "a number, and so is its step"),
+        (10**400, 4, "a number, and so is its step"),
     ],
 )
 def test_refused_records_leave_no_trace(model, same, value, step, message):

@@ -42,9 +42,8 @@ def evaluate_nas(
         the checkpoint knows other runs; "networks" and "few_shot" of the digits.
     """
     sets = [recorded_cells(suite.runs) for suite in suites]
-    checksum = model.card.get("checksum", "")
-    about = {"checkpoint": model.name, "checksum": checksum, "seeds": seeds}
-    results = begun(out, about)
+    results = begun(out, _about(model, seeds))
+    results["cells"] = {cells.name: len(cells) for parts in sets for cells in parts}
 
     def part(section: str, name: str, make: Callable[..., Any], *of: Any) -> None:
         if name not in results.setdefault(section, {}):
@@ -61,8 +60,6 @@ def evaluate_nas(
     if DIGITS in known:
         part("few_shot", "digits", supernet.few_shot, model, known[DIGITS][0])
     for parts in sets:
-        counts = {cells.name: len(cells) for cells in parts}
-        results["cells"] = results.get("cells", {}) | counts
         largest = max(parts, key=len)
         part("search", largest.name, search.compare, model, largest, seeds)
     if model.config.others:
@@ -72,6 +69,12 @@ def evaluate_nas(
             both = model, same[one], same[two]
             part("transfer", f"{one}, {two}", transfer.transfer, *both)
     return results
+
+
+def _about(model: Model, seeds: int) -> dict[str, Any]:
+    """What says that results are of the same checkpoint and protocol."""
+    checksum = model.card.get("checksum", "")
+    return {"checkpoint": model.name, "checksum": checksum, "seeds": seeds}
 
 
 def _scored(cells: Recorded) -> tuple[Recorded, Scores]:
