@@ -6,9 +6,9 @@ Ends with, about (which trial runs when is for Ray to say)
 
     top 0.9: 20 of 20 epochs
     top 0.6: 20 of 20 epochs
-    top 0.5: 3 of 20 epochs
-    top 0.7: 4 of 20 epochs
-    top 0.4: 3 of 20 epochs
+    top 0.5: 2 of 20 epochs
+    top 0.7: 2 of 20 epochs
+    top 0.4: 2 of 20 epochs
     top 0.95: 20 of 20 epochs
 """
 

@@ -90,7 +90,7 @@ def _by_set(part: str, of: Callable[[Any], str]) -> Callable[[Mapping], str]:
     def tables(results: Mapping[str, Any]) -> str:
         return "\n\n".join(
             f"{name}, {results['cells'][name]} cells:\n\n{of(found)}"
-            for name, found in results[part].items()
+            for name, found in results.get(part, {}).items()
         )
 
     return tables
