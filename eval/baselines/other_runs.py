@@ -115,6 +115,7 @@ def latent_kronecker(
     with model.use_iterative_methods():
         with suppress(ModelFittingError):
             fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+        model.eval()
         ask = columns[0][: len(asked)]
         posterior = model.posterior(ask, columns[1])
         samples = posterior.rsample(torch.Size([KEPT])).detach().numpy()

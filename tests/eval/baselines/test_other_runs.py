@@ -45,12 +45,28 @@ def test_runs_on_the_way_are_left_out_where_others_have_ended():
     )
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
+with_botorch = pytest.mark.skipif(
     importlib.util.find_spec("botorch") is None, reason="BoTorch is not installed"
 )
+
+
+@pytest.mark.slow
+@with_botorch
 def test_the_gaussian_process_knows_where_runs_of_a_configuration_end():
     asked = [run(0.45, 10), run(0.55, 0)]
     found = latent_kronecker(asked, [20, 20], OTHERS)
     ends = [0.2 + scale * 20**-0.5 for scale in (0.45, 0.55)]
     np.testing.assert_allclose(found.quantile(np.array(0.5)), ends, atol=0.05)
+
+
+@with_botorch
+def test_the_gaussian_process_answers_where_no_fit_succeeds(monkeypatch):
+    from botorch.exceptions.errors import ModelFittingError
+
+    def fail(likelihood):
+        likelihood.train()  # as a failed fit leaves it
+        raise ModelFittingError("All attempts to fit the model have failed.")
+
+    monkeypatch.setattr("botorch.fit.fit_gpytorch_mll", fail)
+    found = latent_kronecker([run(0.45, 10), run(0.55, 0)], [20, 20], OTHERS)
+    assert np.isfinite(found.quantile(np.array(0.5))).all()
