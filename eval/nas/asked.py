@@ -87,7 +87,10 @@ def draw(
 
 
 def shown(drawn: Draw, i: int, given: str, count: int | None = None) -> Run:
-    """A cell after `count` observations, default all, with what is known of it."""
+    """A cell after `count` observations, default all, with what is known of it.
+
+    It does not say what it was trained on: other data sets are shown on purpose.
+    """
     run = drawn.cells.runs[i]
     config: dict[str, Any] = {}
     if given in (CONFIG, ALL):
@@ -95,9 +98,8 @@ def shown(drawn: Draw, i: int, given: str, count: int | None = None) -> Run:
     if given in (SCORES, ALL):
         config |= drawn.fields[i]
     part = slice(count)
-    return replace(
-        run, values=run.values[part], steps=run.steps[part], config=config or None
-    )
+    known = {"values": run.values[part], "steps": run.steps[part]}
+    return replace(run, **known, config=config or None, task="", metric="")
 
 
 def observations(cells: Recorded, percent: int) -> int:
