@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +22,7 @@ from lcpfn.eval.curves import MOST
 from lcpfn.eval.data import over_suites
 from lcpfn.eval.searches import FEWEST, Search, Setting, given, searches
 from lcpfn.eval.tables import table
-from lcpfn.json_files import begun, write_json
+from lcpfn.json_files import add_part, begun
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
@@ -150,10 +151,8 @@ def evaluate_context(
     def part(
         section: str, name: str, by: Rival, some: Sequence[Search], setting: Setting
     ) -> None:
-        if name not in results.setdefault(section, {}):
-            results[section][name] = over_searches(by, some, setting, seed)
-            if out is not None:
-                write_json(out, results)
+        make = partial(over_searches, by, some, setting, seed)
+        add_part(results, section, name, make, out)
 
     for name, setting in SETTINGS.items():
         part("settings", name, of_model(model), tasks, setting)

@@ -141,12 +141,12 @@ def itself(
         places.setdefault(key(run), []).append(i)
     found = np.full(len(contexts), -1)
     for row, (context, config) in enumerate(zip(contexts, configs, strict=True)):
+        twins = places.get(key(context), ()) if len(context.values) else ()
         alike = [
             (of_others[i] != config, repr(of_others[i]), i)
-            for i in places.get(key(context), ())
+            for i in twins
             if None in (config, of_others[i]) or config == of_others[i]
         ]
-        alike = alike if len(context.values) else []
         if alike:
             found[row] = min(alike)[-1]
     return found

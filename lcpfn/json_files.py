@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,20 @@ def begun(path: Path | None, about: dict[str, Any]) -> dict[str, Any]:
         if all(before.get(name) == value for name, value in about.items()):
             return before
     return dict(about)
+
+
+def add_part(
+    results: dict[str, Any],
+    section: str,
+    name: str,
+    make: Callable[[], Any],
+    path: Path | None,
+) -> None:
+    """Makes a part of results unless they have it, and writes them to a file if any."""
+    if name not in results.setdefault(section, {}):
+        results[section][name] = make()
+        if path is not None:
+            write_json(path, results)
 
 
 def write_json(path: Path, value: Any, indent: int | None = 1) -> None:

@@ -1,6 +1,7 @@
 """`lcpfn evaluate nas`: searches of recorded cells, ranks, transfer, calibration."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from lcpfn.eval.nas import confidence, ranks, search, supernet, transfer
 from lcpfn.eval.nas.cells import Recorded, recorded_cells
 from lcpfn.eval.nas.scores import Scores, score_cells
 from lcpfn.eval.nas.training import load
-from lcpfn.json_files import begun, write_json
+from lcpfn.json_files import add_part, begun
 from lcpfn.model import Model
 
 SCORED = 3000  # cells of a data set whose scores are computed
@@ -46,10 +47,7 @@ def evaluate_nas(
     results["cells"] = {cells.name: len(cells) for parts in sets for cells in parts}
 
     def part(section: str, name: str, make: Callable[..., Any], *of: Any) -> None:
-        if name not in results.setdefault(section, {}):
-            results[section][name] = make(*of)
-            if out is not None:
-                write_json(out, results)
+        add_part(results, section, name, partial(make, *of), out)
 
     known = {cells.name: _scored(cells) for parts in sets for cells in parts}
     for name, pair in known.items():
