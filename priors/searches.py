@@ -133,7 +133,7 @@ class _Drawn(NamedTuple):
 
 
 def draw_search(
-    prior: SearchPrior, key: Array, runs: int, elsewhere: bool = False
+    prior: SearchPrior, key: Array, runs: int, elsewhere: ArrayLike = False
 ) -> Search:
     """Draws one search; `jax.vmap` over keys draws many.
 
@@ -214,7 +214,7 @@ def _with_effects(
 
 
 def _draw_task(
-    prior: SearchPrior, shapes: Shapes, key: Array, runs: int, elsewhere: bool
+    prior: SearchPrior, shapes: Shapes, key: Array, runs: int, elsewhere: ArrayLike
 ) -> _Task:
     keys = jax.random.split(key, 12)
     effects, has = prior.effects, jax.random.bernoulli
@@ -238,12 +238,12 @@ def _draw_task(
         limits,
         differs,
         explained=3.0 + 1.5 * jax.random.normal(keys[5]),
-        alike=jax.random.uniform(keys[6], maxval=0.0 if elsewhere else 0.9),
+        alike=jax.random.uniform(keys[6], maxval=jnp.where(elsewhere, 0.0, 0.9)),
     )
     families = has(keys[7], effects.families)
     border = jnp.where(families, 0.8 * jax.random.normal(keys[8]), jnp.inf)
-    if elsewhere:
-        border = jnp.array(-jnp.inf)  # the second family is that of the other task
+    # There the second family is that of the other task.
+    border = jnp.where(elsewhere, -jnp.inf, border)
     own = jnp.arange(runs) * has(keys[9], effects.own_steps)
     return _Task(
         normals,

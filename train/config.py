@@ -56,13 +56,16 @@ class TrainConfig:
         steps: optimizer steps.
         batch: curves per step; where they have fewer tokens than `model.context`, as
             many as make up the same number of tokens.
-        chunk: curves per gradient pass; small ones stay in the cache of a CPU.
+        chunk: curves per gradient pass, at least one search where they come in
+            searches; small ones stay in the cache of a CPU.
         targets: target steps of every cutoff, the horizon among them.
         learning_rate: peak of Muon, which moves the matrices.
         adam_learning_rate: peak of AdamW, which moves everything else.
         warmup: steps of linear warm-up; cosine decay to zero follows.
         weight_decay: of the matrices.
         clip: largest global gradient norm.
+        skips: steps with a non-finite loss or gradient, which change nothing, before
+            the run is given up.
         loss_limit: nats, in units of the anchor, from which on the loss of a target
             grows only logarithmically, so that one explosion does not rule a step.
         average: horizon, in steps, of the running average of the weights.
@@ -92,6 +95,7 @@ class TrainConfig:
     warmup: int = 300
     weight_decay: float = 0.01
     clip: float = 1.0
+    skips: int = 0
     loss_limit: float | None = None
     average: int = 400
     seed: int = 0

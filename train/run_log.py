@@ -46,10 +46,18 @@ class Journal:
 
     Attributes:
         entries: the lines of the log, cut back to where the run resumes.
+        skipped: steps so far whose loss or gradient was not finite.
     """
 
     def __init__(
-        self, out: Path, first: int, steps: int, *, progress: bool, tensorboard: bool
+        self,
+        out: Path,
+        first: int,
+        steps: int,
+        *,
+        progress: bool,
+        tensorboard: bool,
+        skips: int = 0,
     ) -> None:
         self.path = out / "log.jsonl"
         self.lead = jax.process_index() == 0
@@ -60,11 +68,13 @@ class Journal:
         self._board = None
         if tensorboard and self.lead:
             self._board = _tensorboard(out / "tensorboard")
-        self._number = first
+        self._number, self._skips = first, skips
+        self.skipped = self.entries[-1].get("skipped", 0) if self.entries else 0
         self._before = self.entries[-1]["seconds"] if self.entries else 0.0
         self._seen = self._start = self.entries[-1]["curves"] if self.entries else 0
         self._began = time.perf_counter()
         self._losses: list[float] = []
+        self._norm = np.nan
         self._pending: tuple[int, dict[str, jax.Array]] | None = None
         self._bar = tqdm(
             total=steps,
@@ -104,7 +114,9 @@ class Journal:
             return
         (self._number, metrics), self._pending = self._pending, None
         loss, norm = float(metrics["loss"]), float(metrics["grad_norm"])
-        if not np.isfinite(loss + norm):
+        finite = np.isfinite(loss + norm)
+        self.skipped += not finite
+        if self.skipped > self._skips:
             bad = f"gradient norm became {norm}"
             what = bad if np.isfinite(loss) else f"loss became {loss}"
             saved = [entry["step"] for entry in self.entries if "gap_10" in entry]
@@ -113,8 +125,9 @@ class Journal:
                 f"{saved[-1] if saved else 'none'} in {self.path.parent / 'state'}. "
                 "Lower the learning rate or check the prior"
             )
-        self._losses.append(loss)
-        self._norm = norm
+        if finite:
+            self._losses.append(loss)
+            self._norm = norm
         self._seen += int(metrics["curves"])
 
     def write(self, scores: dict[str, float]) -> None:
@@ -125,9 +138,10 @@ class Journal:
             "step": self._number,
             "curves": self._seen,
             "seconds": round(self._before + seconds, 2),
-            "loss": float(np.mean(self._losses)),
+            "loss": float(np.mean(self._losses or [np.nan])),
             "grad_norm": self._norm,
             "curves_per_second": rate,
+            "skipped": self.skipped,
         } | scores
         self._losses.clear()
         self.entries.append(entry)

@@ -18,7 +18,7 @@ from lcpfn.train.data import Feed, Shard
 from lcpfn.train.search_tasks import Searches
 
 # Searches of longer runs would take most of the time of training.
-LONGEST = 64
+LONGEST = 128
 
 
 def searches_of(prior: Prior) -> SearchPrior:
@@ -43,10 +43,14 @@ def search_source(
 
     def one(key: jax.Array) -> Searches:
         keys = jax.random.split(key, 5)
-        search = draw_search(prior, keys[0], runs)
         # Half of the tasks that are mixed in are like it, and hard to tell from it.
         alike = jax.random.bernoulli(keys[4])
-        other = draw_search(prior, keys[jnp.where(alike, 0, 1)], runs, elsewhere=True)
+        # Both at once: a prior with many sites takes long to compile.
+        both = jax.vmap(lambda key, there: draw_search(prior, key, runs, there))(
+            keys[jnp.where(alike, 0, jnp.arange(2))], jnp.arange(2) == 1
+        )
+        search = jax.tree.map(lambda x: x[0], both)
+        other = jax.tree.map(lambda x: x[1], both)
         seen = draw_contexts(keys[2], search, other, worse=1 if sign > 0 else -1)
         search = seen.search
         low, high = (search.low, search.high)[:: 1 if sign > 0 else -1]

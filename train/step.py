@@ -135,18 +135,17 @@ def gradients(
 ) -> tuple[jax.Array, Any]:
     """Loss and gradient of a batch, accumulated over chunks of `config.chunk` curves.
 
-    Searches are taken one by one. The arithmetic is that of the whole batch. Chunks
+    A search is never split. The arithmetic is that of the whole batch. Chunks
     keep the working set in the cache of a CPU, which is what bounds the speed there.
     Row i goes to chunk i modulo their number, so that a batch sharded over devices
     stays sharded in every chunk.
     """
-    if isinstance(tasks, SearchTasks):
-        split = jax.tree.map(lambda x: x[:, None], tasks)
-    else:
-        chunks = max(config.batch // config.chunk, 1)
-        split = jax.tree.map(
-            lambda x: jnp.swapaxes(x.reshape(-1, chunks, *x.shape[1:]), 0, 1), tasks
-        )
+    rows = len(tasks.weight)
+    at_once = config.batch if isinstance(tasks, Tasks) else rows * config.runs
+    chunks = min(max(at_once // config.chunk, 1), rows)
+    split = jax.tree.map(
+        lambda x: jnp.swapaxes(x.reshape(-1, chunks, *x.shape[1:]), 0, 1), tasks
+    )
     total = jnp.maximum(jnp.sum(tasks.weight), 1)
 
     def loss(params: Any, chunk: Tasks | SearchTasks) -> jax.Array:
@@ -192,8 +191,11 @@ def train_step(
     key_curves, key_tasks = jax.random.split(key)
 
     def learn(feed: Feed) -> tuple[jax.Array, Any]:
-        drawn = feed.source(key_curves, feed.rows)
-        return gradients(config, state.params, _tasks(config, drawn, key_tasks))
+        # The short floats of an accelerator's products would be noise on the curves.
+        with jax.default_matmul_precision("highest"):
+            drawn = feed.source(key_curves, feed.rows)
+            tasks = _tasks(config, drawn, key_tasks)
+        return gradients(config, state.params, tasks)
 
     odds = jnp.array([float(feed.odds) for feed in feeds])
     taken = jax.random.categorical(jax.random.fold_in(key, 1), jnp.log(odds))
@@ -206,4 +208,11 @@ def train_step(
     average = optax.incremental_update(params, state.average, 1 / span)
     norm = optax.global_norm(grads)
     metrics = {"loss": loss, "grad_norm": norm, "curves": curves}
+    # A step that overflowed changes nothing.
+    fine = jnp.isfinite(loss + norm)
+    params, opt, average = jax.tree.map(
+        lambda new, old: jnp.where(fine, new, old),
+        (params, opt, average),
+        (state.params, state.optimizer, state.average),
+    )
     return TrainState(state.step + 1, params, opt, average), metrics
