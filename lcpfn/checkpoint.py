@@ -97,7 +97,7 @@ def _write(part: Path, params: Params, config: ModelConfig, card: dict) -> None:
         raise OSError(f"{weights} was not written whole: {error}") from error
     if lost:
         raise OSError(f"{weights} was not written whole: {lost[0]} is not what it was")
-    # Orbax notes the absolute path it wrote to, which is nobody else's business.
+    # Orbax notes the absolute path it wrote to, which others need not know.
     for mark in weights.rglob("commit_success.txt"):
         mark.write_text("committed\n")
     own = {"format": FORMAT, "model": asdict(config)}

@@ -4,7 +4,7 @@ Batches are padded to a few sizes, so that nothing is recompiled from call to ca
 """
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,10 @@ import jax
 import numpy as np
 
 from lcpfn import checkpoint, network, programs
-from lcpfn.among import (
-    check_configs,
-    check_knows,
-    check_others,
-    cutoffs_among,
-    itself,
-    runs_of,
-)
+from lcpfn.among import check_configs, check_knows, check_others, runs_of
 from lcpfn.checks import check_curves
 from lcpfn.config import ModelConfig
-from lcpfn.configs import Config, encode_configs
+from lcpfn.configs import Config
 from lcpfn.context import Context
 from lcpfn.curves import Run
 from lcpfn.cutoffs import Cutoffs, slices
@@ -31,8 +24,9 @@ from lcpfn.jax_setup import check_process
 from lcpfn.memory import Now
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
-from lcpfn.others import Others, Readings, others_of, span_of
+from lcpfn.others import Others, Readings
 from lcpfn.stream import Stream
+from lcpfn.task import Task
 from lcpfn.tokens import Anchor
 
 
@@ -146,7 +140,11 @@ class Model:
         around, of_others = check_others(others, end, metric)
         if around:
             check_knows(self)
-            return self.read_among(contexts, around, metric, [*of_others, *configs])
+            known: dict[Hashable, Context] = dict(enumerate(around))
+            told: dict[Hashable, Config | None]
+            told = dict(enumerate([*of_others, *configs]))
+            asked = list(enumerate(contexts, len(around)))
+            return Task(self, metric).cutoffs(known, told, asked)
         if not all(len(context.steps) or context.diverged for context in contexts):
             raise ValueError(
                 "a curve without observations is forecast from the other runs, and "
@@ -180,37 +178,6 @@ class Model:
         program = functools.partial(programs.read, self.config, self.params)
         found: Now = programs.in_parts(program, contexts, metric, self.config.context)
         return found
-
-    def read_among(
-        self,
-        contexts: Sequence[Context],
-        others: Sequence[Context],
-        metric: Metric,
-        configs: Sequence[Config | None],
-    ) -> Cutoffs:
-        """Reads curves up to their cutoffs, and other runs of their task.
-
-        Args:
-            contexts: the curves asked about; those without observations are unseen.
-            others: other runs, each with an observation.
-            metric: direction and bounds.
-            configs: of the others, then of the curves; None where unknown.
-        """
-        runs, count = [*others, *contexts], len(others)
-        asked = np.arange(count, len(runs))
-        counted = np.arange(len(runs)) < count
-        own = itself(contexts, configs[count:], others, configs[:count])
-        allowed = counted & (np.arange(len(runs)) != own[:, None])
-        pairs = zip(own.tolist(), asked.tolist(), strict=True)
-        same = [i >= 0 and configs[i] == configs[k] for i, k in pairs]
-        as_runs = np.where(same, own, asked)
-        seen = np.array([len(run.values) > 0 for run in runs])
-        readings, encoded = (
-            self.read_runs(runs, metric, span_of(runs)),
-            encode_configs(configs),
-        )
-        around = others_of(readings, seen, encoded, asked, as_runs, allowed, counted)
-        return cutoffs_among(self, metric, runs, readings, asked, around)
 
     def read_runs(
         self, contexts: Sequence[Context], metric: Metric, span: np.ndarray

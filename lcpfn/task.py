@@ -83,7 +83,16 @@ class Task:
         configs: Mapping[Hashable, Config | None],
         asked: Sequence[tuple[Hashable, Context]],
     ) -> Forecast:
-        """Forecasts that know the other runs, if the checkpoint was trained for that.
+        """What `cutoffs` reads, as a forecast."""
+        return Forecast.of(self.cutoffs(contexts, configs, asked))
+
+    def cutoffs(
+        self,
+        contexts: Mapping[Hashable, Context],
+        configs: Mapping[Hashable, Config | None],
+        asked: Sequence[tuple[Hashable, Context]],
+    ) -> Cutoffs:
+        """Reads runs amid the others, if the checkpoint was trained for that.
 
         Args:
             contexts: all runs by name. One that has been read is not read again.
@@ -97,7 +106,7 @@ class Task:
         parts = [context for _, context in asked]
         observed = any(len(context.values) for context in contexts.values())
         if not (observed and self.model.config.others):
-            return Forecast.of(self._by_themselves(contexts, asked))
+            return self._by_themselves(contexts, asked)
         span = span_of([*contexts.values(), *parts])
         known, place = len(contexts), {name: i for i, name in enumerate(contexts)}
         more = [(n, part) for n, part in asked if contexts.get(n) is not part]
@@ -121,9 +130,7 @@ class Task:
         allowed = counted & (index != own[:, None])
         encoded, as_runs = encode_configs(of_runs), np.where(same, own, where)
         others = others_of(readings, seen, encoded, where, as_runs, allowed, counted)
-        return Forecast.of(
-            cutoffs_among(self.model, self.metric, runs, readings, where, others)
-        )
+        return cutoffs_among(self.model, self.metric, runs, readings, where, others)
 
     def _by_themselves(
         self,

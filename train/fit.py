@@ -163,9 +163,8 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     with _alone_in(out):
         claim_directory(out, config)
-        options = {"progress": progress, "tensorboard": tensorboard}
-        options |= {"skips": config.skips}
-        return _run(config, prior, out, shardings, recorded, start, options)
+        show = {"progress": progress, "tensorboard": tensorboard}
+        return _run(config, prior, out, shardings, recorded, start, show)
 
 
 @contextmanager
@@ -190,7 +189,7 @@ def _run(
     shardings: tuple[NamedSharding, NamedSharding],
     recorded: Sequence[Sequence[Run]],
     start: Any,
-    options: dict[str, int],
+    show: dict[str, bool],
 ) -> Path:
     """What `fit` does in a directory that is its own."""
     sharded, replicated = shardings
@@ -207,7 +206,7 @@ def _run(
     )
     score = validation(config, prior, replicated)
     key = jax.random.key(config.seed + 1)
-    with Journal(out, first, config.steps, **options) as journal:
+    with Journal(out, first, config.steps, config.skips, **show) as journal:
         for number in range(first + 1, config.steps + 1):
             state, metrics = step(state, key)
             journal.add(number, metrics)

@@ -54,10 +54,10 @@ class Journal:
         out: Path,
         first: int,
         steps: int,
+        skips: int,
         *,
         progress: bool,
         tensorboard: bool,
-        skips: int = 0,
     ) -> None:
         self.path = out / "log.jsonl"
         self.lead = jax.process_index() == 0

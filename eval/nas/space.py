@@ -97,11 +97,6 @@ def canonical(cell: Cell) -> str:
     return "+".join(terms[-1])
 
 
-def differing(one: Cell, two: Cell) -> int:
-    """Edges on which two cells differ."""
-    return sum(a != b for a, b in zip(one, two, strict=True))
-
-
 def depth(cell: Cell) -> int:
     """Operations with weights on the longest path from input to output; 0: no path.
 

@@ -39,7 +39,8 @@ def by_rule(
         rule: when a run is stopped; its `beat` and `horizon` are not looked at.
         protect: never stop a run among this best share of the earlier ones at the same
             observation, as `SearchMonitor` does; runs stopped before it
-            count as worse. None: no run is protected.
+            count as worse, and without a value to beat nothing is stopped. None: no
+            run is protected.
         beat: value to beat, model space; default: the best value of the earlier runs.
     """
 
@@ -49,10 +50,12 @@ def by_rule(
         earlier = np.full((len(order), length), np.inf)
         for count, i in enumerate(map(int, order)):
             run = task_runs.runs[i]
-            protected = None
-            if protect is not None and count:
+            until = len(run.losses)
+            if protect is None:
+                until = stop_after(rule, run, incumbent)
+            elif np.isfinite(incumbent):
                 protected = among_best_before(earlier[:count], run.own, protect)
-            until = stop_after(rule, run, incumbent, protected)
+                until = stop_after(rule, run, incumbent, protected)
             yield i, until
             earlier[count, :until] = run.own[:until]
             if beat is None:
@@ -69,8 +72,10 @@ def among_best_before(
     Args:
         earlier: best so far of these runs, infinite behind where they ended `(m, N)`.
         own: that of the run `(n,)`.
-        protect: the share; the best one always is.
+        protect: the share; the best one always is, but for 0 no run.
     """
+    if not (len(earlier) and protect):
+        return np.zeros(len(own), bool)
     better = (earlier[:, : len(own)] < own).sum(0)
     return better < max(protect * len(earlier), 1)
 

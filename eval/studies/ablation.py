@@ -2,7 +2,7 @@
 
     python -m lcpfn.eval.studies.ablation --runs runs/ablation --suite CURVES...
 
-Pre-trains the preset `default` for `STEPS` steps as it is and with one thing changed,
+Pre-trains the preset `curves` for `STEPS` steps as it is and with one thing changed,
 and scores all of them by the final-value protocol. Resumes where it was interrupted.
 Writes `ablation.json` into the results and a table beside the presets.
 """
@@ -29,7 +29,7 @@ from lcpfn.train.presets import PRESETS
 TABLE = Path(__file__).resolve().parents[2] / "train/ABLATION.md"
 WITHOUT = "lcpfn.eval.studies.without"
 STEPS = 300
-BASE = replace(PRESETS["default"], steps=STEPS, save_every=STEPS, validation=64)
+BASE = replace(PRESETS["curves"], steps=STEPS, save_every=STEPS, validation=64)
 
 
 def with_model(**changes: Any) -> TrainConfig:
@@ -90,7 +90,7 @@ def to_markdown(results: Mapping[str, Any]) -> str:
     )
     return (
         "# What was tried, at equal compute\n\n"
-        f"{STEPS} steps of the preset `default` each, {results['runs_per_suite']} runs "
+        f"{STEPS} steps of the preset `curves` each, {results['runs_per_suite']} runs "
         "of each development suite; written by "
         "`python -m lcpfn.eval.studies.ablation`.\n\n"
         f"{table(head, rows)}\n\n{_noise(results['variants'])}"

@@ -38,7 +38,7 @@ from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 
 GAINS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
-TEMPERATURES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
+TEMPERATURES = (1.6, 1.4, 1.2, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
 # Odd 60ths: the second is 5 %, the last but one 95 %.
 LEVELS = (np.arange(30) + 0.5) / 30
 HOLDS = 0.9

@@ -1,6 +1,6 @@
 """The broad prior without a group of its effects, to measure what each is worth.
 
-lcpfn pretrain default --prior lcpfn.eval.studies.without:schedules
+lcpfn pretrain curves --prior lcpfn.eval.studies.without:schedules
 """
 
 from dataclasses import replace

@@ -31,7 +31,8 @@ from lcpfn.metric import Bounds, Metric
 # Reading takes up to four times as much memory.
 MOST_ARRAYS = 1 << 29
 TEXTS = ("task", "metric", "mode", "config", "run_id")
-# What NumPy and zipfile raise for a damaged, encrypted or boastful archive.
+# What NumPy and zipfile raise for an archive that is damaged, encrypted or larger than
+# it says.
 BROKEN = (
     *(KeyError, MemoryError, OverflowError, RuntimeError, SyntaxError),
     *(SystemError, TokenError, TypeError, ValueError),

@@ -112,18 +112,20 @@ class SearchMonitor:
         Args:
             finished: best values of the finished runs; default: those known here.
         """
-        known = self.finished.values() if finished is None else finished
-        return self.rule.incumbent(filter(self._counts, known))
-
-    def _counts(self, value: float) -> bool:
-        """Whether what a run has reached can be the incumbent."""
+        known = list(self.finished.values() if finished is None else finished)
         metric = Metric(self.mode, self.options.get("bounds"))
+        return self.rule.incumbent(self._possible(known, metric))
+
+    def _possible(self, values: Sequence[float], metric: Metric) -> list[float]:
+        """Of what runs have reached, what is inside the bounds."""
         try:
-            metric.check(np.array([value]), "what a run has reached")
+            metric.check(np.array(values, float), "what a run has reached")
         except ValueError as error:
-            self.warn_once("finished", f"a finished run was left out: {error}")
-            return False
-        return math.isfinite(value)
+            if len(values) == 1:
+                self.warn_once("finished", f"a finished run was left out: {error}")
+                return []
+            return [x for value in values for x in self._possible([value], metric)]
+        return list(values)
 
     def report(self, run: str, value: Any, step: Any) -> bool:
         """Takes an observation of a run; True: stop that run now."""

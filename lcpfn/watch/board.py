@@ -36,7 +36,7 @@ class Row:
         steps, values: its observations, the user's units.
         last: its newest step.
         best: its best value; NaN if it has none.
-        final: expected value at the horizon.
+        final: median value at the horizon.
         low, high: 90 % interval of that.
         chance: probability that it ever beats the incumbent; before a run has finished,
             the best value of any run. NaN when it has finished or diverged.

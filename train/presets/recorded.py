@@ -7,16 +7,13 @@ Result:     `eval/results/left_out.json`, by `python -m lcpfn.eval.studies.left_
 
 from dataclasses import replace
 
-from lcpfn.train.presets.default import DEFAULT
+from lcpfn.train.presets.curves import CURVES
 
 RECORDED = replace(
-    DEFAULT,
+    CURVES,
     recorded=0.5,
     blended=0.3,
-    searches=0.0,
     steps=250,
-    batch=32,
-    chunk=4,
     learning_rate=3e-3,
     adam_learning_rate=3e-4,
     warmup=50,
