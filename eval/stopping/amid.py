@@ -1,0 +1,171 @@
+"""Policies whose forecasts know the other runs of the search, for `simulate`.
+
+The same rules as those of runs alone, each with what a search has seen so far: how far
+every run was trained, and with which configuration.
+"""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lcpfn.configs import Config
+from lcpfn.context import Context, context_of
+from lcpfn.eval.stopping import halving
+from lcpfn.eval.stopping.freeze_thaw import freeze_thaw
+from lcpfn.eval.stopping.policies import among_best_before
+from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
+from lcpfn.mixture import Mixture
+from lcpfn.model import Model
+from lcpfn.prefixes import PrefixForecasts
+from lcpfn.stopping.offline import RecordedRun, stop_after
+from lcpfn.stopping.rule import Rule
+from lcpfn.task import Task
+
+# On a run; all of them would take ten times as long as they do of runs alone.
+MOST_DECISIONS = 16
+
+
+@dataclass(frozen=True)
+class Amid:
+    """Forecasts of the runs of one task, amid what a search has seen of the others.
+
+    Attributes:
+        task_runs: all runs, which begin and end at their own steps.
+        task: what the network has read of them.
+        configs: whether it is told their configurations.
+        contexts: of runs with so many observations, made once: what is the same object
+            is not read again.
+    """
+
+    task_runs: TaskRuns
+    task: Task
+    configs: bool = True
+    contexts: dict[tuple[int, int], Context] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: Model, task_runs: TaskRuns, configs: bool = True) -> "Amid":
+        """Those of a checkpoint that knows other runs."""
+        run = task_runs.runs[0].run
+        task = Task(model, model.metric(run.mode, run.bounds))
+        return cls(task_runs, task, configs)
+
+    def _context(self, i: int, count: int) -> Context:
+        if (i, count) not in self.contexts:
+            self.contexts[i, count] = self._made(i, count)
+        return self.contexts[i, count]
+
+    def _made(self, i: int, count: int) -> Context:
+        run, horizon = self.task_runs.runs[i].run, self.task_runs.runs[i].horizon
+        seen = zip(run.steps[:count].tolist(), run.values[:count].tolist(), strict=True)
+        return context_of(dict(seen), self.task.metric, horizon)
+
+    def best(
+        self, trained: Mapping[int, int], asked: Sequence[tuple[int, int]]
+    ) -> Mixture:
+        """The best values still to come `(n,)`, model space.
+
+        Args:
+            trained: observations of the runs begun.
+            asked: runs, and observations of each: as many as it has, or fewer.
+        """
+        contexts: dict[Hashable, Context]
+        contexts = {i: self._context(i, n) for i, n in trained.items()}
+        parts = [(i, self._context(i, n)) for i, n in asked]
+        configs: dict[Hashable, Config | None] = {
+            i: run.run.config if self.configs else None
+            for i, run in enumerate(self.task_runs.runs)
+        }
+        found = self.task.cutoffs(contexts, configs, parts).best
+        assert found is not None, "a checkpoint that knows other runs knows the best"
+        # The user's units again: the way back is the way there.
+        return found if self.task.metric.mode == "min" else found.mirrored()
+
+
+def by_rule(
+    model: Model, rule: Rule, protect: float, *, configs: bool = True
+) -> Policy:
+    """The rule of search adapters, run by run, each amid those before it.
+
+    Args:
+        model: whose forecasts decide, `MOST_DECISIONS` times a run.
+        rule: as of `lcpfn.eval.stopping.policies.by_rule`.
+        protect: likewise.
+        configs: whether configurations are told.
+    """
+
+    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
+        amid = Amid.of(model, task_runs, configs)
+        trained: dict[int, int] = {}
+        incumbent, length = np.inf, max(len(run.own) for run in task_runs.runs)
+        earlier = np.full((len(order), length), np.inf)
+        for count, i in enumerate(map(int, order)):
+            run = task_runs.runs[i]
+            until = len(run.losses)
+            if np.isfinite(incumbent) and len(run.forecasts.seen):
+                known = run._replace(forecasts=thinned(run.forecasts))
+                seen = known.forecasts.seen.tolist()
+                best = amid.best(trained, [(i, n) for n in seen])
+                known = known._replace(forecasts=known.forecasts._replace(best=best))
+                spared = among_best_before(earlier[:count], run.own, protect)
+                until = stop_after(rule, known, incumbent, spared)
+            yield i, until
+            trained[i], earlier[count, :until] = until, run.own[:until]
+            incumbent = min(incumbent, float(run.own[until - 1]))
+
+    return moves
+
+
+def thinned(forecasts: PrefixForecasts) -> PrefixForecasts:
+    """At most `MOST_DECISIONS` of the forecasts of a run, evenly spaced."""
+    count = len(forecasts.seen)
+    kept = np.unique(np.linspace(0, count - 1, min(count, MOST_DECISIONS)).round())
+    kept = kept.astype(int)
+    return PrefixForecasts(
+        forecasts.seen[kept],
+        forecasts.best and forecasts.best.at(kept),
+        forecasts.ahead.at(kept),
+        forecasts.surprise[kept],
+    )
+
+
+def asha(model: Model, level: float = 0.5, eta: int = 3, first: float = 0.05) -> Policy:
+    """Successive halving that pauses, on a quantile of the best to come amid the rest.
+
+    Args:
+        model: whose forecasts rank.
+        level: of the quantile; a low one is optimistic.
+        eta: as of `lcpfn.eval.stopping.halving.asha_paused`.
+        first: likewise.
+    """
+
+    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
+        amid, trained = Amid.of(model, task_runs), dict[int, int]()
+        number = {id(run): i for i, run in enumerate(task_runs.runs)}
+
+        def rank(run: RecordedRun, count: int) -> float:
+            i, own = number[id(run)], float(run.own[count - 1])
+            trained[i] = count
+            if count >= len(run.losses) or not np.isfinite(run.losses[count - 1]):
+                return own
+            best = amid.best(trained, [(i, count)]).quantile(np.array(level))
+            return min(float(best[0]), own)
+
+        yield from halving.asha_paused(eta, first, rank)(task_runs, order)
+
+    return moves
+
+
+def study(model: Model, candidates: int = 1) -> Policy:
+    """`Study.next`: any run that was begun, or one of the next candidates.
+
+    Args:
+        model: whose forecasts decide.
+        candidates: of how many new runs the configurations are known beforehand.
+    """
+
+    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
+        amid = Amid.of(model, task_runs)
+        yield from freeze_thaw(amid=amid.best, candidates=candidates)(task_runs, order)
+
+    return moves
