@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 LOG_2PI = 1.8378770664093453
+AT_ONCE = 1 << 13  # quantiles that are searched for together
 # Spreads a component may lie outside the bounds; one farther off is moved there. It
 # counts only if all do, and still farther out float64 has no digits for its mass.
 FARTHEST = 30.0
@@ -136,15 +137,16 @@ class Mixture(NamedTuple):
         """Inverse of `cdf`; q in [0, 1] broadcasts against `(...)`."""
         q = np.asarray(q, float)
         shape = np.broadcast_shapes(q.shape, self.mean.shape[:-1])
-        q = np.broadcast_to(q, shape).ravel()
-        wide = (*shape, self.mean.shape[-1])
-        flat = Mixture(
-            *(np.broadcast_to(x, wide).reshape(-1, wide[-1]) for x in self[:3]),
-            *(np.broadcast_to(x, shape).ravel() for x in self[3:]),
-        )
-        y = np.where(q <= 0, flat.low, flat.high).astype(float)
+        # Views: a copy for every level would be many times as large as the mixtures.
+        some = shape or (1,)
+        q, low, high = (np.broadcast_to(x, some) for x in (q, self.low, self.high))
+        parts = [np.broadcast_to(x, (*some, x.shape[-1])) for x in self[:3]]
+        y = np.where(q <= 0, low, high).astype(float)
         inner = np.flatnonzero((q > 0) & (q < 1))
-        y[inner] = flat.at(inner)._invert(q[inner])
+        for start in range(0, len(inner), AT_ONCE):
+            at = np.unravel_index(inner[start : start + AT_ONCE], some)
+            mixture = Mixture(*(x[at] for x in (*parts, low, high)))
+            y[at] = mixture._invert(q[at])
         return y.reshape(shape)[()]
 
     def _invert(self, q: np.ndarray) -> np.ndarray:

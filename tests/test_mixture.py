@@ -180,3 +180,15 @@ def test_shapes_broadcast():
     assert m.quantile(np.full((5, 1, 1), 0.5)).shape == (5, *shape)
     assert m.quantile(0.5).shape == m.cdf(0.5).shape == shape
     assert m.log_prob(np.zeros((2, *shape))).shape == (2, *shape)
+
+
+def test_quantiles_do_not_depend_on_how_many_are_asked_for(monkeypatch):
+    one = np.ones((5, 7, 3))
+    wide = Mixture(
+        one / 3, np.arange(105.0).reshape(5, 7, 3), one, -one[..., 0] * 50, one[..., 0]
+    )
+    levels = np.array([0.0, 0.05, 0.5, 1.0])[:, None, None]
+    whole = wide.quantile(levels)
+    monkeypatch.setattr("lcpfn.mixture.AT_ONCE", 4)
+    np.testing.assert_array_equal(wide.quantile(levels), whole)
+    assert whole.shape == (4, 5, 7)

@@ -170,3 +170,10 @@ def test_the_figures_of_the_documentation_can_be_drawn(model):
         (figures.many(model, curves), 1),
     ):
         assert len(figure.axes) == count
+
+
+def test_names_are_no_formulas(forecast, tmp_path):
+    title = r"a $\frac{$ run" + "\x1b]0;x\x07"
+    ax = plot.fan(forecast[0], CURVES[0], title=title)
+    ax.figure.savefig(tmp_path / "drawn.png")
+    assert "\x1b" not in ax.get_title()

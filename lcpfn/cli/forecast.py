@@ -65,14 +65,14 @@ def run(args: argparse.Namespace) -> int:
     outcomes = [
         _outcome(run, tasks.get((run.task, run.metric)), rule, model) for run in runs
     ]
-    if args.plot:
-        _plot(args, [(o.run, o.decision) for o in outcomes if o.decision])
     if args.json:
         objects = [_as_json(o, rule.horizon, model.name, skipped) for o in outcomes]
         print(json.dumps(objects[0] if len(objects) == 1 else objects))
     else:
         for outcome in outcomes:
             _print_table(outcome, model.name)
+    if args.plot:
+        _plot(args, [(o.run, o.decision) for o in outcomes if o.decision])
     beyond = [o for o in outcomes if o.run.steps[-1] > rule.horizon]
     return 1 if len(beyond) == len(outcomes) else 0
 

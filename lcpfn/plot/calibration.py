@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.plot.axes import GREY, PALETTE, axes, finish
+from lcpfn.plot.axes import GREY, PALETTE, axes, finish, plain
 
 DASHES = ("-", "--", "-.", ":", (0, (1, 1)), (0, (5, 1)), (0, (3, 1, 1, 1)))
 
@@ -46,7 +46,13 @@ def reliability(
             )
         held = (values[:, None] <= levels).mean(0)
         fewest = min(fewest or values.size, values.size)
-        ax.plot(levels, held, color=colour, ls=dashes, label=f"{name} ({values.size})")
+        ax.plot(
+            levels,
+            held,
+            color=colour,
+            ls=dashes,
+            label=plain(f"{name} ({values.size})"),
+        )
     if fewest is None:
         raise ValueError("there are no forecasts to draw")
     spread = 1.96 * np.sqrt(levels * (1 - levels) / fewest)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lcpfn.plot.axes import COLOUR, GREY, PALETTE, THRESHOLD, axes, finish
+from lcpfn.plot.axes import COLOUR, GREY, PALETTE, THRESHOLD, axes, finish, plain
 
 if TYPE_CHECKING:
     from lcpfn.forecast import Forecast
@@ -93,7 +93,7 @@ def runs(
     for i in range(count):
         _run(ax, forecast[i], GREY, "")
     for i, colour in zip(_promising(forecast)[:shown], PALETTE, strict=False):
-        _run(ax, forecast[i], colour, str(names[i]) if names else f"run {i}")
+        _run(ax, forecast[i], colour, plain(str(names[i])) if names else f"run {i}")
     if beat is not None:
         ax.axhline(beat, color="black", linestyle=":", label=f"to beat: {beat:g}")
     return finish(ax, "step", "metric", title)
