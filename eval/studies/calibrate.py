@@ -38,7 +38,7 @@ from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 
 GAINS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
-TEMPERATURES = (1.6, 1.4, 1.2, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
+TEMPERATURES = (1.6, 1.4, 1.3, 1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
 # Odd 60ths: the second is 5 %, the last but one 95 %.
 LEVELS = (np.arange(30) + 0.5) / 30
 HOLDS = 0.9
@@ -261,7 +261,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = study_parser(__doc__, 60, RESULTS / "calibration.json")
     parser.add_argument("--checkpoint", help="bundled name or path")
     parser.add_argument("--held", nargs="+", default=[], metavar="SOURCE")
-    parser.add_argument("--tasks", type=int, default=3, help="with others, of a source")
+    parser.add_argument("--tasks", type=int, default=6, help="with others, of a source")
     parser.add_argument("--release", type=Path, help="where to write the weights")
     args, suites = parse(parser, argv)
     model = uncorrected(lcpfn.load(args.checkpoint))
