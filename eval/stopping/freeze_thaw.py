@@ -5,7 +5,7 @@ alone or amid the others. Alone, runs that were not begun yet are worth what the
 finished ones say; amid others their configurations are looked at too.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from lcpfn.mixture import Mixture
 from lcpfn.stopping.next_step import Choice, next_step, worth_of_any
 
 PERCENT = 100.0
+Worth = tuple[float, float]  # the gain on the incumbent, and the chance of any
 NOTHING = 0.0, 0.0
 # From the observations of all runs begun, and runs with as many: the best to come.
 Look = Callable[[Mapping[int, int], Sequence[tuple[int, int]]], Mixture]
@@ -38,39 +39,25 @@ def freeze_thaw(
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
         runs, waiting = task_runs.runs, [int(i) for i in order]
         look = amid or _alone(task_runs)
-        counts: dict[int, int] = {}
-        ended: list[float] = []
-        # Gain on the incumbent, and the chance of any, of each run that is going on;
-        # None until it is asked.
-        worth: dict[int, tuple[float, float] | None] = {}
-        newest, incumbent = None, None
+        counts, ended = dict[int, int](), list[float]()
+        worth: dict[int, Worth | None] = {}  # None until it is asked
+        newest = incumbent = None
         while worth or waiting:
             new = waiting[:candidates]
             fresh = dict.fromkeys(new, NOTHING)
             if incumbent is not None:
                 stale = [i for i, known in worth.items() if known is None or amid]
-                if amid:
-                    stale += new
-                else:
-                    fresh = dict.fromkeys(new, worth_of_any(ended, incumbent))
-                found = _worth(look, counts, stale, incumbent) if stale else {}
-                fresh |= {i: found.pop(i) for i in new if i in found}
-                worth |= found
-            choices = [
-                Choice(
-                    *(i, None, PERCENT * counts[i] / len(runs[i].losses)),
-                    *(resume_cost if i != newest else 0.0, *(known or NOTHING)),
-                )
-                for i, known in worth.items()
-            ]
-            choices += [Choice(None, k, 0.0, 0.0, *fresh[i]) for k, i in enumerate(new)]
+                found = _worth(look, counts, stale + (new if amid else []), incumbent)
+                usual = worth_of_any(ended, incumbent)
+                fresh, worth = {i: found.pop(i, usual) for i in new}, worth | found
+            done = {i: counts[i] / len(runs[i].losses) for i in worth}
+            extra = dict.fromkeys(worth.keys() - {newest}, resume_cost)
+            choices = _choices(worth, done, extra, fresh.values())
             todo = next_step(choices, PERCENT, least, incumbent)
             if todo.kind == "stop":
-                return
-            if todo.candidate is None:
-                i = int(str(todo.run))
-            else:
-                i = waiting.pop(todo.candidate)
+                break
+            old = todo.candidate is None
+            i = int(str(todo.run)) if old else waiting.pop(todo.candidate or 0)
             count = len(runs[i].losses)
             until = max(round(todo.until / PERCENT * count), counts.get(i, 0) + 1)
             yield i, until
@@ -79,17 +66,32 @@ def freeze_thaw(
                 del worth[i]
                 if np.isfinite(reached := float(runs[i].own[until - 1])):
                     ended.append(reached)
-                    if incumbent is None or reached < incumbent:
-                        incumbent = reached
-                        worth = dict.fromkeys(worth)
+                    if min(ended) != incumbent:
+                        incumbent, worth = reached, dict.fromkeys(worth)
 
     return moves
 
 
+def _choices(
+    worth: Mapping[int, Worth | None],
+    done: Mapping[int, float],
+    extra: Mapping[int, float],
+    fresh: Iterable[Worth],
+) -> list[Choice]:
+    """Runs that are going on, of which a share is done, and candidates."""
+    going = [
+        Choice(i, None, PERCENT * done[i], extra.get(i, 0.0), *(known or NOTHING))
+        for i, known in worth.items()
+    ]
+    return going + [Choice(None, k, 0.0, 0.0, *new) for k, new in enumerate(fresh)]
+
+
 def _worth(
     look: Look, counts: Mapping[int, int], asked: Sequence[int], incumbent: float
-) -> dict[int, tuple[float, float]]:
+) -> dict[int, Worth]:
     """Gains of runs after so many observations, and the probability of any."""
+    if not asked:
+        return {}
     there = look(counts, [(i, counts.get(i, 0)) for i in asked])
     beat = np.full(len(asked), incumbent)
     both = zip(there.expected_shortfall(beat), there.cdf(beat), strict=True)

@@ -72,10 +72,8 @@ def among_best_before(
     Args:
         earlier: best so far of these runs, infinite behind where they ended `(m, N)`.
         own: that of the run `(n,)`.
-        protect: the share; the best one always is, but for 0 no run.
+        protect: the share; the best one always is.
     """
-    if not (len(earlier) and protect):
-        return np.zeros(len(own), bool)
     better = (earlier[:, : len(own)] < own).sum(0)
     return better < max(protect * len(earlier), 1)
 

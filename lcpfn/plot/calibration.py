@@ -35,9 +35,8 @@ def reliability(
     levels = np.linspace(0, 1, 101)
     ax = axes(ax, (4.6, 4.4))
     fewest = None
-    for (name, given), colour, dashes in zip(
-        by_name.items(), PALETTE, DASHES, strict=False
-    ):
+    styles = zip(PALETTE, DASHES, strict=False)
+    for (name, given), (colour, dashes) in zip(by_name.items(), styles, strict=False):
         values = np.asarray(given, float)
         if not values.size or not np.all((values >= 0) & (values <= 1)):
             raise ValueError(
@@ -46,21 +45,14 @@ def reliability(
             )
         held = (values[:, None] <= levels).mean(0)
         fewest = min(fewest or values.size, values.size)
-        ax.plot(
-            levels,
-            held,
-            color=colour,
-            ls=dashes,
-            label=plain(f"{name} ({values.size})"),
-        )
+        label = plain(f"{name} ({values.size})")
+        ax.plot(levels, held, color=colour, ls=dashes, label=label)
     if fewest is None:
         raise ValueError("there are no forecasts to draw")
     spread = 1.96 * np.sqrt(levels * (1 - levels) / fewest)
-    ax.fill_between(
-        levels, levels - spread, levels + spread, color=GREY, alpha=0.35, lw=0
-    )
+    band = levels - spread, levels + spread
+    ax.fill_between(levels, *band, color=GREY, alpha=0.35, lw=0)
     ax.plot([0, 1], [0, 1], color="black", lw=0.8, ls=":")
     ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    return finish(
-        ax, "quantile that was forecast", "share of true values below it", title
-    )
+    across = "quantile that was forecast"
+    return finish(ax, across, "share of true values below it", title)

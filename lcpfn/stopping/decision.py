@@ -7,7 +7,7 @@ plateau       yes    will not beat its own best
 diverged      yes    ended in NaN or infinity
 surprised     no     looks hopeless, but the model mispredicts it
 protected     no     looks hopeless, but is among the best so far
-too early     no     looks hopeless or diverged, has under `min_steps` observations
+too early     no     looks hopeless or diverged, but too little is known of it yet
 patience      no     looks hopeless or diverged, not often enough in a row
 finished      no     is at its horizon
 
@@ -79,6 +79,14 @@ def looks_hopeless(rule: Rule, evidence: Evidence) -> Any:
     return np.logical_or(evidence.diverged, evidence.chance <= least)
 
 
+def too_early(rule: Rule, evidence: Evidence) -> Any:
+    """Whether too little is known of runs to stop them with this chance."""
+    least = 1 - confidence_at(rule.confidence, evidence.share)
+    unsure = evidence.chance > least * rule.caution(evidence.count)
+    unsure = np.logical_and(unsure, np.logical_not(evidence.diverged))
+    return np.logical_or(evidence.count < rule.min_steps, unsure)
+
+
 def spared(rule: Rule, evidence: Evidence) -> Any:
     """Whether runs go on however small their chance: protected, or a surprised model.
 
@@ -105,7 +113,7 @@ def decide_all(
     safe = spared(rule, evidence)
     counts = np.logical_and(hopeless, np.logical_not(finished | safe))
     streak = _in_turn(counts, streak) if in_turn else counts * (streak + 1)
-    early, waiting = evidence.count < rule.min_steps, streak < rule.patience
+    early, waiting = too_early(rule, evidence), streak < rule.patience
     kind = _first_that_holds(
         {
             "finished": finished,
@@ -283,6 +291,8 @@ def _consequence(rule: Rule, kind: str, evidence: Evidence, streak: int) -> str:
         "promising": "going on",
         "protected": "protected, it is among the best so far",
         "surprised": f"not stopped, the model mispredicts it (surprise {surprise:.2g})",
-        "too early": f"too early to stop, {count} of {rule.min_steps} observations",
+        "too early": f"too early to stop, {count} of {rule.min_steps} observations"
+        if count < rule.min_steps
+        else f"not sure enough to stop after {count} observations",
         "patience": f"{streak} of {rule.patience} agreeing decisions",
     }.get(kind, f"stopped at confidence {confidence:g}")

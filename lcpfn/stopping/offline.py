@@ -138,7 +138,10 @@ def critical(rule: Rule, past: RecordedRun, threshold: float) -> float:
     if not len(beats):
         return float("inf")
     evidence = evidence_of(rule, past, threshold, None)
-    chance = np.where(spared(rule, evidence), np.inf, evidence.chance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chance = evidence.chance / rule.caution(evidence.count)
+    chance = np.where(evidence.diverged, 0.0, chance)
+    chance = np.where(spared(rule, evidence), np.inf, chance)
     before = evidence.count <= beats[0]
     chance, count = chance[before], evidence.count[before]
     if len(chance) < rule.patience:

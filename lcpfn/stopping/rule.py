@@ -34,6 +34,9 @@ class Rule:
             which each holds from its share on.
         patience: consecutive decisions that must agree before the run is stopped.
         min_steps: observations before which a run is never stopped.
+        cautious: observations up to which a probability has to be smaller to stop a
+            run, since a forecast from few of them is often wrong: after n by the factor
+            ((n - 1) / (cautious - 1))^2. 1: it never has.
         method: "ever", the probability that the run beats the threshold at any step
             that remains; or "marginal", the highest probability at any one of them,
             which is the rule of Domhan et al. 2015 and Adriaensen et al. 2023
@@ -50,6 +53,7 @@ class Rule:
     confidence: float | ConfidenceSchedule = 0.975
     patience: int = 1
     min_steps: int = 2
+    cautious: int = 7
     method: str = "ever"
     max_surprise: float | None = None
     min_delta: float | None = None
@@ -62,7 +66,7 @@ class Rule:
                 raise ValueError(f"beat must be a number or None, got {self.beat!r}")
             metric.check(np.array([float(self.beat)]), "beat")
         _check_confidence(self.confidence)
-        for name in ("patience", "min_steps"):
+        for name in ("patience", "min_steps", "cautious"):
             check_count(getattr(self, name), name)
         if self.method not in METHODS:
             raise ValueError(
@@ -76,6 +80,11 @@ class Rule:
     def confidence_at(self, step: Any) -> Any:
         """The confidence that holds at a step, or at each of an array of steps."""
         return confidence_at(self.confidence, step / self.horizon)
+
+    def caution(self, count: Any) -> Any:
+        """By what a probability has to be smaller after so many observations."""
+        known = (np.asarray(count) - 1) / max(self.cautious - 1, 1)
+        return np.clip(known, 1.0 if self.cautious == 1 else 0.0, 1.0) ** 2
 
     def state(self) -> dict[str, Any]:
         """The fields in plain JSON values."""

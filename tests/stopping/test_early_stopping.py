@@ -62,7 +62,7 @@ def judge(rule, values, forecast, streak, protected=False, step=None):
 
 def decide_with(chances, streak=0, values=(0.5, 0.6), **options):
     plain = {"horizon": 10, "mode": "max", "beat": 0.8, "method": "marginal"}
-    rule = Rule(**(plain | options))
+    rule = Rule(**(plain | {"cautious": 1} | options))
     return judge(rule, values, forecast(chances), streak)
 
 
@@ -99,6 +99,19 @@ def test_patience_counts_decisions_in_a_row():
         stops.append(decision.stop)
     assert stops == [False, False, False, False, False, True]
     assert "1 of 3 agreeing" in decide_with([0.01], 0, patience=3)[0].reason
+
+
+def test_from_few_observations_it_has_to_be_surer():
+    chance, sure = 0.02, {"confidence": 0.9, "cautious": 5}
+    kinds = [
+        decide_with([chance], values=[0.5] * count, **sure)[0].kind
+        for count in (2, 3, 4, 5)
+    ]
+    # 0.1 times 1/16, 1/4, 9/16 and 1.
+    assert kinds == ["too early", "hopeless", "hopeless", "hopeless"]
+    early = decide_with([chance], values=[0.5] * 2, **sure)[0]
+    assert "not sure enough to stop after 2 observations" in early.reason
+    assert decide_with([0.0], values=[0.5] * 2, **sure)[0].stop
 
 
 def test_too_few_records_are_never_stopped():
@@ -320,7 +333,7 @@ def test_foreign_states_are_refused(model, damage):
 
 
 def test_ever_asks_for_the_best_value_still_to_come():
-    rule = Rule(horizon=10, mode="max", beat=0.8)
+    rule = Rule(horizon=10, mode="max", beat=0.8, cautious=1)
     hopeless, _ = judge(rule, [0.5, 0.6], joint(0.02, each=[0.9]), 0)
     assert hopeless.stop
     assert hopeless.prob_better == 0.02
@@ -378,7 +391,8 @@ def test_a_protected_run_is_not_stopped_unless_it_diverged():
 
 
 def test_confidence_may_follow_a_schedule():
-    rule = Rule(10, "max", beat=0.8, confidence=((0.0, 0.99), (0.5, 0.9)))
+    schedule = ((0.0, 0.99), (0.5, 0.9))
+    rule = Rule(10, "max", beat=0.8, confidence=schedule, cautious=1)
     early, _ = judge(rule, [0.5, 0.6], joint(0.05), 0, step=4)
     late, _ = judge(rule, [0.5, 0.6], joint(0.05), 0, step=5)
     assert (early.stop, late.stop) == (False, True)
@@ -388,7 +402,7 @@ def test_confidence_may_follow_a_schedule():
 
 def test_without_others_a_run_stops_on_its_plateau():
     queried = []
-    rule = Rule(10, "min", method="marginal", min_delta=0.1)
+    rule = Rule(10, "min", method="marginal", min_delta=0.1, cautious=1)
     decision, _ = judge(rule, [0.9, 0.5], forecast([0.01], queried=queried), 0)
     assert queried == [0.4]
     assert decision.kind == "plateau"

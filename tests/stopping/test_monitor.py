@@ -224,7 +224,7 @@ def test_a_damaged_state_begins_anew_with_one_warning(model):
 
 
 def test_it_travels_without_its_network():
-    watch = monitor("domhan", bounds=None, beat=50.0)
+    watch = monitor("domhan", bounds=None, beat=50.0, cautious=1)
     watch.report(0.5, 1)
     for other in (pickle.loads(pickle.dumps(watch)), copy.deepcopy(watch)):
         assert other.decision is None

@@ -9,7 +9,7 @@ import pytest
 from lcpfn.curves import Run
 from lcpfn.eval.stopping import amid
 from lcpfn.eval.stopping.simulate import simulate, with_forecasts
-from lcpfn.eval.studies import decisions_amid_others as study
+from lcpfn.eval.studies import decisions_amid_others
 from lcpfn.model import Model
 from lcpfn.stopping.rule import Rule
 from tests.conftest import CONFIG, rough_params
@@ -88,9 +88,9 @@ def test_the_study_goes_on_where_it_was_interrupted(model, monkeypatch, tmp_path
     made, out = tmp_path / "made.npz", tmp_path / "out.json"
     np.savez(made, curves=np.stack([run.values for run in several]), mode=["min"] * 24)
     monkeypatch.setattr("lcpfn.load", lambda name: model)
-    few = study.compared(model)
+    few = decisions_amid_others.compared(model)
     few = {name: few[name] for name in ("no stop", "amid others")}
-    monkeypatch.setattr(study, "compared", lambda model: few)
+    monkeypatch.setattr(decisions_amid_others, "compared", lambda model: few)
     out = tmp_path / "out.json"
     command = [
         "--suite",
@@ -100,9 +100,11 @@ def test_the_study_goes_on_where_it_was_interrupted(model, monkeypatch, tmp_path
         "--out",
         str(out),
     ]
-    study.main(command)
+    decisions_amid_others.main(command)
     before = out.read_text()
-    monkeypatch.setattr(study, "measure", None)  # nothing is left to measure
-    study.main(command)
+    monkeypatch.setattr(
+        decisions_amid_others, "measure", None
+    )  # nothing is left to measure
+    decisions_amid_others.main(command)
     assert out.read_text() == before
-    assert "| amid others |" in study.to_markdown(json.loads(before))
+    assert "| amid others |" in decisions_amid_others.to_markdown(json.loads(before))
