@@ -14,6 +14,7 @@ from lcpfn.io.growing import BLOCK, LineDecoder
 from lcpfn.io.mlflow_store import run_folders
 from lcpfn.io.nats import ENDING
 from lcpfn.io.packed import damage, unpacked
+from lcpfn.io.places import is_storage
 from lcpfn.io.request import STDIN, Request
 from lcpfn.io.tables import parquet_rows
 
@@ -34,6 +35,8 @@ def format_of(path: Path) -> str | None:
         return "csv"
     if path.is_dir():
         return _directory(path)
+    if is_storage(path):
+        return "optuna"
     ending = ending_of(path)
     if path.match(PATTERN):
         return "tensorboard"

@@ -34,6 +34,8 @@ class Request:
         step: column of the step axis, in tables; None to choose it.
         progress: whether to show a bar on standard error, if it is a terminal.
         skipped: takes what was left out, in sentences.
+        address: what the user pointed to, where a path does not tell: the URL of an
+            Optuna storage.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class Request:
     step: str | None = None
     progress: bool = True
     skipped: list[str] = field(default_factory=list)
+    address: str = ""
 
     @property
     def stem(self) -> str:

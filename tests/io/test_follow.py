@@ -10,7 +10,8 @@ import pytest
 from lcpfn.io import SkippedWarning, growing, read_curves
 from lcpfn.io.follow import Logs
 from lcpfn.io.request import Request
-from lcpfn.io.sources import Studies, Whole, open_source
+from lcpfn.io.sources import Whole, open_source
+from lcpfn.io.studies import Studies
 
 
 def table(values, first=1, name="val_loss"):

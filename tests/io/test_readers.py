@@ -369,8 +369,8 @@ def read(written, **more):
 
 
 def test_every_format_has_a_writer():
-    # A directory of them is of the format `logs`, see test_follow.py.
-    assert set(FORMAT.values()) | {"logs"} == set(FORMATS)
+    # A directory is of the format `logs`, see test_follow.py; Optuna: test_sources.py.
+    assert set(FORMAT.values()) | {"logs", "optuna"} == set(FORMATS)
 
 
 def test_what_is_written_is_read(kind, written):

@@ -1,0 +1,36 @@
+"""What a path or address leads to, before any reader opens it."""
+
+import json
+from pathlib import Path
+
+SQLITE = b"SQLite format 3\0"
+
+
+def is_address(place: str) -> bool:
+    """Whether this is a URL, and so no path."""
+    return "://" in place
+
+
+def is_storage(place: str | Path) -> bool:
+    """Whether this is the address of an Optuna storage, or the file of one."""
+    if is_address(str(place)):
+        return True
+    path = Path(place)
+    return path.is_file() and (is_sqlite(path) or is_journal(path))
+
+
+def is_sqlite(path: Path) -> bool:
+    """Whether a file is a database of SQLite."""
+    with path.open("rb") as file:
+        return file.read(len(SQLITE)) == SQLITE
+
+
+def is_journal(path: Path) -> bool:
+    """Whether a file begins as a journal of Optuna does."""
+    with path.open("rb") as file:
+        line = file.readline(1 << 16)
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"op_code", "worker_id"} <= set(found)
