@@ -38,7 +38,7 @@ from lcpfn.io.lcbench import read_lcbench
 from lcpfn.io.mlflow_store import read_mlflow
 from lcpfn.io.nats import read_nats
 from lcpfn.io.pd1 import read_pd1
-from lcpfn.io.places import is_address
+from lcpfn.io.places import is_address, named
 from lcpfn.io.request import Request
 from lcpfn.io.studies import read_optuna
 from lcpfn.io.tables import read_logs, read_parquet, read_table, read_text
@@ -141,21 +141,34 @@ def read(request: Request, format: str | None = None) -> CurveSet:
     """
     if request.mode is not None:
         Metric(request.mode, request.bounds)
-    if format not in (None, *FORMATS):
-        raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")
+    check_format(format)
     path = request.address or str(request.path)
     try:
         if format is None:
             format = "optuna" if is_address(path) else format_of(request.path)
         runs = _runs(format, request)
     except ValueError as error:
-        message = str(error).removeprefix(f"{path}: ").removeprefix(f"{path} ")
-        raise ValueError(printable(f"{path}: {message}")) from None
+        raise ValueError(named(path, error)) from None
     request.skipped[:] = [printable(f"{path}: {what}") for what in request.skipped]
     return CurveSet(request.stem, runs)
 
 
-def _runs(found: str | None, request: Request) -> tuple[Run, ...]:
+def check_format(format: str | None) -> None:
+    """Refuses a name that is no format.
+
+    Raises:
+        ValueError: listing what there is.
+    """
+    if format not in (None, *FORMATS):
+        raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")
+
+
+def check_options(found: str | None, request: Request) -> None:
+    """Refuses what no content of a file could mend.
+
+    Raises:
+        ValueError: if the format is unknown, or lacks what is asked of it.
+    """
     if found is None:
         raise ValueError(
             "is of no known format; give format= (--format) one of "
@@ -169,7 +182,11 @@ def _runs(found: str | None, request: Request) -> tuple[Run, ...]:
         )
     if request.step is not None and not format.table:
         raise ValueError(f"{found} has one step axis; leave out step= (--step)")
-    runs = tuple(format.read(request))
+
+
+def _runs(found: str | None, request: Request) -> tuple[Run, ...]:
+    check_options(found, request)
+    runs = tuple(FORMATS[str(found)].read(request))
     if not runs:
         raise ValueError("holds no curves")
     return runs

@@ -3,7 +3,15 @@
 import json
 from pathlib import Path
 
+from lcpfn.io.cells import printable
+
 SQLITE = b"SQLite format 3\0"
+
+
+def named(place: str | Path, error: Exception) -> str:
+    """What an error says, behind the name of what it is about."""
+    message = str(error).removeprefix(f"{place}: ").removeprefix(f"{place} ")
+    return printable(f"{place}: {message}")
 
 
 def is_address(place: str) -> bool:

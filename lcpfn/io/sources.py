@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from lcpfn.io import read
+from lcpfn.io import check_format, check_options, read
 from lcpfn.io.cells import printable
 from lcpfn.io.detect import format_of
-from lcpfn.io.follow import Logs, Observation, news
-from lcpfn.io.places import is_storage
+from lcpfn.io.follow import OTHERS, TABLES, Logs, Observation, ending_of, news
+from lcpfn.io.places import is_storage, named
 from lcpfn.io.request import STDIN, Request
 from lcpfn.io.scalar_log import Curve
 from lcpfn.io.studies import Studies
@@ -44,8 +44,9 @@ def open_source(place: str, request: Request, format: str | None = None) -> Sour
         ValueError: if there is nothing of that name, or it is of no known format.
         ModuleNotFoundError: if an optional package is missing, saying which.
     """
+    check_format(format)
     path = request.path
-    if is_storage(place):
+    if format in (None, "optuna") and is_storage(place):
         if request.step or request.metric:
             name = "--step" if request.step else "--metric"
             raise ValueError(f"{name} is for tables and logs, which {place} is not")
@@ -56,16 +57,37 @@ def open_source(place: str, request: Request, format: str | None = None) -> Sour
         raise ValueError(f"there is no {printable(place)}")
     # An empty directory or file is a log that has not begun.
     empty = not (any(path.iterdir()) if path.is_dir() else path.stat().st_size)
-    found = format or ("logs" if empty else format_of(path))
-    if found is None and path.is_dir():
-        found = "logs"
+    found = format or ("logs" if empty else _format_of(path, request))
     if found in GROWING and path.suffix != ".parquet":
         return Logs(path, request.metric, request.step, request.percent)
     return Whole(request, found)
 
 
+def _format_of(path: Path, request: Request) -> str | None:
+    """The format; None where it cannot be told yet, as the file is half-written.
+
+    Raises:
+        ValueError: if it is of no known format, or lacks what is asked of it.
+    """
+    try:
+        found = format_of(path)
+    except ValueError:
+        return "logs" if ending_of(path) in TABLES + OTHERS else None
+    if found is None and path.is_dir():
+        return "logs"
+    try:
+        check_options(found, request)
+    except ValueError as error:
+        raise ValueError(named(path, error)) from None
+    return found
+
+
 class Whole:
-    """A file or directory that is read as a whole, again when it has changed."""
+    """A file or directory that is read as a whole, again when it has changed.
+
+    It may be met while it is written anew, so what a reader refuses is trouble until
+    it changes again.
+    """
 
     def __init__(self, request: Request, format: str | None) -> None:
         self.trouble: dict[str, str] = {}
@@ -78,15 +100,22 @@ class Whole:
         """What is new in any of the runs.
 
         Raises:
-            ValueError: if there is nothing to read.
+            ValueError: if standard input holds nothing to read.
         """
         path = self._request.path
-        state = None if str(path) == STDIN else _state_of(path)
-        if self._state is not None and self._state == (state,):
-            return []
-        self._state, found = (state,), []
+        found: list[Observation] = []
         request = replace(self._request, skipped=[])
-        curves = read(request, self._format)
+        try:
+            state = None if str(path) == STDIN else _state_of(path)
+            if self._state is not None and self._state == (state,):
+                return []
+            self._state = (state,)
+            curves = read(request, self._format)
+        except (OSError, ValueError) as error:
+            if str(path) == STDIN:  # cannot be read again
+                raise
+            self.trouble = {"files": printable(str(error))}
+            return []
         self.trouble = {"files": "; ".join(request.skipped)} if request.skipped else {}
         for run in curves.runs:
             curve = Curve(run.name, run.task, run.metric, run.steps, run.values)

@@ -343,6 +343,40 @@ def test_any_format_can_be_watched(tmp_path):
     assert [r.step for r in board.logs.poll()] == [3]
 
 
+def test_a_file_that_is_half_written_is_read_later(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, curves=[[3.0, 2.0]])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+    source = open_source(str(path), request(path))
+    assert source.poll() == []
+    assert "a.npz cannot be read" in source.trouble["files"]
+    path.write_bytes(whole)
+    assert len(source.poll()) == 2
+    path.write_bytes(whole[:90])
+    for _ in range(2):
+        assert source.poll() == []
+        assert source.trouble
+    path.unlink()
+    assert source.poll() == []
+    assert "No such file" in source.trouble["files"]
+    path.write_bytes(whole)
+    assert source.poll() == []
+    assert not source.trouble
+
+
+def test_what_no_look_can_mend_is_refused_at_once(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, curves=[[3.0, 2.0]])
+    with pytest.raises(ValueError, match="no format 'x'"):
+        open_source(str(path), request(path), "x")
+    with pytest.raises(ValueError, match="leave out step="):
+        open_source(str(path), request(path, step="epoch"))
+    path = path.rename(tmp_path / "a.xyz")
+    with pytest.raises(ValueError, match="no known format"):
+        open_source(str(path), request(path))
+
+
 def test_a_journal_of_optuna(tmp_path):
     optuna = pytest.importorskip("optuna", reason="needs optuna")
     from optuna.storages.journal import JournalFileBackend
