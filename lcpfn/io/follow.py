@@ -124,8 +124,8 @@ class Logs:
             )
 
     def has_text(self) -> bool:
-        """Whether there is any file with a table."""
-        return any(ending_of(path) in TABLES for path in self._paths())
+        """Whether there is any file that may hold a table or a document."""
+        return any(not log.is_dir() for log in self._paths())
 
     def _open(self, path: Path) -> "TextLog | EventLog":
         if path.is_dir() or path.match(PATTERN):

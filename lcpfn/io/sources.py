@@ -73,8 +73,6 @@ def _format_of(path: Path, request: Request) -> str | None:
         found = format_of(path)
     except ValueError:
         return "logs" if ending_of(path) in TABLES + OTHERS else None
-    if found is None and path.is_dir():
-        return "logs"
     try:
         check_options(found, request)
     except ValueError as error:

@@ -1,6 +1,7 @@
 """Logs that grow, are cut off, replaced or written anew, and directories of them."""
 
 import gzip
+import json
 import os
 import time
 
@@ -217,6 +218,24 @@ def test_a_directory_is_read_by_every_command(tmp_path):
     assert "other files: no curves in config" in text
     with pytest.raises(ValueError, match=r"holds no curves; a: no metric 'f1'"):
         read_curves(tmp_path, mode="min", metric="f1")
+
+
+@pytest.mark.parametrize(
+    "name", ["checkpoint-5/trainer_state.json", "history.json", "a.log", "a.txt"]
+)
+def test_every_door_reads_the_same_directory(tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    row = {"epoch": 1, "loss": 0.5}
+    content = {"log_history": [row]} if "state" in name else [row]
+    path.write_text(json.dumps(content) if "json" in name else "epoch,loss\n1,0.5\n")
+    (tmp_path / "0.json").write_text("\n")
+    source = open_source(str(tmp_path), request(tmp_path))
+    watched = Board(source).look(final=True)
+    with pytest.warns(SkippedWarning, match="no curves in 0"):
+        found = read_curves(tmp_path, mode="min").runs
+    assert {run.name: {1.0: 0.5} for run in found} == watched
+    assert list(watched) == [name.rpartition(".")[0]]
 
 
 def test_two_endings_of_one_name_are_two_runs(tmp_path, board):
