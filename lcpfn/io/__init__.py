@@ -21,7 +21,8 @@
 
 Files are read front to back, never unpacked to disk and never trusted: nothing in them
 is run, and one that is empty, cut off or hostile is a ValueError that names it. In a
-table a damaged line costs that line alone, and is named in a warning.
+table a damaged line costs that line alone, and is named in a warning; an event file is
+read to where it is damaged.
 """
 
 import warnings

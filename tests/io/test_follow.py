@@ -331,6 +331,21 @@ def test_damaged_events_are_named(writer, tmp_path):
     assert "is damaged at byte" in board.logs.trouble["a"]
 
 
+def test_a_torn_event_file_is_read_to_there_and_named(writer, tmp_path):
+    write_events(writer, tmp_path / "a", val=[3.0, 2.0, 1.0])
+    write_events(writer, tmp_path / "b", val=[3.0])
+    (file,) = (tmp_path / "a").iterdir()
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.warns(SkippedWarning, match=r"a: .* is cut off at byte \d+"):
+        found = read_curves(tmp_path, mode="min").runs
+    assert [run.values.tolist() for run in found] == [[3, 2], [3]]
+    board = Board(Logs(tmp_path))
+    board.look()
+    assert not board.logs.trouble  # the rest may be still to come
+    board.look(final=True)
+    assert "is cut off at byte" in board.logs.trouble["a"]
+
+
 # Sources
 
 
