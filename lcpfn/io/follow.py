@@ -19,6 +19,7 @@ from lcpfn.io.cells import printable
 from lcpfn.io.collect import Collector
 from lcpfn.io.events import PATTERN, EventLog
 from lcpfn.io.places import is_storage
+from lcpfn.io.request import which
 from lcpfn.io.scalar_log import Curve
 from lcpfn.io.text_log import TextLog
 
@@ -27,6 +28,8 @@ TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 OTHERS = (".txt", ".log", ".json")
 # These are read alone, and in a directory only named.
 ALONE = (".parquet", ".npz", ".db", ".sqlite", ".sqlite3")
+# Columns named so may hold any metric.
+NAMELESS = {"", "value", "values"}
 NAMED = 3
 
 
@@ -72,6 +75,8 @@ class Logs:
         self.trouble: dict[str, str] = {}
         self.ended: dict[str, str] = {}
         self._followed: dict[Path, TextLog | EventLog] = {}
+        self._metrics: dict[Path, str] = {}
+        self._news: dict[Path, list[tuple[str, Curve]]] = {}
         self._failures: dict[Path, str] = {}
         self._storages: set[Path] = set()
         self._alone: list[str] = []
@@ -91,24 +96,20 @@ class Logs:
         return found
 
     def changed(self, final: bool = False) -> Iterator[tuple[str, Curve]]:
-        """Names of the logs in which anything is new, with each of their curves."""
+        """Names of the logs in which anything is new, with each of their curves.
+
+        None, if they are of several metrics and none was chosen.
+        """
         self.trouble, others = {}, []
         paths = self._paths()
         alone = [*self._alone]
-        self._followed = {p: log for p, log in self._followed.items() if p in paths}
+        for known in (self._followed, self._metrics, self._news):
+            for path in known.keys() - paths:
+                del known[path]
         for path, name in paths.items():
             log = self._followed.get(path) or self._open(path)
             self._followed[path] = log
-            try:
-                if log.update(final):
-                    self._failures.pop(path, None)
-                    self._storages.discard(path)
-                    if is_storage(path):
-                        self._storages.add(path)
-                        raise ValueError("is a storage of Optuna now; start again")
-                    yield from ((name, curve) for curve in log.curves())
-            except (OSError, ValueError) as error:
-                self._failures[path] = str(error)
+            self._update(log, path, name, final)
             failure = self._failures.get(path)
             if path in self._storages and path != self.root:
                 alone.append(path.relative_to(self.root).as_posix())
@@ -116,6 +117,35 @@ class Logs:
                 others.append(name)
             elif trouble := failure or log.trouble():
                 self.trouble[printable(name)] = printable(trouble)
+        self._name_others(others, alone)
+        metrics = set(self._metrics.values()) - NAMELESS
+        if self._metric is None and len(metrics) > 1:
+            self.trouble["all files"] = printable(which(sorted(metrics)))
+            return
+        new, self._news = self._news, {}
+        for found in new.values():
+            yield from found
+
+    def _update(
+        self, log: TextLog | EventLog, path: Path, name: str, final: bool
+    ) -> None:
+        """Reads on in one log, and keeps its curves or why there are none."""
+        try:
+            if log.update(final):
+                self._failures.pop(path, None)
+                self._metrics.pop(path, None)
+                self._storages.discard(path)
+                if is_storage(path):
+                    self._storages.add(path)
+                    raise ValueError("is a storage of Optuna now; start again")
+                curves = log.curves()
+                self._news[path] = [(name, curve) for curve in curves]
+                self._metrics[path] = curves[0].metric
+        except (OSError, ValueError) as error:
+            self._failures[path] = str(error)
+
+    def _name_others(self, others: list[str], alone: list[str]) -> None:
+        """Tells of files without curves, and of those to be given alone."""
         if others:
             self.trouble["other files"] = printable(f"no curves in {_listed(others)}")
         if alone:

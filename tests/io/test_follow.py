@@ -238,6 +238,19 @@ def test_every_door_reads_the_same_directory(tmp_path, name):
     assert list(watched) == [name.rpartition(".")[0]]
 
 
+def test_runs_of_different_metrics_are_not_ranked_together(tmp_path):
+    (tmp_path / "a.csv").write_text(table([1.9]))
+    (tmp_path / "b.csv").write_text(table([0.5], name="acc"))
+    board = Board(Logs(tmp_path))
+    assert board.look() == {}
+    assert board.logs.trouble["all files"].endswith("(--metric) one of acc, val_loss")
+    with pytest.raises(ValueError, match=r"which metric.* one of acc, val_loss"):
+        read_curves(tmp_path, mode="min")
+    assert Board(Logs(tmp_path, "acc")).look() == {"b": {1: 0.5}}
+    (tmp_path / "b.csv").unlink()
+    assert board.look() == {"a": {1: 1.9}}
+
+
 def test_two_endings_of_one_name_are_two_runs(tmp_path, board):
     (tmp_path / "a.csv").write_text(table([1.9]))
     (tmp_path / "a.tsv").write_text(table([1.8]).replace(",", "\t"))
