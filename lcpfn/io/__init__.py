@@ -39,8 +39,8 @@ from lcpfn.io.lcbench import read_lcbench
 from lcpfn.io.mlflow_store import read_mlflow
 from lcpfn.io.nats import read_nats
 from lcpfn.io.pd1 import read_pd1
-from lcpfn.io.places import is_address, named
-from lcpfn.io.request import Request
+from lcpfn.io.places import check_file, is_address, named
+from lcpfn.io.request import STDIN, Request
 from lcpfn.io.studies import read_optuna
 from lcpfn.io.tables import read_logs, read_parquet, read_table, read_text
 from lcpfn.io.taskset import read_taskset
@@ -145,6 +145,8 @@ def read(request: Request, format: str | None = None) -> CurveSet:
     check_format(format)
     path = request.address or str(request.path)
     try:
+        if path != STDIN:
+            check_file(request.path)
         if format is None:
             format = "optuna" if is_address(path) else format_of(request.path)
         runs = _runs(format, request)

@@ -62,7 +62,7 @@ def _directory(path: Path) -> str:
     if any(path.rglob("*_replica*.npz")):
         return "taskset"
     first = next(iter(sorted(path.glob("*.json"))), None)
-    if first and _is_taskset(first):
+    if first and first.is_file() and _is_taskset(first):
         return "taskset"
     # Whatever else there is, and it may be to come.
     only_events = event_files(path) and not Logs(path).has_text()

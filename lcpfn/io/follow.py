@@ -18,7 +18,7 @@ import numpy as np
 from lcpfn.io.cells import printable
 from lcpfn.io.collect import Collector
 from lcpfn.io.events import PATTERN, EventLog
-from lcpfn.io.places import is_storage
+from lcpfn.io.places import check_file, is_storage
 from lcpfn.io.request import which
 from lcpfn.io.scalar_log import Curve
 from lcpfn.io.text_log import TextLog
@@ -135,6 +135,7 @@ class Logs:
                 self._failures.pop(path, None)
                 self._metrics.pop(path, None)
                 self._storages.discard(path)
+                check_file(path)
                 if is_storage(path):
                     self._storages.add(path)
                     raise ValueError("is a storage of Optuna now; start again")

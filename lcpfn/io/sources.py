@@ -8,7 +8,7 @@ from lcpfn.io import check_format, check_options, read
 from lcpfn.io.cells import printable
 from lcpfn.io.detect import format_of
 from lcpfn.io.follow import OTHERS, TABLES, Logs, Observation, ending_of, news
-from lcpfn.io.places import is_storage, named
+from lcpfn.io.places import check_file, is_storage, named
 from lcpfn.io.request import STDIN, Request
 from lcpfn.io.scalar_log import Curve
 from lcpfn.io.studies import Studies
@@ -55,6 +55,10 @@ def open_source(place: str, request: Request, format: str | None = None) -> Sour
         return Whole(request, format)
     if not path.exists():
         raise ValueError(f"there is no {printable(place)}")
+    try:
+        check_file(path)
+    except ValueError as error:
+        raise ValueError(named(path, error)) from None
     # An empty directory or file is a log that has not begun.
     empty = not (any(path.iterdir()) if path.is_dir() else path.stat().st_size)
     found = format or ("logs" if empty else _format_of(path, request))

@@ -251,6 +251,20 @@ def test_runs_of_different_metrics_are_not_ranked_together(tmp_path):
     assert board.look() == {"a": {1: 1.9}}
 
 
+def test_what_is_not_read_is_named(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    source = open_source(str(tmp_path), request(tmp_path))
+    assert source.poll() == []
+    assert "alone, not its directory: a.parquet" in source.trouble["not read"]
+    with pytest.raises(ValueError, match=r"alone, not its directory: a\.parquet"):
+        read_curves(tmp_path, mode="min")
+    blank = tmp_path / "blank.csv"
+    blank.write_text("\n\n")
+    source = open_source(str(blank), request(blank))
+    assert source.poll(final=True) == []
+    assert source.trouble == {"blank": "holds no rows"}
+
+
 def test_two_endings_of_one_name_are_two_runs(tmp_path, board):
     (tmp_path / "a.csv").write_text(table([1.9]))
     (tmp_path / "a.tsv").write_text(table([1.8]).replace(",", "\t"))
@@ -410,6 +424,24 @@ def test_a_file_that_is_half_written_is_read_later(tmp_path):
     path.write_bytes(whole)
     assert source.poll() == []
     assert not source.trouble
+
+
+def test_pipes_and_pointers_are_refused_by_name(tmp_path):
+    pipe, pointer = tmp_path / "pipe.json", tmp_path / "a.csv"
+    os.mkfifo(pipe)
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\nsize 12\n")
+    for path, why in (
+        (pipe, r"pipe\.json: is a pipe"),
+        (pointer, r"a\.csv: .*Git LFS"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            read_curves(path, mode="min", format="csv")
+        with pytest.raises(ValueError, match=why):
+            open_source(str(path), request(path))
+    with pytest.raises(
+        ValueError, match=r"holds no curves; a: is a pointer of Git LFS"
+    ):
+        read_curves(tmp_path, mode="min")
 
 
 def test_what_no_look_can_mend_is_refused_at_once(tmp_path):
