@@ -61,20 +61,20 @@ def open_source(place: str, request: Request, format: str | None = None) -> Sour
         raise ValueError(named(path, error)) from None
     # An empty directory or file is a log that has not begun.
     empty = not (any(path.iterdir()) if path.is_dir() else path.stat().st_size)
-    found = format or ("logs" if empty else _format_of(path, request))
+    found = _format_of(path, request, format or ("logs" if empty else None))
     if found in GROWING and path.suffix != ".parquet":
         return Logs(path, request.metric, request.step, request.percent)
     return Whole(request, found)
 
 
-def _format_of(path: Path, request: Request) -> str | None:
-    """The format; None where it cannot be told yet, as the file is half-written.
+def _format_of(path: Path, request: Request, format: str | None) -> str | None:
+    """The format, found where it is not given; None where a file is half-written.
 
     Raises:
         ValueError: if it is of no known format, or lacks what is asked of it.
     """
     try:
-        found = format_of(path)
+        found = format or format_of(path)
     except ValueError:
         return "logs" if ending_of(path) in TABLES + OTHERS else None
     try:

@@ -449,8 +449,9 @@ def test_what_no_look_can_mend_is_refused_at_once(tmp_path):
     np.savez(path, curves=[[3.0, 2.0]])
     with pytest.raises(ValueError, match="no format 'x'"):
         open_source(str(path), request(path), "x")
-    with pytest.raises(ValueError, match="leave out step="):
-        open_source(str(path), request(path, step="epoch"))
+    for format in (None, "npz"):
+        with pytest.raises(ValueError, match="leave out step="):
+            open_source(str(path), request(path, step="epoch"), format)
     path = path.rename(tmp_path / "a.xyz")
     with pytest.raises(ValueError, match="no known format"):
         open_source(str(path), request(path))
