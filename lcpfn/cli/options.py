@@ -91,7 +91,14 @@ def read_curves_of(args: argparse.Namespace, path: str) -> "tuple[CurveSet, list
     from lcpfn.io import read
     from lcpfn.io.request import Request
 
-    request = Request(Path(path), args.mode, bounds_of(args), args.metric, args.step)
+    request = Request(
+        Path(path),
+        args.mode,
+        bounds_of(args),
+        args.metric,
+        args.step,
+        address=path,
+    )
     curves = read(request, args.format)
     for sentence in request.skipped:
         print(f"lcpfn: {sentence}", file=sys.stderr)

@@ -5,6 +5,7 @@ import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from lcpfn.cli.options import add_curves, read_curves_of, report
 from lcpfn.stopping.rule import METHODS, Rule
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from lcpfn.eval.stopping import replay, risk, simulate
     from lcpfn.metric import Metric
 
-    curves, _ = read_curves_of(args, args.curves)
+    curves, skipped = read_curves_of(args, args.curves)
     rule = Rule(
         horizon=args.horizon or max(float(run.steps[-1]) for run in curves.runs),
         mode=curves.runs[0].mode,
@@ -99,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         )
     tasks = [replay.replay_task(pool, rule, beat) for pool in pools]
     trade_off = replay.trade_off(pools, rule, beat)
-    results = {
+    results: dict[str, Any] = {
         "checkpoint": model.name,
         "rule": {k: v for k, v in asdict(rule).items() if k not in ("horizon", "mode")},
         "risk": promise and promise._asdict(),
@@ -107,6 +108,8 @@ def run(args: argparse.Namespace) -> int:
         "mean": replay.summarise(tasks),
         "trade_off": trade_off,
     }
+    if skipped:
+        results["skipped"] = skipped
     if args.plot:
         widest = max(range(len(pools)), key=lambda i: len(pools[i].runs))
         until = tasks[widest]["recorded_order"]["until"]

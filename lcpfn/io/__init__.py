@@ -11,6 +11,7 @@
 | parquet | tables (`tables`) |
 | wandb | exported histories and charts of Weights & Biases, which are tables |
 | npz | arrays of curves (`arrays`) |
+| optuna | storages: SQLite, an address, a journal (`studies`) |
 | tensorboard | event files, a directory per run (`events`) |
 | mlflow | local file store of MLflow (`mlflow_store`) |
 | lcbench | `data_2k.json` (`lcbench`) |
@@ -20,7 +21,8 @@
 
 Files are read front to back, never unpacked to disk and never trusted: nothing in them
 is run, and one that is empty, cut off or hostile is a ValueError that names it. In a
-table a damaged line costs that line alone, and is named in a warning.
+table a damaged line costs that line alone, and is named in a warning; an event file is
+read to where it is damaged.
 """
 
 import warnings
@@ -37,7 +39,9 @@ from lcpfn.io.lcbench import read_lcbench
 from lcpfn.io.mlflow_store import read_mlflow
 from lcpfn.io.nats import read_nats
 from lcpfn.io.pd1 import read_pd1
-from lcpfn.io.request import Request
+from lcpfn.io.places import check_file, is_address, named
+from lcpfn.io.request import STDIN, Request
+from lcpfn.io.studies import read_optuna
 from lcpfn.io.tables import read_logs, read_parquet, read_table, read_text
 from lcpfn.io.taskset import read_taskset
 from lcpfn.metric import Bounds, Metric
@@ -72,6 +76,7 @@ FORMATS = {
     "mlflow": Format(read_mlflow),
     "nats": Format(read_nats, directed=True),
     "npz": Format(read_npz, directed=True),
+    "optuna": Format(read_optuna),
     "parquet": Format(read_parquet, table=True),
     "pd1": Format(read_pd1, directed=True),
     "taskset": Format(read_taskset, directed=True),
@@ -93,7 +98,8 @@ def read_curves(
     """Reads every curve in a file or directory.
 
     Args:
-        path: of one of the formats above; "-" for standard input.
+        path: of one of the formats above, or the address of an Optuna storage; "-" for
+            standard input.
         mode: "max" or "min". Needed where the format does not say; where it does, it
             must agree.
         bounds: range of the metric, in the units of the file; by default what the
@@ -119,7 +125,9 @@ def read_curves(
         SkippedWarning: naming the lines or files that could not be read.
     """
     bounds = None if bounds is None else (bounds[0], bounds[1])
-    request = Request(Path(path), mode, bounds, metric, step, progress)
+    request = Request(
+        Path(path), mode, bounds, metric, step, progress, address=str(path)
+    )
     curves = read(request, format)
     for what in request.skipped:
         warnings.warn(what, SkippedWarning, stacklevel=2)
@@ -134,19 +142,36 @@ def read(request: Request, format: str | None = None) -> CurveSet:
     """
     if request.mode is not None:
         Metric(request.mode, request.bounds)
-    if format not in (None, *FORMATS):
-        raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")
-    path = str(request.path)
+    check_format(format)
+    path = request.address or str(request.path)
     try:
-        runs = _runs(format or format_of(request.path), request)
+        if path != STDIN:
+            check_file(request.path)
+        if format is None:
+            format = "optuna" if is_address(path) else format_of(request.path)
+        runs = _runs(format, request)
     except ValueError as error:
-        message = str(error).removeprefix(f"{path}: ").removeprefix(f"{path} ")
-        raise ValueError(printable(f"{path}: {message}")) from None
+        raise ValueError(named(path, error)) from None
     request.skipped[:] = [printable(f"{path}: {what}") for what in request.skipped]
     return CurveSet(request.stem, runs)
 
 
-def _runs(found: str | None, request: Request) -> tuple[Run, ...]:
+def check_format(format: str | None) -> None:
+    """Refuses a name that is no format.
+
+    Raises:
+        ValueError: listing what there is.
+    """
+    if format not in (None, *FORMATS):
+        raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")
+
+
+def check_options(found: str | None, request: Request) -> None:
+    """Refuses what no content of a file could mend.
+
+    Raises:
+        ValueError: if the format is unknown, or lacks what is asked of it.
+    """
     if found is None:
         raise ValueError(
             "is of no known format; give format= (--format) one of "
@@ -160,7 +185,11 @@ def _runs(found: str | None, request: Request) -> tuple[Run, ...]:
         )
     if request.step is not None and not format.table:
         raise ValueError(f"{found} has one step axis; leave out step= (--step)")
-    runs = tuple(format.read(request))
+
+
+def _runs(found: str | None, request: Request) -> tuple[Run, ...]:
+    check_options(found, request)
+    runs = tuple(FORMATS[str(found)].read(request))
     if not runs:
         raise ValueError("holds no curves")
     return runs

@@ -14,6 +14,7 @@ from lcpfn.io.growing import BLOCK, LineDecoder
 from lcpfn.io.mlflow_store import run_folders
 from lcpfn.io.nats import ENDING
 from lcpfn.io.packed import damage, unpacked
+from lcpfn.io.places import is_storage
 from lcpfn.io.request import STDIN, Request
 from lcpfn.io.tables import parquet_rows
 
@@ -34,6 +35,8 @@ def format_of(path: Path) -> str | None:
         return "csv"
     if path.is_dir():
         return _directory(path)
+    if is_storage(path):
+        return "optuna"
     ending = ending_of(path)
     if path.match(PATTERN):
         return "tensorboard"
@@ -51,7 +54,7 @@ def format_of(path: Path) -> str | None:
     return _text(path) if ending in TABLES + OTHERS else None
 
 
-def _directory(path: Path) -> str | None:
+def _directory(path: Path) -> str:
     if any(path.glob(f"*{ENDING}")):
         return "nats"
     if any(run_folders(path)):
@@ -59,11 +62,19 @@ def _directory(path: Path) -> str | None:
     if any(path.rglob("*_replica*.npz")):
         return "taskset"
     first = next(iter(sorted(path.glob("*.json"))), None)
-    if first and format_of(first) == "taskset":
+    if first and first.is_file() and _is_taskset(first):
         return "taskset"
-    if Logs(path).has_text():
-        return "logs"
-    return "tensorboard" if event_files(path) else None
+    # Whatever else there is, and it may be to come.
+    only_events = event_files(path) and not Logs(path).has_text()
+    return "tensorboard" if only_events else "logs"
+
+
+def _is_taskset(path: Path) -> bool:
+    """Whether a file in a directory is one of TaskSet, whatever is wrong with it."""
+    try:
+        return format_of(path) == "taskset"
+    except ValueError:
+        return False
 
 
 def _text(path: Path) -> str | None:

@@ -103,17 +103,18 @@ class EventFile:
                 self.failure = f"{self.path.name} {error}"
         return True
 
-    def check_end(self) -> None:
-        """Refuses a file that is damaged, or ends within an event.
+    def trouble(self, final: bool = False) -> str:
+        """Why it was not read to its end, if that is so.
 
-        Raises:
-            ValueError: naming the file and the place.
+        Args:
+            final: whether it will not grow any more. It does not either where nothing
+                was written for a while.
         """
-        if self.failure:
-            raise ValueError(self.failure)
-        if self._rest or not self._at:
-            what = f"is cut off at byte {self._at}" if self._rest else "is empty"
-            raise ValueError(f"{self.path.name} {what}")
+        is_whole = self._at and not self._rest
+        if self.failure or is_whole or not (final or self._file.is_quiet()):
+            return self.failure
+        what = f"is cut off at byte {self._at}" if self._rest else "is empty"
+        return f"{self.path.name} {what}"
 
     def _parse(self, content: bytes) -> None:
         """Takes all events that are complete."""
@@ -203,15 +204,16 @@ class EventLog:
     def __init__(self, path: Path, metric: str | None) -> None:
         self._path, self._metric = path, metric
         self._files: dict[Path, EventFile] = {}
+        self._final = False
 
     def update(self, final: bool = False) -> bool:
-        """Reads on; whether there is anything new. `final` changes nothing.
+        """Reads on; whether there is anything new. `final`: it will not grow any more.
 
         Raises:
             OSError: if a file cannot be read.
             ModuleNotFoundError: if tensorboardX is missing.
         """
-        paths = [self._path]
+        paths, self._final = [self._path], final
         if self._path.is_dir():
             paths = sorted(p for p in self._path.glob(PATTERN) if p.is_file())
         self._files = {
@@ -235,12 +237,14 @@ class EventLog:
 
     def trouble(self) -> str:
         """Which files are damaged."""
-        return "; ".join(f.failure for f in self._files.values() if f.failure)
+        found = [file.trouble(self._final) for file in self._files.values()]
+        return "; ".join(filter(None, found))
 
 
 def read_tensorboard(request: Request) -> list[Run]:
     """One run per directory; several files of one directory are one run, resumed."""
     log = Log(request.metric)
+    trouble: list[str] = []
     for path in event_files(request.path):
         root = request.path if request.path.is_dir() else path.parent
         run = path.parent.relative_to(root).as_posix()
@@ -248,6 +252,10 @@ def read_tensorboard(request: Request) -> list[Run]:
         with bar(path, request.progress) as shown:
             file = EventFile(path, request.metric, shown.update)
             file.update()
-        file.check_end()
+        if what := file.trouble(final=True):
+            trouble.append(f"{run}: {what}")
         file.add_to(log, run)
+    if trouble and not log.observed:
+        raise ValueError("; ".join(trouble))
+    request.skipped.extend(trouble)
     return log.runs(request)

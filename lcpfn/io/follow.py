@@ -18,12 +18,18 @@ import numpy as np
 from lcpfn.io.cells import printable
 from lcpfn.io.collect import Collector
 from lcpfn.io.events import PATTERN, EventLog
+from lcpfn.io.places import check_file, is_storage
+from lcpfn.io.request import which
 from lcpfn.io.scalar_log import Curve
 from lcpfn.io.text_log import TextLog
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 # In a directory these may be anything, and are told of in one sentence.
 OTHERS = (".txt", ".log", ".json")
+# These are read alone, and in a directory only named.
+ALONE = (".parquet", ".npz", ".db", ".sqlite", ".sqlite3")
+# Columns named so may hold any metric.
+NAMELESS = {"", "value", "values"}
 NAMED = 3
 
 
@@ -69,7 +75,11 @@ class Logs:
         self.trouble: dict[str, str] = {}
         self.ended: dict[str, str] = {}
         self._followed: dict[Path, TextLog | EventLog] = {}
+        self._metrics: dict[Path, str] = {}
+        self._news: dict[Path, list[tuple[str, Curve]]] = {}
         self._failures: dict[Path, str] = {}
+        self._storages: set[Path] = set()
+        self._alone: list[str] = []
         self._given: dict[str, Curve] = {}
 
     def poll(self, final: bool = False) -> list[Observation]:
@@ -86,33 +96,67 @@ class Logs:
         return found
 
     def changed(self, final: bool = False) -> Iterator[tuple[str, Curve]]:
-        """Names of the logs in which anything is new, with each of their curves."""
+        """Names of the logs in which anything is new, with each of their curves.
+
+        None, if they are of several metrics and none was chosen.
+        """
         self.trouble, others = {}, []
         paths = self._paths()
-        self._followed = {p: log for p, log in self._followed.items() if p in paths}
+        alone = [*self._alone]
+        for known in (self._followed, self._metrics, self._news):
+            for path in known.keys() - paths:
+                del known[path]
         for path, name in paths.items():
             log = self._followed.get(path) or self._open(path)
             self._followed[path] = log
-            try:
-                if log.update(final):
-                    self._failures.pop(path, None)
-                    yield from ((name, curve) for curve in log.curves())
-            except (OSError, ValueError) as error:
-                self._failures[path] = str(error)
+            self._update(log, path, name, final)
             failure = self._failures.get(path)
-            if failure and path != self.root and ending_of(path) in OTHERS:
+            if path in self._storages and path != self.root:
+                alone.append(path.relative_to(self.root).as_posix())
+            elif failure and path != self.root and ending_of(path) in OTHERS:
                 others.append(name)
             elif trouble := failure or log.trouble():
                 self.trouble[printable(name)] = printable(trouble)
+        self._name_others(others, alone)
+        metrics = set(self._metrics.values()) - NAMELESS
+        if self._metric is None and len(metrics) > 1:
+            self.trouble["all files"] = printable(which(sorted(metrics)))
+            return
+        new, self._news = self._news, {}
+        for found in new.values():
+            yield from found
+
+    def _update(
+        self, log: TextLog | EventLog, path: Path, name: str, final: bool
+    ) -> None:
+        """Reads on in one log, and keeps its curves or why there are none."""
+        try:
+            if log.update(final):
+                self._failures.pop(path, None)
+                self._metrics.pop(path, None)
+                self._storages.discard(path)
+                check_file(path)
+                if is_storage(path):
+                    self._storages.add(path)
+                    raise ValueError("is a storage of Optuna now; start again")
+                curves = log.curves()
+                self._news[path] = [(name, curve) for curve in curves]
+                self._metrics[path] = curves[0].metric
+        except (OSError, ValueError) as error:
+            self._failures[path] = str(error)
+
+    def _name_others(self, others: list[str], alone: list[str]) -> None:
+        """Tells of files without curves, and of those to be given alone."""
         if others:
-            listed = ", ".join(others[:NAMED]) + (
-                ", ..." if len(others) > NAMED else ""
+            self.trouble["other files"] = printable(f"no curves in {_listed(others)}")
+        if alone:
+            self.trouble["not read"] = printable(
+                f"give each of these alone, not its directory: {_listed(alone)}"
             )
-            self.trouble["other files"] = printable(f"no curves in {listed}")
 
     def has_text(self) -> bool:
-        """Whether there is any file with a table."""
-        return any(ending_of(path) in TABLES for path in self._paths())
+        """Whether there is any file that may hold a table or a document."""
+        return any(not log.is_dir() for log in self._paths())
 
     def _open(self, path: Path) -> "TextLog | EventLog":
         if path.is_dir() or path.match(PATTERN):
@@ -124,15 +168,18 @@ class Logs:
         if not self.root.is_dir():
             return {self.root: stem_of(self.root)}
         found: dict[Path, str] = {}
+        self._alone = []
         inside = self.root.resolve()
         for path in sorted(self.root.rglob("*")):
             below = path.relative_to(self.root)
             is_event = path.match(PATTERN)
-            if not is_event and ending_of(path) not in TABLES + OTHERS:
+            if not is_event and ending_of(path) not in TABLES + OTHERS + ALONE:
                 continue
             if not path.is_file() or any(part[0] == "." for part in below.parts):
                 continue
-            if not path.resolve().is_relative_to(inside):
+            if not is_event and ending_of(path) in ALONE:
+                self._alone.append(below.as_posix())
+            elif not path.resolve().is_relative_to(inside):
                 self.trouble[printable(str(below))] = "is a link to elsewhere"
             elif is_event:
                 folder = below.parent.as_posix()
@@ -147,6 +194,11 @@ class Logs:
             else name
             for path, name in found.items()
         }
+
+
+def _listed(names: list[str]) -> str:
+    """The first few names."""
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def ending_of(path: Path) -> str:

@@ -6,6 +6,7 @@ the file and the piece before the place where reading stopped must be as they we
 
 import codecs
 import io
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +15,8 @@ from lcpfn.io.packed import GZIP, damage, unpacked
 
 BLOCK = 1 << 20
 REMEMBERED = 1 << 12
+# Seconds after which an end that is not whole is taken as it is.
+QUIET = 10.0
 # Longer lines are left out, so that a file without line ends does not fill the memory.
 MOST_LINE = 1 << 24
 ENCODINGS = (
@@ -53,6 +56,10 @@ class GrowingFile:
         state = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
         changed, self._seen = state != self._seen, state
         return changed
+
+    def is_quiet(self) -> bool:
+        """Whether nothing was written for a while."""
+        return time.time() - self.modified > QUIET
 
     def is_anew(self) -> bool:
         """Whether this is another file than the one that was read; then all is new.

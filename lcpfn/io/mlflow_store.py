@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from lcpfn.curves import Run
+from lcpfn.io.cells import shown, step_in
 from lcpfn.io.packed import lines
 from lcpfn.io.request import Request
+from lcpfn.io.rows import Skipped
 from lcpfn.io.scalar_log import About, Log
 
 DELETED = "lifecycle_stage: deleted"
@@ -63,36 +65,57 @@ def _params(run: Path) -> dict[str, Any]:
     return params
 
 
-def _records(path: Path) -> Iterator[tuple[float, float]]:
-    """Step and value of every line of a metric."""
+def _records(path: Path, name: str, skipped: Skipped) -> Iterator[tuple[float, float]]:
+    """Step and value of every line of a metric; a damaged line costs itself alone."""
+    if not path.stat().st_size:
+        skipped.add(name, "is empty")
     with path.open("rb") as file:
-        for number, line in enumerate(lines(file, path.name), 1):
-            parts = line.split()
-            try:
-                if len(parts) not in (2, 3, 5) or not line.endswith("\n"):
-                    raise ValueError
-                int(parts[0])
-                yield float(parts[2]) if len(parts) > 2 else 0.0, float(parts[1])
-            except ValueError:
-                raise ValueError(
-                    f'{path.name}, line {number} must be "timestamp value step", got '
-                    f"{line:.60}; is the file cut off?"
-                ) from None
+        try:
+            for number, line in enumerate(lines(file, path.name), 1):
+                if record := _record(line):
+                    yield record
+                    continue
+                skipped.add(
+                    f"{name}, line {number}",
+                    f'must be "timestamp value step", got {shown(line.strip())}; is '
+                    "the file cut off?",
+                )
+        except ValueError as error:  # no text from here on
+            skipped.add(name, error)
+
+
+def _record(line: str) -> tuple[float, float] | None:
+    """Step and value of a line; None if it is damaged."""
+    parts = line.split()
+    if len(parts) not in (2, 3, 5) or not line.endswith("\n"):
+        return None
+    try:
+        int(parts[0])
+        value = float(parts[1])
+    except ValueError:
+        return None
+    step = step_in(parts[2]) if len(parts) > 2 else 0.0
+    return None if step != step else (step, value)
 
 
 def read_mlflow(request: Request) -> list[Run]:
     """Runs of one metric, named by their id; the task is the experiment."""
-    log = Log(request.metric)
+    log, skipped = Log(request.metric), Skipped()
     about = {}
     for run in run_folders(request.path.resolve()):
         about[run.name] = About(_experiment(run), _params(run))
         for path in sorted((run / "metrics").rglob("*")):
             metric = path.relative_to(run / "metrics").as_posix()
             if path.is_file() and log.wants(metric):
-                if not path.stat().st_size:
-                    raise ValueError(f"{run.name}/metrics/{metric} is empty")
-                for step, value in _records(path):
+                name = f"{run.name}/metrics/{metric}"
+                for step, value in _records(path, name, skipped):
                     log.add(metric, run.name, step, value)
     if not about:
         raise ValueError("holds no MLflow runs (EXPERIMENT/RUN/meta.yaml and metrics/)")
-    return log.runs(request, about)
+    try:
+        runs = log.runs(request, about)
+    except ValueError as error:
+        raise ValueError(f"{error}; {skipped}" if skipped.count else error) from None
+    if skipped.count:
+        request.skipped.append(str(skipped))
+    return runs

@@ -4,7 +4,7 @@ Direction and range of a metric come from the format where it knows them, else f
 caller. They are never guessed from the values of an unknown metric.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +34,8 @@ class Request:
         step: column of the step axis, in tables; None to choose it.
         progress: whether to show a bar on standard error, if it is a terminal.
         skipped: takes what was left out, in sentences.
+        address: what the user pointed to, where a path does not tell: the URL of an
+            Optuna storage.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class Request:
     step: str | None = None
     progress: bool = True
     skipped: list[str] = field(default_factory=list)
+    address: str = ""
 
     @property
     def stem(self) -> str:
@@ -132,10 +135,18 @@ def one_of(available: Iterable[str], wanted: str | None, what: str = "metric") -
         return str(wanted)
     if not names:
         raise ValueError(f"there is no {what} in it")
-    listed = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
     if wanted is None:
-        raise ValueError(f"which {what}? Give metric= (--metric) one of {listed}")
-    raise ValueError(f"no {what} {wanted!r}; there are {listed}")
+        raise ValueError(which(names, what))
+    raise ValueError(f"no {what} {wanted!r}; there are {_listed(names)}")
+
+
+def which(names: Sequence[str], what: str = "metric") -> str:
+    """Asks for one of several."""
+    return f"which {what}? Give metric= (--metric) one of {_listed(names)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def known_or_asked(

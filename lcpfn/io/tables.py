@@ -8,7 +8,7 @@ from typing import Any
 
 from lcpfn.curves import Run
 from lcpfn.io.collect import Collector
-from lcpfn.io.follow import Logs
+from lcpfn.io.follow import OTHERS, TABLES, Logs
 from lcpfn.io.packed import bar, damage
 from lcpfn.io.request import STDIN, Request
 from lcpfn.io.rows import Row
@@ -47,6 +47,8 @@ def read_logs(request: Request) -> Iterator[Run]:
         yield _run(request, curve, f"{name}:{curve.run}" if curve.run else name)
     trouble = [f"{name}: {what}" for name, what in logs.trouble.items()]
     if not found:
+        if not trouble:
+            trouble = [f"a directory is read for {', '.join(TABLES + OTHERS)}, events"]
         raise ValueError("; ".join(["holds no curves", *trouble]))
     request.skipped.extend(trouble)
 

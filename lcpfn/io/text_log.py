@@ -1,6 +1,5 @@
 """One text file with curves, which may grow: a table, JSON lines or a JSON document."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,6 @@ from lcpfn.io.documents import is_document, read_document, rows_in
 from lcpfn.io.growing import BLOCK, GrowingFile, LineDecoder
 from lcpfn.io.rows import Row, RowParser
 from lcpfn.io.scalar_log import Curve
-
-# Seconds after which a last line without an end is taken as it is.
-QUIET = 10.0
 
 
 class TextLog:
@@ -62,7 +58,7 @@ class TextLog:
             self._guarded(self._read_on)
         undecided = self._is_document is None and self._start
         unfinished = undecided or self._decoder.rest.strip() or self._parser.is_waiting
-        quiet = final or time.time() - self._file.modified > QUIET
+        quiet = final or self._file.is_quiet()
         if not (unfinished and quiet) or self._ended:
             return changed
         self._guarded(self._finish)

@@ -93,7 +93,7 @@ def test_forecast_says_what_lies_beyond_the_horizon(saved, capsys, tmp_path):
     assert main(["forecast", path, *options, "2"]) == 1
 
 
-def test_forecast_names_the_lines_that_it_left_out(saved, capsys, tmp_path):
+def test_programs_are_told_of_the_lines_that_were_left_out(saved, capsys, tmp_path):
     path = write(tmp_path, "epoch,acc\n1,0.5\n2,oops\n3,0.6\n")
     options = ["--horizon", "9", "--mode", "max", "--checkpoint", saved, "--json"]
     assert main(["forecast", str(path), *options]) == 0
@@ -101,6 +101,8 @@ def test_forecast_names_the_lines_that_it_left_out(saved, capsys, tmp_path):
     sentence = f"{path}: skipped 1 line: line 3: 'oops' is not a number"
     assert json.loads(captured.out)["skipped"] == [sentence]
     assert sentence in captured.err
+    assert main(["replay", str(path), *options[2:]]) == 0
+    assert json.loads(capsys.readouterr().out)["skipped"] == [sentence]
 
 
 def test_forecast_reads_standard_input(saved, capsys, monkeypatch):

@@ -1,6 +1,7 @@
 """Logs that grow, are cut off, replaced or written anew, and directories of them."""
 
 import gzip
+import json
 import os
 import time
 
@@ -10,7 +11,8 @@ import pytest
 from lcpfn.io import SkippedWarning, growing, read_curves
 from lcpfn.io.follow import Logs
 from lcpfn.io.request import Request
-from lcpfn.io.sources import Studies, Whole, open_source
+from lcpfn.io.sources import Whole, open_source
+from lcpfn.io.studies import Studies
 
 
 def table(values, first=1, name="val_loss"):
@@ -218,6 +220,51 @@ def test_a_directory_is_read_by_every_command(tmp_path):
         read_curves(tmp_path, mode="min", metric="f1")
 
 
+@pytest.mark.parametrize(
+    "name", ["checkpoint-5/trainer_state.json", "history.json", "a.log", "a.txt"]
+)
+def test_every_door_reads_the_same_directory(tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    row = {"epoch": 1, "loss": 0.5}
+    content = {"log_history": [row]} if "state" in name else [row]
+    path.write_text(json.dumps(content) if "json" in name else "epoch,loss\n1,0.5\n")
+    (tmp_path / "0.json").write_text("\n")
+    source = open_source(str(tmp_path), request(tmp_path))
+    watched = Board(source).look(final=True)
+    with pytest.warns(SkippedWarning, match="no curves in 0"):
+        found = read_curves(tmp_path, mode="min").runs
+    assert {run.name: {1.0: 0.5} for run in found} == watched
+    assert list(watched) == [name.rpartition(".")[0]]
+
+
+def test_runs_of_different_metrics_are_not_ranked_together(tmp_path):
+    (tmp_path / "a.csv").write_text(table([1.9]))
+    (tmp_path / "b.csv").write_text(table([0.5], name="acc"))
+    board = Board(Logs(tmp_path))
+    assert board.look() == {}
+    assert board.logs.trouble["all files"].endswith("(--metric) one of acc, val_loss")
+    with pytest.raises(ValueError, match=r"which metric.* one of acc, val_loss"):
+        read_curves(tmp_path, mode="min")
+    assert Board(Logs(tmp_path, "acc")).look() == {"b": {1: 0.5}}
+    (tmp_path / "b.csv").unlink()
+    assert board.look() == {"a": {1: 1.9}}
+
+
+def test_what_is_not_read_is_named(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    source = open_source(str(tmp_path), request(tmp_path))
+    assert source.poll() == []
+    assert "alone, not its directory: a.parquet" in source.trouble["not read"]
+    with pytest.raises(ValueError, match=r"alone, not its directory: a\.parquet"):
+        read_curves(tmp_path, mode="min")
+    blank = tmp_path / "blank.csv"
+    blank.write_text("\n\n")
+    source = open_source(str(blank), request(blank))
+    assert source.poll(final=True) == []
+    assert source.trouble == {"blank": "holds no rows"}
+
+
 def test_two_endings_of_one_name_are_two_runs(tmp_path, board):
     (tmp_path / "a.csv").write_text(table([1.9]))
     (tmp_path / "a.tsv").write_text(table([1.8]).replace(",", "\t"))
@@ -311,6 +358,21 @@ def test_damaged_events_are_named(writer, tmp_path):
     assert "is damaged at byte" in board.logs.trouble["a"]
 
 
+def test_a_torn_event_file_is_read_to_there_and_named(writer, tmp_path):
+    write_events(writer, tmp_path / "a", val=[3.0, 2.0, 1.0])
+    write_events(writer, tmp_path / "b", val=[3.0])
+    (file,) = (tmp_path / "a").iterdir()
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.warns(SkippedWarning, match=r"a: .* is cut off at byte \d+"):
+        found = read_curves(tmp_path, mode="min").runs
+    assert [run.values.tolist() for run in found] == [[3, 2], [3]]
+    board = Board(Logs(tmp_path))
+    board.look()
+    assert not board.logs.trouble  # the rest may be still to come
+    board.look(final=True)
+    assert "is cut off at byte" in board.logs.trouble["a"]
+
+
 # Sources
 
 
@@ -340,6 +402,59 @@ def test_any_format_can_be_watched(tmp_path):
     np.savez(path, curves=[[3.0, 2.0, 1.0]])
     os.utime(path, ns=(1, 1))
     assert [r.step for r in board.logs.poll()] == [3]
+
+
+def test_a_file_that_is_half_written_is_read_later(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, curves=[[3.0, 2.0]])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+    source = open_source(str(path), request(path))
+    assert source.poll() == []
+    assert "a.npz cannot be read" in source.trouble["files"]
+    path.write_bytes(whole)
+    assert len(source.poll()) == 2
+    path.write_bytes(whole[:90])
+    for _ in range(2):
+        assert source.poll() == []
+        assert source.trouble
+    path.unlink()
+    assert source.poll() == []
+    assert "No such file" in source.trouble["files"]
+    path.write_bytes(whole)
+    assert source.poll() == []
+    assert not source.trouble
+
+
+def test_pipes_and_pointers_are_refused_by_name(tmp_path):
+    pipe, pointer = tmp_path / "pipe.json", tmp_path / "a.csv"
+    os.mkfifo(pipe)
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\nsize 12\n")
+    for path, why in (
+        (pipe, r"pipe\.json: is a pipe"),
+        (pointer, r"a\.csv: .*Git LFS"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            read_curves(path, mode="min", format="csv")
+        with pytest.raises(ValueError, match=why):
+            open_source(str(path), request(path))
+    with pytest.raises(
+        ValueError, match=r"holds no curves; a: is a pointer of Git LFS"
+    ):
+        read_curves(tmp_path, mode="min")
+
+
+def test_what_no_look_can_mend_is_refused_at_once(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, curves=[[3.0, 2.0]])
+    with pytest.raises(ValueError, match="no format 'x'"):
+        open_source(str(path), request(path), "x")
+    for format in (None, "npz"):
+        with pytest.raises(ValueError, match="leave out step="):
+            open_source(str(path), request(path, step="epoch"), format)
+    path = path.rename(tmp_path / "a.xyz")
+    with pytest.raises(ValueError, match="no known format"):
+        open_source(str(path), request(path))
 
 
 def test_a_journal_of_optuna(tmp_path):

@@ -1,15 +1,19 @@
 """What is watched beside plain logs: what frameworks write, and studies of Optuna."""
 
+import contextlib
 import json
 import math
 import os
+import sqlite3
 import sys
 
 import pytest
 
 from lcpfn.__main__ import main
+from lcpfn.io import SkippedWarning, read_curves
 from lcpfn.io.follow import Logs
-from lcpfn.io.sources import Studies, is_storage
+from lcpfn.io.places import is_storage
+from lcpfn.io.studies import Studies
 
 OPTIONS = ["--horizon", "20", "--mode", "max", "--once"]
 
@@ -89,7 +93,7 @@ def test_a_storage_that_is_none(optuna, tmp_path, capsys):
     broken = tmp_path / "broken.db"
     broken.write_bytes(b"SQLite format 3\0" + b"x" * 3000)
     assert main(["watch", str(broken), *OPTIONS]) == 1
-    assert "database" in capsys.readouterr().err
+    assert "database" in capsys.readouterr().out
     assert not is_storage(str(tmp_path))
     assert main(["watch", str(broken), *OPTIONS, "--step", "epoch"]) == 1
     assert "--step is for tables and logs" in capsys.readouterr().err
@@ -180,3 +184,95 @@ def test_what_lightning_writes(tmp_path):
         ("lightning_logs/version_0/metrics", epoch) for epoch in range(4)
     ]
     assert fresh[-1].value < fresh[0].value
+
+
+def test_every_door_reads_a_storage(optuna, tmp_path, capsys):
+    from optuna.storages.journal import JournalFileBackend
+
+    journal = tmp_path / "journal.log"
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
+    for study in (
+        optuna.create_study(storage=storage, direction="maximize"),
+        a_study(optuna, tmp_path / "s.db"),
+    ):
+        for _ in range(2):
+            report(study.ask(), [0.1, 0.2, 0.3])
+    for place in (journal, tmp_path / "s.db", f"sqlite:///{tmp_path / 's.db'}"):
+        runs = read_curves(place, mode="max").runs
+        assert [run.name for run in runs] == ["trial 0", "trial 1"]
+        assert runs[0].values.tolist() == [0.1, 0.2, 0.3]
+        with pytest.raises(ValueError, match="leave out metric="):
+            read_curves(place, mode="max", metric="acc")
+    assert main(["watch", str(journal), *OPTIONS, "--metric", "acc"]) == 1
+    assert "--metric is for tables and logs" in capsys.readouterr().err
+
+
+def test_a_storage_in_a_directory_is_named(optuna, tmp_path):
+    a_study(optuna, tmp_path / "s.db")
+    (tmp_path / "j.log").write_text('{"op_code":0,"worker_id":"x","step":1}\n')
+    (tmp_path / "a.csv").write_text("epoch,acc\n1,0.5\n")
+    with pytest.warns(SkippedWarning, match=r"alone.* s\.db, j\.log"):
+        runs = read_curves(tmp_path, mode="max").runs
+    assert [run.name for run in runs] == ["a"]
+
+
+GOOD = {"study_name": "s", "directions": [2], "op_code": 0, "worker_id": "x"}
+TRIAL = {"op_code": 4, "worker_id": "x", "study_id": 0, "datetime_start": None}
+VALUE = {"op_code": 7, "worker_id": "x", "trial_id": 0}
+BAD = [
+    {"op_code": 99, "worker_id": "x"},
+    {"op_code": 4, "worker_id": "x"},
+    {**TRIAL, "state": 1, "params": [1]},
+    {**TRIAL, "state": "x"},
+    {**TRIAL, "datetime_start": 1},
+    "rubbish",
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda x: str(x)[:30])
+def test_a_damaged_journal_is_refused_by_name(optuna, tmp_path, bad):
+    path = tmp_path / "journal.log"
+    lines = [json.dumps(GOOD), bad if isinstance(bad, str) else json.dumps(bad)]
+    path.write_text("\n".join([*lines, json.dumps(TRIAL)]) + "\n")
+    with pytest.raises(ValueError, match=r"journal\.log: Optuna cannot read it"):
+        read_curves(path, mode="max")
+    source = Studies(str(path), "max")
+    assert source.poll() == []
+    assert "damaged, cut off" in source.trouble[str(path)]
+    value = VALUE | {"step": 1, "intermediate_value": 0.5}
+    path.write_text("".join(json.dumps(x) + "\n" for x in (GOOD, TRIAL, value)))
+    assert [r.value for r in source.poll()] == [0.5]
+    assert not source.trouble
+
+
+def test_steps_that_cannot_be_are_left_out(optuna, tmp_path):
+    path = tmp_path / "journal.log"
+    pairs = [(1, 0.5), (-1, 0.1), ("x", 0.1), (float("nan"), 0.1), (2, "x")]
+    values = [VALUE | {"step": s, "intermediate_value": v} for s, v in pairs]
+    lines = (json.dumps(x) + "\n" for x in [GOOD, TRIAL, *values])
+    path.write_text("".join(lines))
+    source = Studies(str(path), "max")
+    assert [r.value for r in source.poll()] == [0.5]
+    assert "left out 4 values; the first: step -1" in source.trouble["trial 0"]
+
+
+def test_damaged_databases_are_refused_by_name(optuna, tmp_path):
+    path = tmp_path / "s.db"
+    report(a_study(optuna, path).ask(), [0.1])
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.execute("update trial_intermediate_values set intermediate_value_type='I'")
+        base.commit()
+    with pytest.raises(ValueError, match=r"s\.db: search: Optuna cannot read it"):
+        read_curves(path, mode="max")
+    other = tmp_path / "mlflow.db"
+    with contextlib.closing(sqlite3.connect(other)) as base:
+        base.execute("create table metrics (value float)")
+    with pytest.raises(ValueError, match=r"mlflow\.db: is no storage of Optuna"):
+        read_curves(other, mode="max")
+
+
+def test_a_journal_without_its_beginning(optuna, tmp_path):
+    path = tmp_path / "journal.log"
+    path.write_text(json.dumps(TRIAL) + "\n")
+    with pytest.raises(ValueError, match=r"journal\.log: holds no study"):
+        read_curves(path, mode="max")
