@@ -112,6 +112,11 @@ def steps_in_header(columns: Sequence[str]) -> dict[str, float]:
     return dict(zip(found, steps, strict=True)) if fine else {}
 
 
+def has_step(columns: Iterable[str]) -> bool:
+    """Whether any column has a usual name of steps that is no other word."""
+    return any(c.lower().rpartition("/")[2] in STEP_NAMES for c in columns)
+
+
 def _step_columns(names: dict[str, str]) -> tuple[str, ...]:
     """Columns with a usual name of steps, alone or behind a slash."""
     last = {lower.rpartition("/")[2]: column for lower, column in names.items()} | names
