@@ -28,6 +28,8 @@ MOST_HELD = 5
 MOST_QUOTED = 20
 MOST_HEADERS = 20
 NAMED = 3
+# Cells of the line below the header of a table in Markdown.
+RULE = re.compile(":?-{3,}:?|")
 # What may be the name of a column; messages between the rows are mostly none.
 NAME = re.compile(r"[^\W\d][\w ./@%()\[\]-]*")
 
@@ -44,6 +46,11 @@ class Skipped:
         self.count += 1
         if len(self._named) < NAMED:
             self._named.append(f"{where}: {printable(str(why))}")
+
+    def include(self, other: "Skipped") -> None:
+        """Those of another part of the file."""
+        self.count += other.count
+        self._named = [*self._named, *other._named][:NAMED]
 
     def __str__(self) -> str:
         if not self.count:
@@ -239,7 +246,7 @@ class RowParser:
                 f"line {number}",
                 f"it has {len(cells)} cells, the header {len(self._header)}",
             )
-        elif any(cells):
+        elif any(cells) and not all(map(RULE.fullmatch, cells)):
             yield number, dict(zip(self._header, cells, strict=True))
 
     def _is_header(self, cells: list[str]) -> bool:
@@ -249,9 +256,10 @@ class RowParser:
         spaces may be a message as well: half of those must be known, or the first must
         name a step.
         """
-        if len(cells) < 2 or len(set(cells)) < len(cells):
+        # Of most lines the last cell is a number.
+        if any(is_number(c) or c.lower() in MISSING for c in reversed(cells)):
             return False
-        if any(c.lower() in MISSING or is_number(c) for c in cells):
+        if len(cells) < 2 or len(set(cells)) < len(cells):
             return False
         known = len({c.lower() for c in self._header} & {c.lower() for c in cells})
         is_as_wide = len(cells) == len(self._header)
