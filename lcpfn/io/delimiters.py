@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Sequence
 
 from lcpfn.io.cells import MISSING, is_number
 
@@ -69,3 +70,13 @@ def most_cells(line: str) -> str:
     """The delimiter that occurs most, "" if none does."""
     best = max(VISIBLE, key=lambda d: len(split_or_whole(line, d)))
     return best if len(split_or_whole(line, best)) > 1 else ""
+
+
+def lines_above(lines: Sequence[str]) -> int:
+    """How many lines without cells stand above a table; 0 if no table is seen yet."""
+    first = next((i for i, line in enumerate(lines) if most_cells(line)), 0)
+    if not 0 < first < len(lines) - 1:
+        return 0
+    d = most_cells(lines[first])
+    counts = {len(split_or_whole(line, d)) for line in lines[first : first + 2]}
+    return first if len(counts) == 1 else 0

@@ -17,6 +17,7 @@ from lcpfn.io.delimiters import (
     DECLARED,
     WHITESPACE,
     delimiter_of,
+    lines_above,
     most_cells,
     split,
     split_or_whole,
@@ -164,11 +165,11 @@ class RowParser:
             yield from self._give_up("a quoted cell does not end")
         elif whole.count('"') % 2 == 0:
             first = self._quoted[0][0]
-            if self._header and self._fits(whole):
+            if not self._fits(whole):
+                yield from self._give_up("its quotes do not match")
+            elif self._header:
                 self._quoted = []
                 yield from self._cells(first, whole)
-            elif self._header:
-                yield from self._give_up("its quotes do not match")
             else:
                 self._quoted = []
                 self._held.append((first, whole))
@@ -183,8 +184,16 @@ class RowParser:
             yield from self._line(*line)
 
     def _fits(self, text: str) -> bool:
+        """Whether it has as many cells as the first line."""
+        if not (self._header or self._held):
+            return True
+        delimiter, count = self._delimiter, len(self._header)
+        if not self._header:
+            first = self._held[0][1]
+            delimiter = delimiter or most_cells(first)
+            count = len(split_or_whole(first, delimiter))
         try:
-            return len(split(text, self._delimiter)) == len(self._header)
+            return len(split(text, delimiter)) == count
         except csv.Error:
             return False
 
@@ -194,6 +203,11 @@ class RowParser:
         found = self._delimiter or delimiter_of(
             lines[0], None if len(lines) == 1 else lines[-1]
         )
+        if found is None and (titles := lines_above(lines)):
+            for number, _ in self._held[:titles]:
+                self.skipped.add(f"line {number}", "it stands above the header")
+            self._held, lines = self._held[titles:], lines[titles:]
+            found = most_cells(lines[0])
         if found is None and last is not None and len(lines) < MOST_HELD:
             return
         self._delimiter = found if found is not None else most_cells(lines[0])

@@ -195,3 +195,29 @@ def test_a_number_that_is_too_large_is_no_divergence(tmp_path, cell):
 def test_a_cell_before_the_first_number_is_named(tmp_path):
     with pytest.warns(SkippedWarning, match="line 2: 'abc' is not a number"):
         assert curve(tmp_path, "epoch,loss\n1,abc\n2,1.5\n") == ([2], [1.5])
+
+
+# Lines above the header, and broken ones
+
+
+@pytest.mark.parametrize("title", ["My experiment", "% of a run", "// x\nToday"])
+def test_lines_above_the_header_are_named(tmp_path, title):
+    count = title.count("\n") + 1
+    with pytest.warns(SkippedWarning, match=f"skipped {count} .*above the header"):
+        found = curve(tmp_path, f"{title}\nepoch,val_loss\n1,1.9\n2,1.6\n")
+    assert found == ([1, 2], [1.9, 1.6])
+
+
+def test_facts_above_the_header_are_no_runs(tmp_path):
+    text = "run,abc\nseed,3\n\nepoch,val_loss\n1,1.9\n2,1.6\n"
+    assert curve(tmp_path, text, metric="val_loss") == ([1, 2], [1.9, 1.6])
+    with pytest.raises(ValueError, match=r"--metric. one of abc, val_loss"):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize("rows", ["", "0,2.5\n"])
+def test_two_bad_quotes_cost_two_lines(tmp_path, rows):
+    text = f'epoch,val_loss\n{rows}1,"1.9\n2,1.6\n3,"1.5\n4,1.4\n'
+    with pytest.warns(SkippedWarning, match="skipped 2 lines"):
+        steps, _ = curve(tmp_path, text)
+    assert steps == [*([0] if rows else []), 2, 4]
