@@ -51,8 +51,11 @@ def told_apart(
             if is_split or not (begins or name.lower() in APART_NAMES):
                 raise ValueError(_doubt(name, [*texts[name].names], metric))
             parts.append(name)
+        parts = parts or _take_turns_together(codes, axis, whole)
         if parts:
-            return _split(groups, {n: (texts[n], codes[n]) for n in parts})
+            apart = _split(groups, {n: (texts[n], codes[n]) for n in parts})
+            rest = {n: column for n, column in texts.items() if n not in parts}
+            return told_apart(apart, axes, rest, metric)
     return groups
 
 
@@ -98,6 +101,25 @@ def _takes_turns(
     return found
 
 
+def _take_turns_together(
+    codes: Mapping[str, np.ndarray], axis: np.ndarray, groups: Sequence[np.ndarray]
+) -> list[str]:
+    """Columns of usual names that tell runs apart only together, as a grid does."""
+    names = [name for name in codes if name.lower() in APART_NAMES]
+    if len(names) < 2 or any((codes[name] < 0).any() for name in names):
+        return []
+    both = _combined([codes[name] for name in names])
+    return names if _takes_turns(both, axis, groups) else []
+
+
+def _combined(codes: Sequence[np.ndarray]) -> np.ndarray:
+    """One number for every combination `(n,)` of several columns."""
+    both = codes[0]
+    for column in codes[1:]:
+        both = np.unique([both, column], axis=1, return_inverse=True)[1].reshape(-1)
+    return both
+
+
 def _split(
     groups: Groups, parts: Mapping[str, tuple[Texts, np.ndarray]]
 ) -> dict[tuple[str, str], np.ndarray]:
@@ -107,9 +129,7 @@ def _split(
         for part, (texts, _) in parts.items()
     }
     for (run, task), rows in groups.items():
-        both = np.zeros(len(rows), np.int64)
-        for _, codes in parts.values():
-            both = np.unique([both, codes[rows]], axis=1, return_inverse=True)[1]
+        both = _combined([codes[rows] for _, codes in parts.values()])
         _, first = np.unique(both, return_index=True)
         for at in sorted(first):
             told = [run] if run else []

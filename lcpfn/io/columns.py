@@ -105,7 +105,8 @@ def layout_of(columns: tuple[str, ...], metric: str | None, step: str | None) ->
     has_value = any(c.lower() == VALUE for c in columns)
     run, task, label = first(RUN_NAMES), first(TASK_NAMES), first(LABEL_NAMES)
     if label is None and has_value:
-        label = first(WEAK_LABEL_NAMES)
+        weak = WEAK_LABEL_NAMES + (NAME,) * (names.get(NAME) != run)
+        label = first(weak)
     named = label is None and has_value and run is not None and run.lower() == NAME
     split = first(SPLIT_NAMES + FLAG_NAMES + WEAK_SPLIT_NAMES)
     # Monitor files of Stable-Baselines3: reward, length and time of an episode.

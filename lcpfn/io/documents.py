@@ -11,7 +11,7 @@
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def read_document(path: Path) -> Iterator[tuple[str, Row]]:
             yield f"entry {i}", row
 
 
-def _are_steps(data: list[Any]) -> bool:
+def _are_steps(data: Sequence[Any]) -> bool:
     """Whether all entries are a step and a value, or a time, a step and a value."""
     sizes = {len(entry) if isinstance(entry, list) else 0 for entry in data}
     if len(sizes) != 1 or not sizes <= {2, 3}:
@@ -142,6 +142,10 @@ def rows_in(row: Row, where: str) -> Iterator[Row]:
     if not any(isinstance(value, list | dict) for value in row.values()):
         yield row
         return
+    pairs = row.get("values")
+    if isinstance(pairs, list) and _are_steps(pairs):
+        *_, steps, values = zip(*pairs, strict=True)
+        row = {**row, "steps": list(steps), "values": list(values)}
     log = row.get("log_history")
     if isinstance(log, list):
         yield from (entry for entry in log if isinstance(entry, dict))
@@ -151,6 +155,10 @@ def rows_in(row: Row, where: str) -> Iterator[Row]:
         return
     columns = {name: x for name, x in row.items() if isinstance(x, list)}
     if columns and len(columns) == len(row) and "values" not in row:
+        if all(map(_are_steps, columns.values())):
+            for name, column in columns.items():
+                yield from ({"step": x[-2], name: x[-1]} for x in column)
+            return
         if len({len(column) for column in columns.values()}) > 1:
             listed = [f"{name} {len(x)}" for name, x in columns.items()]
             more = ", ..." if len(listed) > NAMED else ""

@@ -97,6 +97,17 @@ def test_names_of_runs_may_take_turns(tmp_path, column):
     assert [*runs_of(tmp_path, text).values()] == [([1, 2], [5, 4]), ([1, 2], [9, 8])]
 
 
+@pytest.mark.parametrize("order", ["mse", "ems", "mes"])
+def test_a_grid_of_models_and_seeds(tmp_path, order):
+    keys = {"m": lambda r: r[0], "s": lambda r: r[1], "e": lambda r: r[2]}
+    rows = [(m, s, e) for m in "ab" for s in (0, 1) for e in (1, 2, 3)]
+    rows.sort(key=lambda row: [keys[k](row) for k in order])
+    text = "".join(f"{m},{s},{e},{e * (s + 1)}\n" for m, s, e in rows)
+    found = runs_of(tmp_path, "model,seed,epoch,loss\n" + text)
+    assert set(found) == {f"{m}, seed {s}" for m in "ab" for s in (0, 1)}
+    assert found["b, seed 1"] == ([1, 2, 3], [2, 4, 6])
+
+
 # Kinds of rows
 
 
@@ -124,6 +135,11 @@ def test_metrics_in_rows_are_never_mixed(tmp_path, column):
     with pytest.raises(ValueError, match=r"which metric.* loss, val_acc"):
         read(tmp_path, text)
     assert curve(tmp_path, text, metric="val_acc") == ([1, 2], [2, 3])
+
+
+def test_a_name_beside_a_run_and_a_value_is_of_a_metric(tmp_path):
+    text = "run,name,value,step\nr,loss,3,0\nr,norm,5,0\nr,loss,2,1\n"
+    assert curve(tmp_path, text, metric="loss") == ([0, 1], [3, 2])
 
 
 def test_a_name_beside_a_value_may_name_a_run(tmp_path):

@@ -18,6 +18,13 @@ def test_steps_and_values_in_pairs(tmp_path, count):
     assert found == ([0, 10, 20, 30][:count], VALUES[:count])
 
 
+@pytest.mark.parametrize("name", ["values", "loss"])
+def test_pairs_within_an_object(tmp_path, name):
+    pairs = [[10 * i, y] for i, y in enumerate(VALUES)]
+    found = curve(tmp_path, json.dumps({name: pairs}), "a.json")
+    assert found == ([0, 10, 20, 30], VALUES)
+
+
 @pytest.mark.parametrize("began", [0.5, 1.7e9])
 def test_times_steps_and_values(tmp_path, began):
     rows = [[began + i, 10 * i, y] for i, y in enumerate(VALUES)]
