@@ -49,7 +49,7 @@ def freeze_thaw(
                 stale = [i for i, known in worth.items() if known is None or amid]
                 found = _worth(look, counts, stale + (new if amid else []), incumbent)
                 usual = worth_of_any(ended, incumbent)
-                fresh, worth = {i: found.pop(i, usual) for i in new}, worth | found
+                fresh, worth = {i: found.pop(i, usual) for i in new}, {**worth, **found}
             done = {i: counts[i] / len(runs[i].losses) for i in worth}
             extra = dict.fromkeys(worth.keys() - {newest}, resume_cost)
             choices = _choices(worth, done, extra, fresh.values())

@@ -11,6 +11,10 @@ from typing import Any
 MISSING = {"", "-", "--", "na", "n/a", "#n/a", "<na>", "null", "none"}
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+# Where the decimal point is a comma, points group the digits.
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}((\.\d{3})+,\d+|(\.\d{3}){2,})")
+ONE_GROUP = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
+INFINITE = {"inf", "infinity"}
 LONGEST_SHOWN = 40
 
 
@@ -48,9 +52,13 @@ def number_in(
 def _written(text: str, percent: float, decimal_comma: bool) -> float:
     if "_" not in text:  # Python reads 1_000, and nothing else does
         try:
-            return float(text)
+            number = float(text)
         except ValueError:
             pass
+        else:
+            if math.isinf(number) and text.lstrip("+-").lower() not in INFINITE:
+                raise ValueError(f"{shown(text)} is too large for a number")
+            return number
     if text.endswith("%"):
         number = _written(text[:-1].rstrip(), 1.0, decimal_comma)
         # 52.1 * .01 is not .521 in floating point, 52.1 / 100 is.
@@ -64,7 +72,22 @@ def _written(text: str, percent: float, decimal_comma: bool) -> float:
         return float(text.replace(",", ""))
     if decimal_comma and DECIMAL_COMMA.fullmatch(text):
         return float(text.replace(",", "."))
+    if decimal_comma and GROUPED.fullmatch(text):
+        return float(text.replace(".", "").replace(",", "."))
     raise ValueError(f"{shown(text)} is not a number")
+
+
+def has_decimal_comma(cell: str) -> bool:
+    """Whether the comma in a number can only be its decimal point."""
+    text = cell.strip().rstrip("% ")
+    if THOUSANDS.fullmatch(text):
+        return False
+    return bool(DECIMAL_COMMA.fullmatch(text) or GROUPED.fullmatch(text))
+
+
+def may_be_thousands(cell: Any) -> bool:
+    """Whether a cell is written like 1.000, a thousand where commas are points."""
+    return isinstance(cell, str) and bool(ONE_GROUP.fullmatch(cell.strip()))
 
 
 def is_number(cell: Any) -> bool:
@@ -73,6 +96,11 @@ def is_number(cell: Any) -> bool:
         return number_in(cell, decimal_comma=True) is not None
     except ValueError:
         return False
+
+
+def is_text(cell: str) -> bool:
+    """Whether something else than a number stands in a cell."""
+    return cell.strip().lower() not in MISSING and not is_number(cell)
 
 
 def step_in(cell: Any, decimal_comma: bool = False) -> float:

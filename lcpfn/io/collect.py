@@ -13,39 +13,41 @@ without the metric are passed over, as rows of training metrics between those of
 validation are.
 """
 
-import math
-from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from lcpfn.io.assemble import assemble
 from lcpfn.io.cells import is_number, number_in, step_in
 from lcpfn.io.columns import (
     Layout,
     chart_rows,
-    choose_axis,
     choose_value,
     is_chart,
     label_in,
     layout_of,
+    part_columns,
     text_in,
 )
+from lcpfn.io.observed import Key, Observed, Texts
 from lcpfn.io.request import one_of
 from lcpfn.io.rows import Row, Skipped
-from lcpfn.io.scalar_log import Curve, in_order
+from lcpfn.io.scalar_log import Curve
 
 # Names that are kept, in all and by kind of row; columns of a row; runs of a file.
 MOST_NAMES, MOST_KINDS = 10_000, 1 << 20
 MOST_COLUMNS, MOST_RUNS = 50_000, 1 << 20
 
 
-class Key(NamedTuple):
-    """What an observation belongs to."""
+class Kind(NamedTuple):
+    """What is known of rows with the same columns.
 
-    run: str
-    task: str
-    metric: str
+    Attributes:
+        pending: columns that may be the metric, in which no number was seen yet.
+        parts: columns that may name runs.
+    """
+
+    pending: list[str]
+    parts: tuple[str, ...]
 
 
 class Collector:
@@ -59,27 +61,24 @@ class Collector:
 
     Attributes:
         skipped: rows that make no observation.
-        without_step: how many observations were left out since they have no step.
     """
 
     def __init__(
         self, metric: str | None, step: str | None = None, percent: float = 1.0
     ) -> None:
         self.metric, self.step, self.percent = metric, step, percent
-        self.skipped, self.without_step, self._kept = Skipped(), 0, 0
+        self.skipped, self._kept = Skipped(), 0
         self._columns: dict[str, None] = {}
         self._candidates: dict[str, None] = {}
-        self._pending: dict[tuple[str, ...], list[str]] = {}
+        self._kinds: dict[tuple[str, ...], Kind] = {}
+        self._unread: dict[str, Skipped] = {}
         self._chosen, self._example = metric, ""
+        self._notes: list[str] = []
         self._clear()
 
     def _clear(self) -> None:
         """Forgets all observations."""
-        self._first = ""
-        self._values, self._positions = array("d"), array("d")
-        self._steps: dict[str, array[float]] = {}
-        self._rows: dict[Key, array[int]] = {}
-        self._ids: dict[int, str] = {}
+        self._seen = Observed()
         self._passed: dict[Key, int] = {}
 
     def add(self, row: Row, where: str, decimal_comma: bool = False) -> None:
@@ -98,10 +97,13 @@ class Collector:
             for part in chart_rows(row):
                 self.add(part, where, decimal_comma)
             return
-        layout = layout_of(columns, self.metric, self.step)
-        self._note(layout, row, where)
-        label = label_in(row, layout)
-        run, task = text_in(row, layout.run), text_in(row, layout.task)
+        self._add(row, layout_of(columns, self.metric, self.step), where, decimal_comma)
+
+    def _add(self, row: Row, layout: Layout, where: str, decimal_comma: bool) -> None:
+        kind = self._note(layout, row, where)
+        label = label_in(row, layout) or self._part_in(row)
+        run = "" if layout.named and label else text_in(row, layout.run)
+        task = text_in(row, layout.task)
         if layout.numbered:
             key = Key(run or where.replace("line", "row"), task, label)
             for name, step in layout.numbered.items():
@@ -110,30 +112,45 @@ class Collector:
         column = self._value_column(layout, row, label)
         if column is None or column not in row:
             return
-        if layout.label is None and label:
+        if label and not (layout.label or layout.named):
             label = f"{label}/{column}"
         key = Key(run, task, label or column)
         if isinstance(row[column], list):
             self._take_list(key, row, column, layout, where)
         elif self._take(key, row[column], where, decimal_comma):
-            self._take_steps(layout, row, decimal_comma)
+            self._take_beside(layout, kind, row, where, decimal_comma)
 
-    def _note(self, layout: Layout, row: Row, where: str) -> None:
+    def _part_in(self, row: Row) -> str:
+        """TEXT, if the metric is TEXT/COLUMN and the row has both."""
+        text, between, column = (self.metric or "").partition("/")
+        if not between or self.metric in row or column not in row:
+            return ""
+        return (
+            text if any(x == text for x in row.values() if isinstance(x, str)) else ""
+        )
+
+    def _note(self, layout: Layout, row: Row, where: str) -> Kind:
         """Remembers names, and which columns may be the metric."""
         columns = tuple(row)
-        pending = self._pending.get(columns)
-        if pending is None:
+        kind = self._kinds.get(columns)
+        if kind is None:
             self._kept += len(columns) + 1
             if self._kept > MOST_KINDS:
-                self._pending, self._kept = {}, 0
-            pending = self._pending[columns] = list(layout.values)
+                self._kinds, self._kept = {}, 0
+            kind = Kind(list(layout.values), part_columns(row, layout))
+            self._kinds[columns] = kind
             if len(self._columns) < MOST_NAMES:
                 self._columns.update(dict.fromkeys(columns))
-        if self.metric is not None or not pending:
-            return
+        if self.metric is None and kind.pending:
+            self._choose(layout, kind.pending, row, where)
+        return kind
+
+    def _choose(self, layout: Layout, pending: list[str], row: Row, where: str) -> None:
+        """Chooses the column of the values by those that hold numbers so far."""
         numeric = [c for c in pending if _is_value(row[c])]
         if not numeric:
-            self._example = self._example or _no_number(row, pending, where)
+            if self._chosen is None:
+                self._note_unread(pending, row, where)
             if not self._candidates and not self._example:
                 self._chosen = choose_value(layout.values)  # empty cells count as steps
             return
@@ -145,12 +162,23 @@ class Collector:
         if chosen != self._chosen:
             self._chosen = chosen
             self._clear()
+            if chosen in self._unread:
+                self.skipped.include(self._unread.pop(chosen))
+
+    def _note_unread(self, columns: Sequence[str], row: Row, where: str) -> None:
+        """Remembers cells that ought to be numbers, if one of these is the metric."""
+        for column in columns:
+            try:
+                number_in(row[column])
+            except ValueError as error:
+                self._example = self._example or f"{where}: {error}"
+                self._unread.setdefault(column, Skipped()).add(where, error)
 
     def _value_column(self, layout: Layout, row: Row, label: str) -> str | None:
         """The column of the values in one row; None if it is a row of another kind."""
         if self.metric is None or self.metric in row:
             return self._chosen
-        if layout.label and label == self.metric:
+        if (layout.label or layout.named) and label == self.metric:
             return choose_value(c for c in layout.values if _is_value(row[c]))
         split, _, column = self.metric.partition("/")
         return column if label and split == label else None
@@ -174,27 +202,28 @@ class Collector:
             return False
         if value is None:
             return False
-        self._first = self._first or where
-        self._rows.setdefault(key, array("q")).append(len(self._values))
-        self._values.append(value)
-        self._positions.append(position if step is None else step)
+        self._seen.take(key, value, position if step is None else step, where)
+        self._seen.take_writing(cell, decimal_comma)
         return True
 
-    def _take_steps(self, layout: Layout, row: Row, decimal_comma: bool) -> None:
-        """Keeps every possible step of the newest observation, and its id."""
-        newest = len(self._values) - 1
+    def _take_beside(
+        self, layout: Layout, kind: Kind, row: Row, where: str, decimal_comma: bool
+    ) -> None:
+        """Keeps possible steps of the newest observation, and what may name its run."""
+        seen = self._seen
         if layout.id:
-            self._ids[newest] = text_in(row, layout.id)
+            seen.ids = seen.ids or Texts(MOST_RUNS)
+            seen.ids.put(len(seen) - 1, text_in(row, layout.id))
         for name in layout.steps:
             if name in row:
-                steps = self._steps.setdefault(name, array("d"))
-                steps.extend([math.nan] * (newest - len(steps)))
-                steps.append(step_in(row[name], decimal_comma))
+                seen.take_step(name, row[name], where, decimal_comma)
+        for name in kind.parts:
+            seen.take_text(name, row[name])
 
     def _take_list(
         self, key: Key, row: Row, column: str, layout: Layout, where: str
     ) -> None:
-        if key in self._rows:
+        if key in self._seen.rows:
             self.skipped.add(where, f"another run named {key.run!r:.80}")
             return
         values = row[column]
@@ -211,63 +240,24 @@ class Collector:
         Raises:
             ValueError: if there is no observation, or it is not evident of what.
         """
-        if not self._values:
+        if not len(self._seen):
             raise ValueError(self._complaint())
-        metrics = dict.fromkeys(key.metric for key in self._rows)
+        metrics = dict.fromkeys(key.metric for key in self._seen.rows)
         metric = one_of(metrics, self.metric if len(metrics) > 1 else None)
-        groups = {
-            (key.run, key.task): np.array(rows)
-            for key, rows in self._rows.items()
-            if key.metric == metric
-        }
-        name, steps = self._axis([*groups.values()])
-        if by_id := self._by_id(groups, steps):
-            groups = by_id
-            name, steps = self._axis([*groups.values()])
-        values, curves = np.array(self._values), []
-        self.without_step = 0
-        for (run, task), rows in groups.items():
-            known = rows[~np.isnan(steps[rows])]
-            self.without_step += len(rows) - len(known)
-            if len(known):
-                both = in_order(steps[known], values[known])
-                curves.append(Curve(run, task, self.metric or metric, *both))
-        if not curves:
-            raise ValueError(f"{self._first} has no {name}")
-        return curves
-
-    def _axis(self, groups: Sequence[np.ndarray]) -> tuple[str | None, np.ndarray]:
-        """Name of the step axis, and the step of every observation `(n,)`."""
-        count = len(self._values)
-        columns = {name: np.full(count, math.nan) for name in self._steps}
-        for name, steps in self._steps.items():
-            columns[name][: len(steps)] = steps
         if self.step is not None:
             one_of(self._columns, self.step, "column")
-            return self.step, columns.get(self.step, np.full(count, math.nan))
-        positions = np.array(self._positions)
-        if not columns:
-            return None, positions
-        ranked = layout_of(tuple(columns), self.metric, None).steps
-        usual = {n: columns[n] for n in ranked if np.isnan(columns[n]).mean() <= 0.5}
-        if not usual:
-            return ranked[0], np.full(count, math.nan)
-        whole = ~np.isnan(sum(usual.values()))
-        runs = [rows[whole[rows]] for rows in groups]
-        chosen = choose_axis(usual, [rows for rows in runs if len(rows)])
-        return chosen, positions if chosen is None else usual[chosen]
+        found = assemble(self._seen, metric, self.step, self.percent)
+        self._notes = found.notes
+        return [curve._replace(metric=self.metric or metric) for curve in found.curves]
 
-    def _by_id(
-        self, groups: Mapping[tuple[str, str], np.ndarray], steps: np.ndarray
-    ) -> dict[tuple[str, str], np.ndarray]:
-        """Observations by the column `id`, if its values repeat, or the steps do."""
-        rows = np.concatenate([*groups.values()])
-        ids = np.array([self._ids.get(i, "") for i in rows] if self._ids else [])
-        names = dict.fromkeys(ids.tolist())
-        distinct = min(len(names), len(np.unique(steps[rows])))
-        if len(names) < 2 or len(groups) > 1 or distinct == len(rows):
-            return {}
-        return {(name, ""): rows[ids == name] for name in names}
+    @property
+    def column(self) -> str | None:
+        """The column of the values, as far as it is known."""
+        return self._chosen
+
+    def left_out(self) -> list[str]:
+        """What is not in the curves, in sentences."""
+        return [*filter(None, [str(self.skipped)]), *self._notes]
 
     def _complaint(self) -> str:
         """Why there is no curve."""
@@ -288,13 +278,3 @@ class Collector:
 def _is_value(cell: Any) -> bool:
     """A number, or a list of values."""
     return isinstance(cell, list) or is_number(cell)
-
-
-def _no_number(row: Row, columns: Sequence[str], where: str) -> str:
-    """The first cell that ought to be a number, and what is wrong with it."""
-    for column in columns:
-        try:
-            number_in(row[column])
-        except ValueError as error:
-            return f"{where}: {error}"
-    return ""

@@ -4,6 +4,7 @@ By name where names are usual, and by content where several are: the step axis i
 first of `STEP_NAMES` that increases in every run.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.io.cells import is_number, number_in
+from lcpfn.io.cells import is_number, is_text, number_in
 
 STEP_NAMES = (
     *("_step", "global_step", "step", "total_timesteps", "num_timesteps"),
@@ -21,13 +22,38 @@ STEP_NAMES = (
 )
 # Only where there is none of these: they are as often times or features.
 WEAK_STEP_NAMES = ("t", "x", "time")
-RUN_NAMES = ("run", "run_id", "run_name", "_run", "trial", "trial_id", "name")
+RUN_NAMES = (
+    *("run", "run_id", "run_name", "_run", "trial", "trial_id", "trial_number"),
+    NAME := "name",
+)
+# Numbers that name runs as texts do, where the steps begin again with them.
+NUMBERED_RUNS = ("seed", "fold", "repeat", "replicate", "repetition")
+# Names of which one is a run each, even where rows of several take turns.
+APART_NAMES = (
+    *(*NUMBERED_RUNS, "experiment", "experiment_id", "exp", "model", "arch"),
+    *("algorithm", "algo", "optimizer", "config"),
+)
 # Names a run if it repeats, and a row if it does not.
 ID = "id"
 TASK_NAMES = ("task", "task_id", "dataset", "workload")
-LABEL = "metric"
+LABEL_NAMES = ("metric", "metric_name")
+# Names of metrics only beside a column of their values.
+VALUE, WEAK_LABEL_NAMES = "value", ("tag", "key", "variable", "measure", "scalar")
 SPLIT_NAMES = ("split", "phase", "subset", "stage", "mode")
-VALUE_NAMES = ("value", "values", "y", "metric", "score", "loss", "accuracy")
+# As often something else: only where train and the like stands in them.
+WEAK_SPLIT_NAMES = ("type", "set", "data", "partition", "kind", "loop", "ds", "part")
+SPLIT_WORDS = {
+    *("train", "training", "val", "valid", "validation", "validate", "dev"),
+    *("eval", "evaluation", "test", "testing", "holdout"),
+}
+# 1 or true where a row is of this split.
+FLAG_NAMES = ("is_train", "is_training", "is_val", "is_valid", "is_validation")
+METRIC_WORD = re.compile(
+    r".*\b(loss|acc|accuracy|err|error|score|auc|f1|m?ap|mse|mae|rmse|nll|ppl"
+    r"|perplexity|bleu|rouge|iou|dice|wer|cer|reward|return|precision|recall|lr)\d*",
+    re.IGNORECASE,
+)
+VALUE_NAMES = (VALUE, "values", "y", "metric", "score", "loss", "accuracy")
 # Numbers that are logged beside a metric and are none.
 BESIDE = {
     *("lr", "learning_rate", "wall time", "wall_time", "timestamp", "runtime"),
@@ -45,6 +71,7 @@ class Layout:
 
     Attributes:
         run, id, task, label, split: names of columns.
+        named: whether the name of a run may be that of a metric, beside its value.
         steps: possible step axes, best first.
         numbered: columns named by a step, and it, in a table with one row per run.
         values: columns that may be the metric.
@@ -55,6 +82,7 @@ class Layout:
     task: str | None
     label: str | None
     split: str | None
+    named: bool
     steps: tuple[str, ...]
     numbered: Mapping[str, float]
     values: tuple[str, ...]
@@ -74,13 +102,19 @@ def layout_of(columns: tuple[str, ...], metric: str | None, step: str | None) ->
     def first(known: Iterable[str]) -> str | None:
         return next((names[n] for n in known if n in names and names[n] != step), None)
 
-    run, task, label = first(RUN_NAMES), first(TASK_NAMES), first([LABEL])
-    split = first(SPLIT_NAMES)
+    has_value = any(c.lower() == VALUE for c in columns)
+    run, task, label = first(RUN_NAMES), first(TASK_NAMES), first(LABEL_NAMES)
+    if label is None and has_value:
+        weak = WEAK_LABEL_NAMES + (NAME,) * (names.get(NAME) != run)
+        label = first(weak)
+    named = label is None and has_value and run is not None and run.lower() == NAME
+    split = first(SPLIT_NAMES + FLAG_NAMES + WEAK_SPLIT_NAMES)
     # Monitor files of Stable-Baselines3: reward, length and time of an episode.
     is_monitor = set(columns) >= MONITOR
     steps = (step,) if step else () if is_monitor else _step_columns(names)
     numbered = {} if step else steps_in_header(columns)
-    taken = {run, names.get(ID), task, label, split, *steps, *numbered}
+    apart = [names[n] for n in NUMBERED_RUNS if n in names]
+    taken = {run, names.get(ID), task, label, split, *apart, *steps, *numbered}
     values = tuple(
         c
         for c in columns
@@ -88,13 +122,34 @@ def layout_of(columns: tuple[str, ...], metric: str | None, step: str | None) ->
     )
     if is_monitor:
         values = ("r",)
-    return Layout(run, names.get(ID), task, label, split, steps, numbered, values)
+    return Layout(
+        run, names.get(ID), task, label, split, named, steps, numbered, values
+    )
 
 
 def label_in(row: Mapping[str, Any], layout: Layout) -> str:
     """The metric or split that a row says it is of; empty if it does not."""
-    cell = row.get(layout.label or layout.split or "")
-    return cell if isinstance(cell, str) and not is_number(cell) else ""
+    column = layout.label or (layout.run if layout.named else layout.split) or ""
+    cell = row.get(column)
+    if layout.label is None and column.lower() in FLAG_NAMES:
+        return "" if cell is None else f"{column}={cell}".lower()
+    if not isinstance(cell, str) or is_number(cell):
+        return ""
+    if layout.named:
+        return cell if METRIC_WORD.fullmatch(cell.replace("_", " ")) else ""
+    is_weak = layout.label is None and column.lower() in WEAK_SPLIT_NAMES
+    return "" if is_weak and cell.strip().lower() not in SPLIT_WORDS else cell
+
+
+def part_columns(row: Mapping[str, Any], layout: Layout) -> tuple[str, ...]:
+    """Columns that may name the run of a row: of text, or of a usual name."""
+    taken = {layout.run, layout.id, layout.task, layout.label, *layout.steps}
+    return tuple(
+        c
+        for c, cell in row.items()
+        if c not in taken
+        and (c.lower() in APART_NAMES or (isinstance(cell, str) and is_text(cell)))
+    )
 
 
 def text_in(row: Mapping[str, Any], column: str | None) -> str:
@@ -110,6 +165,11 @@ def steps_in_header(columns: Sequence[str]) -> dict[str, float]:
     whole = all(step.is_integer() for step in steps)
     fine = len(found) > 1 and whole and sorted(set(steps)) == steps
     return dict(zip(found, steps, strict=True)) if fine else {}
+
+
+def has_step(columns: Iterable[str]) -> bool:
+    """Whether any column has a usual name of steps that is no other word."""
+    return any(c.lower().rpartition("/")[2] in STEP_NAMES for c in columns)
 
 
 def _step_columns(names: dict[str, str]) -> tuple[str, ...]:

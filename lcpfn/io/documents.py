@@ -2,6 +2,8 @@
 
 [0.5, 0.6]                                     one curve
 [[0.5, 0.6], [0.4]]                            several
+[[10, 0.5], [20, 0.4], [30, 0.3]]              one, of steps and values
+[[1.7e9, 10, 0.5], [1.7e9, 20, 0.4]]           one, with times: TensorBoard's download
 {"name": ..., "steps": [...], "values": [...]} one; or a list of these
 {"loss": [...], "val_loss": [...]}             Keras' `History.history`
 {"log_history": [{...}, ...]}                  Hugging Face's `trainer_state.json`
@@ -9,17 +11,23 @@
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from lcpfn.io.cells import shown
-from lcpfn.io.growing import LineDecoder
+from lcpfn.io.growing import BLOCK, LineDecoder
 from lcpfn.io.json_stream import parse
 from lcpfn.io.packed import damage, unpacked
 from lcpfn.io.rows import Row
 
+NAMED = 4
 MOST_DOCUMENT = 1 << 26
+# Characters of the longest word of JSON, -Infinity, and of a \\uXXXX in a string.
+LONGEST_WORD = 10
+# Seconds since 1970 as of 2001, which no step of a few logged ones is.
+WALL_TIME = 1e9
 
 
 def is_document(start: bytes, is_all: bool = True) -> bool | None:
@@ -47,8 +55,10 @@ def is_document(start: bytes, is_all: bool = True) -> bool | None:
     except RecursionError:
         return first[0] == "["
     except json.JSONDecodeError as error:
-        # An object or array that goes on below ends its first line in the middle.
-        if error.pos < len(first) - 1:
+        # An object or array that goes on below ends its first line in the middle; one
+        # line that was not read to its end may end in the middle of a word as well.
+        is_cut = len(lines) == 1 and len(start) >= BLOCK
+        if error.pos < len(first) - 1 and not (is_cut and _is_cut_off(first, error)):
             return False
         if first[0] == "[" or len(lines) > 1:
             return first[0] == "[" or not lines[1].startswith("{")
@@ -56,6 +66,12 @@ def is_document(start: bytes, is_all: bool = True) -> bool | None:
     except ValueError:
         return False
     return first[0] == "["
+
+
+def _is_cut_off(text: str, error: json.JSONDecodeError) -> bool:
+    """Whether JSON is wrong since it ends within a string, a number or a word."""
+    in_string = error.msg.startswith("Unterminated string")
+    return in_string or error.pos >= len(text) - LONGEST_WORD
 
 
 def read_document(path: Path) -> Iterator[tuple[str, Row]]:
@@ -77,9 +93,35 @@ def read_document(path: Path) -> Iterator[tuple[str, Row]]:
         raise ValueError("no curves in it")
     if all(not isinstance(entry, list | dict) for entry in data):
         data = [data]
+    if _are_steps(data):
+        for i, (*_, step, value) in enumerate(data, 1):
+            yield f"entry {i}", {"step": step, "value": value}
+        return
     for i, entry in enumerate(data, 1):
         for row in _entry(entry, f"curve {i}"):
             yield f"entry {i}", row
+
+
+def _are_steps(data: Sequence[Any]) -> bool:
+    """Whether all entries are a step and a value, or a time, a step and a value."""
+    sizes = {len(entry) if isinstance(entry, list) else 0 for entry in data}
+    if len(sizes) != 1 or not sizes <= {2, 3}:
+        return False
+    if any(isinstance(x, bool | list | dict) for entry in data for x in entry):
+        return False
+    steps = [entry[-2] for entry in data]
+    whole = all(isinstance(s, int | float) and s >= 0 and s == s // 1 for s in steps)
+    rises = all(before < after for before, after in pairwise(steps)) if whole else False
+    if sizes == {2}:
+        known = [entry[1] for entry in data if isinstance(entry[1], int | float)]
+        fractions = len(data) > 1 and all(value != value // 1 for value in known)
+        return rises and (len(data) > 2 or fractions)
+    times = [entry[0] for entry in data]
+    if not whole or not all(isinstance(t, int | float) for t in times):
+        return False
+    late = min(times) > WALL_TIME
+    later = all(before <= after for before, after in pairwise(times))
+    return late or (rises and later and len(data) > 2)
 
 
 def _entry(entry: Any, name: str) -> Iterator[Row]:
@@ -100,6 +142,10 @@ def rows_in(row: Row, where: str) -> Iterator[Row]:
     if not any(isinstance(value, list | dict) for value in row.values()):
         yield row
         return
+    pairs = row.get("values")
+    if isinstance(pairs, list) and _are_steps(pairs):
+        *_, steps, values = zip(*pairs, strict=True)
+        row = {**row, "steps": list(steps), "values": list(values)}
     log = row.get("log_history")
     if isinstance(log, list):
         yield from (entry for entry in log if isinstance(entry, dict))
@@ -109,8 +155,18 @@ def rows_in(row: Row, where: str) -> Iterator[Row]:
         return
     columns = {name: x for name, x in row.items() if isinstance(x, list)}
     if columns and len(columns) == len(row) and "values" not in row:
+        if all(map(_are_steps, columns.values())):
+            for name, column in columns.items():
+                yield from ({"step": x[-2], name: x[-1]} for x in column)
+            return
         if len({len(column) for column in columns.values()}) > 1:
-            raise ValueError(f"{where} has columns of different lengths")
+            listed = [f"{name} {len(x)}" for name, x in columns.items()]
+            more = ", ..." if len(listed) > NAMED else ""
+            raise ValueError(
+                f"{where} has columns of different lengths ({', '.join(listed[:NAMED])}"
+                f"{more}), so their steps are not known; write each as "
+                '{"name": ..., "steps": [...], "values": [...]}'
+            )
         for cells in zip(*columns.values(), strict=True):
             yield dict(zip(columns, cells, strict=True))
         return

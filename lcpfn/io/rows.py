@@ -7,11 +7,21 @@ that line and is named; what was skipped is kept in `Skipped`.
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lcpfn.io.cells import MISSING, is_number, printable, shown
-from lcpfn.io.columns import steps_in_header
+from lcpfn.io.columns import has_step, steps_in_header
+from lcpfn.io.delimiters import (
+    DECLARED,
+    WHITESPACE,
+    delimiter_of,
+    lines_above,
+    most_cells,
+    split,
+    split_or_whole,
+)
 
 Row = Mapping[str, Any]
 # Kept back until the delimiter is evident, or a quoted cell ends.
@@ -19,7 +29,10 @@ MOST_HELD = 5
 MOST_QUOTED = 20
 MOST_HEADERS = 20
 NAMED = 3
-WHITESPACE = " "
+# Cells of the line below the header of a table in Markdown.
+RULE = re.compile(":?-{3,}:?|")
+# What may be the name of a column; messages between the rows are mostly none.
+NAME = re.compile(r"[^\W\d][\w ./@%()\[\]-]*")
 
 
 class Skipped:
@@ -34,6 +47,11 @@ class Skipped:
         self.count += 1
         if len(self._named) < NAMED:
             self._named.append(f"{where}: {printable(str(why))}")
+
+    def include(self, other: "Skipped") -> None:
+        """Those of another part of the file."""
+        self.count += other.count
+        self._named = [*self._named, *other._named][:NAMED]
 
     def __str__(self) -> str:
         if not self.count:
@@ -106,8 +124,7 @@ class RowParser:
             if text[0] != "{":
                 self.skipped.add(f"line {number}", f"{shown(text)} is no JSON object")
             return
-        if text[0] == "#" and not self._quoted:
-            self._comment = text.lstrip("# ")
+        if not self._quoted and self._is_aside(line):
             return
         if self._quoted or text.count('"') % 2:
             yield from self._continue_quoted(number, line)
@@ -116,6 +133,17 @@ class RowParser:
         else:
             self._held.append((number, line))
             yield from self._decide(line)
+
+    def _is_aside(self, line: str) -> bool:
+        """Whether a line is a comment, or says the delimiter; remembers which."""
+        if line.lstrip().startswith("#"):
+            self._comment = line.strip().lstrip("# ")
+            return True
+        declared = DECLARED.fullmatch(line)
+        if declared is None or self._header or self._held:
+            return False
+        self._delimiter = declared[1]
+        return True
 
     def _object(self, number: int, text: str) -> Row | None:
         """The JSON object in a line, or None; names it if objects are expected."""
@@ -137,11 +165,11 @@ class RowParser:
             yield from self._give_up("a quoted cell does not end")
         elif whole.count('"') % 2 == 0:
             first = self._quoted[0][0]
-            if self._header and self._fits(whole):
+            if not self._fits(whole):
+                yield from self._give_up("its quotes do not match")
+            elif self._header:
                 self._quoted = []
                 yield from self._cells(first, whole)
-            elif self._header:
-                yield from self._give_up("its quotes do not match")
             else:
                 self._quoted = []
                 self._held.append((first, whole))
@@ -156,18 +184,33 @@ class RowParser:
             yield from self._line(*line)
 
     def _fits(self, text: str) -> bool:
+        """Whether it has as many cells as the first line."""
+        if not (self._header or self._held):
+            return True
+        delimiter, count = self._delimiter, len(self._header)
+        if not self._header:
+            first = self._held[0][1]
+            delimiter = delimiter or most_cells(first)
+            count = len(split_or_whole(first, delimiter))
         try:
-            return len(split(text, self._delimiter)) == len(self._header)
+            return len(split(text, delimiter)) == count
         except csv.Error:
             return False
 
     def _decide(self, last: str | None) -> Iterator[tuple[int, Row]]:
         """Finds delimiter and header from the lines held; None: there are no more."""
         lines = [text for _, text in self._held]
-        found = delimiter_of(lines[0], None if len(lines) == 1 else lines[-1])
+        found = self._delimiter or delimiter_of(
+            lines[0], None if len(lines) == 1 else lines[-1]
+        )
+        if found is None and (titles := lines_above(lines)):
+            for number, _ in self._held[:titles]:
+                self.skipped.add(f"line {number}", "it stands above the header")
+            self._held, lines = self._held[titles:], lines[titles:]
+            found = most_cells(lines[0])
         if found is None and last is not None and len(lines) < MOST_HELD:
             return
-        self._delimiter = found if found is not None else _most_cells(lines[0])
+        self._delimiter = found if found is not None else most_cells(lines[0])
         self.decimal_comma = self._delimiter not in (",", "")
         first = split_or_whole(lines[0], self._delimiter)
         held, self._held = self._held, []
@@ -217,77 +260,27 @@ class RowParser:
                 f"line {number}",
                 f"it has {len(cells)} cells, the header {len(self._header)}",
             )
-        elif any(cells):
+        elif any(cells) and not all(map(RULE.fullmatch, cells)):
             yield number, dict(zip(self._header, cells, strict=True))
 
     def _is_header(self, cells: list[str]) -> bool:
-        """Whether this is another header: names only, some of them known."""
-        return (
-            len(cells) > 1
-            and not set(self._header).isdisjoint(cells)
-            and len(set(cells)) == len(cells)
-            and not any(c.lower() in MISSING or is_number(c) for c in cells)
-        )
+        """Whether this is another header: different names and no numbers.
 
-
-def split(line: str, delimiter: str) -> list[str]:
-    """Cells of a line, without the white space around them.
-
-    Raises:
-        csv.Error: if quotes are misplaced.
-    """
-    if delimiter == WHITESPACE and '"' not in line:
-        return line.split()
-    if not delimiter:
-        cells = [line.strip().strip('"')]
-    elif '"' not in line:
-        cells = line.split(delimiter)
-    else:
-        table = csv.reader(
-            [line], delimiter=delimiter, skipinitialspace=True, strict=True
-        )
-        cells = next(table)
-    return [cell.strip() for cell in cells]
-
-
-def split_or_whole(line: str, delimiter: str) -> list[str]:
-    """The same, or the whole line where quotes are misplaced."""
-    try:
-        return split(line, delimiter)
-    except csv.Error:
-        return [line]
-
-
-def delimiter_of(first: str, second: str | None) -> str | None:
-    """What separates the cells of two lines; "" if there is one column.
-
-    Args:
-        first: the header, or a line of numbers.
-        second: a later line, or None if there is none yet.
-
-    Returns:
-        None if it is not evident yet.
-    """
-    counts = {d: len(split_or_whole(first, d)) for d in (",", ";", "\t", "|")}
-    ranked = [*sorted(counts, key=lambda d: -counts[d]), WHITESPACE]
-    if second is None:
-        for d in ranked:
-            cells = split_or_whole(first, d)
-            if len(cells) > 1 and all(map(is_number, cells)):
-                return d
-        return None
-    for d in ranked:
-        count = len(split_or_whole(first, d))
-        if count > 1 and len(split_or_whole(second, d)) == count:
-            return d
-    is_single = is_number(second) or second.lower() in MISSING
-    return "" if is_single and not _most_cells(first) else None
-
-
-def _most_cells(line: str) -> str:
-    """The delimiter that occurs most, "" if none does."""
-    best = max((",", ";", "\t", "|"), key=lambda d: len(split_or_whole(line, d)))
-    return best if len(split_or_whole(line, best)) > 1 else ""
+        Some of them are known, or they stand where a step ought to. Words between
+        spaces may be a message as well: half of those must be known, or the first must
+        name a step.
+        """
+        # Of most lines the last cell is a number.
+        if any(is_number(c) or c.lower() in MISSING for c in reversed(cells)):
+            return False
+        if len(cells) < 2 or len(set(cells)) < len(cells):
+            return False
+        known = len({c.lower() for c in self._header} & {c.lower() for c in cells})
+        is_as_wide = len(cells) == len(self._header)
+        if self._delimiter == WHITESPACE:
+            return 2 * known >= len(cells) or (is_as_wide and has_step(cells[:1]))
+        is_like_one = is_as_wide and all(map(NAME.fullmatch, cells))
+        return known > 0 or has_step(cells) or (is_like_one and has_step(self._header))
 
 
 def _named(header: list[str]) -> list[str]:

@@ -67,8 +67,7 @@ def read_parquet(request: Request) -> Iterator[Run]:
         collector.add(row, f"row {number}")
     for curve in collector.curves():
         yield _run(request, curve, curve.run or request.stem)
-    if collector.skipped.count:
-        request.skipped.append(str(collector.skipped))
+    request.skipped.extend(collector.left_out())
 
 
 def parquet_rows(request: Request) -> Iterator[Row]:

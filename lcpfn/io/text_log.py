@@ -122,16 +122,14 @@ class TextLog:
 
     def trouble(self) -> str:
         """What was left out."""
-        parts = [str(self._collector.skipped)]
-        metric, headers = self._collector.metric, self._parser.headers
+        parts = self._collector.left_out()
+        metric, headers = self._collector.column, self._parser.headers
         if headers and metric in headers[0][1]:
             parts += [
                 f"there is no {shown(metric)} from line {number} on"
                 for number, header in headers[1:]
                 if metric not in header
             ]
-        if count := self._collector.without_step:
-            parts.append(f"skipped {count} observations without a step")
         if count := self._decoder.overlong:
             parts.append(f"skipped {count} lines that are too long")
-        return "; ".join(part for part in parts if part)
+        return "; ".join(parts)
