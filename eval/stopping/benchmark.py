@@ -49,6 +49,9 @@ OURS = {
         f"population, {c:g}": policies.by_rule(replace(PLAIN, confidence=c), PROTECT)
         for c in (0.95, 0.9, 0.8)
     },
+    "population, 0.9, never cautious": policies.by_rule(
+        replace(PLAIN, confidence=0.9, cautious=1), PROTECT
+    ),
     "index": by_index(),
     "index, 0.2": by_index(0.2),
     "index of chances, 0.3": by_index(0.3, gains=False),
