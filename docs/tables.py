@@ -17,7 +17,6 @@ from lcpfn.eval.speed import bench
 from lcpfn.eval.stopping import benchmark
 from lcpfn.eval.studies import (
     calibrate,
-    decisions_amid_others,
     ftpfn_protocol,
     history,
     left_out,
@@ -155,7 +154,6 @@ TABLES = {
     "stopping_paused": ("stopping.json", benchmark.paused_to_markdown),
     "stopping_front": ("stopping.json", benchmark.front_to_markdown),
     "stopping_risk": ("stopping.json", benchmark.risk_to_markdown),
-    "amid_others": ("decisions_amid_others.json", decisions_amid_others.to_markdown),
     "optuna_searches": ("tpe.json", searches),
     "speed": ("bench.json", speed),
     "growth": ("bench.json", growth),
