@@ -11,14 +11,13 @@ import numpy as np
 
 from lcpfn.configs import Config
 from lcpfn.context import Context, context_of
-from lcpfn.eval.stopping import halving
+from lcpfn.eval.stopping import halving, policies
 from lcpfn.eval.stopping.freeze_thaw import freeze_thaw
-from lcpfn.eval.stopping.policies import among_best_before
 from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 from lcpfn.prefixes import PrefixForecasts
-from lcpfn.stopping.offline import RecordedRun, stop_after
+from lcpfn.stopping.offline import RecordedRun
 from lcpfn.stopping.rule import Rule
 from lcpfn.task import Task
 
@@ -94,26 +93,20 @@ def by_rule(
         configs: whether configurations are told.
     """
 
-    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
+    def looks(task_runs: TaskRuns) -> policies.Look:
         amid = Amid.of(model, task_runs, configs)
-        trained: dict[int, int] = {}
-        incumbent, length = np.inf, max(len(run.own) for run in task_runs.runs)
-        earlier = np.full((len(order), length), np.inf)
-        for count, i in enumerate(map(int, order)):
-            run = task_runs.runs[i]
-            until = len(run.losses)
-            if np.isfinite(incumbent) and len(run.forecasts.seen):
-                known = run._replace(forecasts=thinned(run.forecasts))
-                seen = known.forecasts.seen.tolist()
-                best = amid.best(trained, [(i, n) for n in seen])
-                known = known._replace(forecasts=known.forecasts._replace(best=best))
-                spared = among_best_before(earlier[:count], run.own, protect)
-                until = stop_after(rule, known, incumbent, spared)
-            yield i, until
-            trained[i], earlier[count, :until] = until, run.own[:until]
-            incumbent = min(incumbent, float(run.own[until - 1]))
 
-    return moves
+        def look(i: int, trained: Mapping[int, int]) -> RecordedRun:
+            run = task_runs.runs[i]
+            if not len(run.forecasts.seen):
+                return run
+            forecasts = thinned(run.forecasts)
+            best = amid.best(trained, [(i, int(n)) for n in forecasts.seen])
+            return run._replace(forecasts=forecasts._replace(best=best))
+
+        return look
+
+    return policies.by_rule(rule, protect, looks=looks)
 
 
 def thinned(forecasts: PrefixForecasts) -> PrefixForecasts:

@@ -4,7 +4,7 @@ Most take one run after the other and never come back to one; `i_epoch` does. Th
 pause runs at rungs are in `lcpfn.eval.stopping.halving`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from lcpfn.stopping.rule import Rule
 
 # From a run and the best value of the others: the observations to train it for.
 Stop = Callable[[RecordedRun, float], int]
+# From the number of a run, and the observations of those before it: the run with the
+# forecasts that decide on it.
+Look = Callable[[int, Mapping[int, int]], RecordedRun]
 
 
 def one_by_one(stop: Stop) -> Policy:
@@ -30,8 +33,15 @@ def one_by_one(stop: Stop) -> Policy:
     return moves
 
 
+def _alone(task_runs: TaskRuns) -> Look:
+    return lambda i, trained: task_runs.runs[i]
+
+
 def by_rule(
-    rule: Rule, protect: float | None = None, beat: float | None = None
+    rule: Rule,
+    protect: float | None = None,
+    beat: float | None = None,
+    looks: Callable[[TaskRuns], Look] = _alone,
 ) -> Policy:
     """A rule of ours, run by run.
 
@@ -42,22 +52,25 @@ def by_rule(
             count as worse, and without a value to beat nothing is stopped. None: no
             run is protected.
         beat: value to beat, model space; default: the best value of the earlier runs.
+        looks: gives, for one search, the forecasts that decide; default: those of each
+            run alone.
     """
 
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
-        incumbent = np.inf if beat is None else beat
+        incumbent, look = np.inf if beat is None else beat, looks(task_runs)
+        trained: dict[int, int] = {}
         length = max(len(run.own) for run in task_runs.runs)
         earlier = np.full((len(order), length), np.inf)
         for count, i in enumerate(map(int, order)):
             run = task_runs.runs[i]
             until = len(run.losses)
             if protect is None:
-                until = stop_after(rule, run, incumbent)
+                until = stop_after(rule, look(i, trained), incumbent)
             elif np.isfinite(incumbent):
                 protected = among_best_before(earlier[:count], run.own, protect)
-                until = stop_after(rule, run, incumbent, protected)
+                until = stop_after(rule, look(i, trained), incumbent, protected)
             yield i, until
-            earlier[count, :until] = run.own[:until]
+            trained[i], earlier[count, :until] = until, run.own[:until]
             if beat is None:
                 incumbent = min(incumbent, float(run.own[until - 1]))
 

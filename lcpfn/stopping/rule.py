@@ -83,8 +83,9 @@ class Rule:
 
     def caution(self, count: Any) -> Any:
         """By what a probability has to be smaller after so many observations."""
-        known = (np.asarray(count) - 1) / max(self.cautious - 1, 1)
-        return np.clip(known, 1.0 if self.cautious == 1 else 0.0, 1.0) ** 2
+        if self.cautious == 1:
+            return 1.0
+        return np.clip((np.asarray(count) - 1) / (self.cautious - 1), 0, 1) ** 2
 
     def state(self) -> dict[str, Any]:
         """The fields in plain JSON values."""

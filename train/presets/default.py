@@ -3,8 +3,7 @@
 Command:    lcpfn pretrain default
 Hardware:   one H200, 0.08 s a step after three minutes of compiling; ended after its
             ten minutes at step 5,750, whose running average is what ships
-Score:      docs/results.md; against 13,000 steps of a CPU's batches (32 curves) CRPS
-            amid 20 other runs 6 % lower, of a run alone the same
+Score:      `eval/results/suites.json` and `context.json`, see docs/results.md
 """
 
 from dataclasses import replace
