@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lcpfn.io.cells import is_number
+from lcpfn.io.cells import is_number, listed
 from lcpfn.io.columns import APART_NAMES, SPLIT_WORDS
 from lcpfn.io.observed import Texts
 
@@ -141,10 +141,9 @@ def _split(
 
 
 def _doubt(column: str, texts: list[str], metric: str) -> str:
-    listed = ", ".join(texts[:NAMED]) + (", ..." if len(texts) > NAMED else "")
     choices = " or ".join(f"{text}/{metric}" for text in texts[:2])
     return (
-        f"rows of the same step differ by {column!r} ({listed}); give metric= "
-        f"(--metric) {choices} to read those of one, or name the column run if they "
-        "are runs"
+        f"rows of the same step differ by {column!r} ({listed(texts, NAMED)}); give "
+        f"metric= (--metric) {choices} to read those of one, or name the column run if "
+        "they are runs"
     )

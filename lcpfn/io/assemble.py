@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lcpfn.io.apart import Groups, told_apart
+from lcpfn.io.cells import listed
 from lcpfn.io.columns import choose_axis, layout_of
 from lcpfn.io.observed import Observed
 from lcpfn.io.scalar_log import Curve, in_order
@@ -180,13 +181,12 @@ def _notes(
             f"counted observations from 1, as {axis.name!r} is always {at_once[0]:g}"
         )
     if dropped:
-        listed = "; ".join(
-            f"{run!r} to {step:g}" if run else f"to {step:g}"
-            for run, _, step in dropped[:NAMED]
-        ) + ("; ..." if len(dropped) > NAMED else "")
+        places = [
+            f"{run!r} to {at:g}" if run else f"to {at:g}" for run, _, at in dropped
+        ]
         count = sum(lost for _, lost, _ in dropped)
         notes.append(
             f"skipped {count} observations that were logged before the steps went back "
-            f"({listed})"
+            f"({listed(places, NAMED, '; ')})"
         )
     return notes

@@ -6,6 +6,7 @@ run that had diverged.
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 MISSING = {"", "-", "--", "na", "n/a", "#n/a", "<na>", "null", "none"}
@@ -112,6 +113,11 @@ def step_in(cell: Any, decimal_comma: bool = False) -> float:
     if number is None or not 0 <= number < math.inf:
         return math.nan
     return number
+
+
+def listed(texts: Sequence[str], most: int, between: str = ", ") -> str:
+    """The first few of some texts, and whether there are more."""
+    return between.join([*texts[:most], *["..."] * (len(texts) > most)])
 
 
 def shown(x: Any) -> str:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from lcpfn.io.cells import shown
+from lcpfn.io.cells import listed, shown
 from lcpfn.io.growing import BLOCK, LineDecoder
 from lcpfn.io.json_stream import parse
 from lcpfn.io.packed import damage, unpacked
@@ -160,11 +160,10 @@ def rows_in(row: Row, where: str) -> Iterator[Row]:
                 yield from ({"step": x[-2], name: x[-1]} for x in column)
             return
         if len({len(column) for column in columns.values()}) > 1:
-            listed = [f"{name} {len(x)}" for name, x in columns.items()]
-            more = ", ..." if len(listed) > NAMED else ""
+            lengths = [f"{name} {len(x)}" for name, x in columns.items()]
             raise ValueError(
-                f"{where} has columns of different lengths ({', '.join(listed[:NAMED])}"
-                f"{more}), so their steps are not known; write each as "
+                f"{where} has columns of different lengths ({listed(lengths, NAMED)}), "
+                "so their steps are not known; write each as "
                 '{"name": ..., "steps": [...], "values": [...]}'
             )
         for cells in zip(*columns.values(), strict=True):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lcpfn.io.cells import printable
+from lcpfn.io.cells import listed, printable
 from lcpfn.io.collect import Collector
 from lcpfn.io.events import PATTERN, EventLog
 from lcpfn.io.places import check_file, is_storage
@@ -148,10 +148,12 @@ class Logs:
     def _name_others(self, others: list[str], alone: list[str]) -> None:
         """Tells of files without curves, and of those to be given alone."""
         if others:
-            self.trouble["other files"] = printable(f"no curves in {_listed(others)}")
+            self.trouble["other files"] = printable(
+                f"no curves in {listed(others, NAMED)}"
+            )
         if alone:
             self.trouble["not read"] = printable(
-                f"give each of these alone, not its directory: {_listed(alone)}"
+                f"give each of these alone, not its directory: {listed(alone, NAMED)}"
             )
 
     def has_text(self) -> bool:
@@ -194,11 +196,6 @@ class Logs:
             else name
             for path, name in found.items()
         }
-
-
-def _listed(names: list[str]) -> str:
-    """The first few names."""
-    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def ending_of(path: Path) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from lcpfn.checks import as_numbers, check_steps
 from lcpfn.curves import Run
+from lcpfn.io.cells import listed
 from lcpfn.metric import Bounds, Metric
 
 NAMED = 12
@@ -137,16 +138,12 @@ def one_of(available: Iterable[str], wanted: str | None, what: str = "metric") -
         raise ValueError(f"there is no {what} in it")
     if wanted is None:
         raise ValueError(which(names, what))
-    raise ValueError(f"no {what} {wanted!r}; there are {_listed(names)}")
+    raise ValueError(f"no {what} {wanted!r}; there are {listed(names, NAMED)}")
 
 
 def which(names: Sequence[str], what: str = "metric") -> str:
     """Asks for one of several."""
-    return f"which {what}? Give metric= (--metric) one of {_listed(names)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+    return f"which {what}? Give metric= (--metric) one of {listed(names, NAMED)}"
 
 
 def known_or_asked(
