@@ -17,7 +17,11 @@ import numpy as np
 
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval import scores
-from lcpfn.eval.baselines.other_runs import kernel_regression, latent_kronecker
+from lcpfn.eval.baselines.other_runs import (
+    decaying_process,
+    kernel_regression,
+    latent_kronecker,
+)
 from lcpfn.eval.curves import MOST
 from lcpfn.eval.data import over_suites
 from lcpfn.eval.searches import FEWEST, Search, Setting, given, searches
@@ -28,7 +32,7 @@ from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 
 PERCENTS = (0, 10, 20, 40, 80)
-KERNEL, LKGP = "kernel regression", "LKGP"
+KERNEL, LKGP, DECAYING = "kernel regression", "LKGP", "decaying GP"
 
 
 ALONE = "alone"
@@ -129,8 +133,8 @@ def evaluate_context(
     Args:
         model: the checkpoint.
         suites: recorded searches, one set per source.
-        rivals: tasks of each suite on which the Gaussian process is fitted too, a
-            minute a cutoff; it is left out for 0. Needs the extra `rivals`.
+        rivals: tasks of each suite on which Gaussian processes are fitted too, a
+            minute a cutoff; they are left out for 0. Needs the extra `rivals`.
         seed: of what is asked and shown.
         out: results file; parts that it has of this checkpoint are not made again.
 
@@ -158,8 +162,13 @@ def evaluate_context(
         part("settings", name, of_model(model), tasks, setting)
     part("rivals", KERNEL, kernel_regression, tasks, usual)
     few = _few(tasks, rivals)
-    methods = {model.name: of_model(model), KERNEL: kernel_regression}
-    for name, method in (methods | {LKGP: latent_kronecker}).items() if few else ():
+    methods: dict[str, Rival] = {
+        model.name: of_model(model),
+        KERNEL: kernel_regression,
+        LKGP: latent_kronecker,
+        DECAYING: decaying_process,
+    }
+    for name, method in methods.items() if few else ():
         part("few", name, method, few, usual)
     return results
 

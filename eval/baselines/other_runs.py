@@ -5,8 +5,11 @@
                         curves at once: Lin et al. 2024, "Scaling Gaussian processes for
                         learning curve prediction via latent Kronecker structure"
                         (2410.09239), as BoTorch has it
+    decaying GP         an exact one over configurations and steps, whose kernel of the
+                        steps is that of exponential decays: Swersky et al. 2014,
+                        "Freeze-thaw Bayesian optimization" (1406.3896), as BoTorch has it
 
-Both forecast the final values of several runs of one task, given other runs.
+All forecast the final values of several runs of one task, given other runs.
 """
 
 from collections.abc import Sequence
@@ -22,6 +25,7 @@ from lcpfn.mixture import Mixture
 ENDED = 0.95
 GRID = 50  # steps of the Gaussian process
 KEPT = 256  # its posterior samples
+PER_RUN = 20  # observations of a run that the exact process sees
 
 
 def _within_bounds(
@@ -124,6 +128,63 @@ def latent_kronecker(
     noise = float(model.likelihood.noise.sqrt()) * float(model.outcome_transform.stdvs)
     width = np.hypot(ends.std(1) * KEPT**-0.2, noise)
     return _within_bounds(asked[0], np.full(ends.shape, 1 / KEPT), ends, width)
+
+
+def decaying_process(
+    asked: Sequence[Run], horizons: Sequence[float], others: Sequence[Run]
+) -> Mixture:
+    """Posterior of a Gaussian process of decays, fitted to all curves.
+
+    Of a long run it sees observations that are evenly spread. Configurations and steps
+    are as of `latent_kronecker`; a run is told from another by its configuration alone.
+    Needs the extra `rivals`.
+
+    Args:
+        asked: as far as they are known, with configurations.
+        horizons: step of the end of each.
+        others: the other runs, with configurations.
+
+    Returns:
+        Final values, fields `(len(asked), 1)`.
+    """
+    import torch
+    from botorch.exceptions.errors import ModelFittingError
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.models import SingleTaskMultiFidelityGP
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+
+    runs = [*asked, *others]
+    configs = _numbers(runs)
+    length = max(*horizons, *(run.steps[-1] for run in others))
+    seen = [_spread(run) for run in runs]
+    inputs = [
+        [*config, step / length]
+        for config, run, rows in zip(configs, runs, seen, strict=True)
+        for step in run.steps[rows]
+    ]
+    values = np.concatenate([run.values[r] for run, r in zip(runs, seen, strict=True)])
+    ask = [[*c, end / length] for c, end in zip(configs, horizons, strict=False)]
+    torch.manual_seed(0)
+    model = SingleTaskMultiFidelityGP(
+        torch.tensor(inputs).double(),
+        torch.tensor(values)[:, None],
+        iteration_fidelity=configs.shape[1],
+        linear_truncated=False,
+    )
+    with suppress(ModelFittingError):
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+    model.eval()
+    with torch.no_grad():
+        found = model.posterior(torch.tensor(ask).double(), observation_noise=True)
+        mean, variance = found.mean.numpy(), found.variance.numpy()[:, 0]
+    return _within_bounds(asked[0], np.ones_like(mean), mean, np.sqrt(variance))
+
+
+def _spread(run: Run) -> np.ndarray:
+    """At most `PER_RUN` of a run's observations, evenly spread; their indices."""
+    finite = np.flatnonzero(np.isfinite(run.values))
+    count = min(len(finite), PER_RUN)
+    return finite[np.linspace(0, len(finite) - 1, count).astype(int)]
 
 
 def _at(run: Run, step: float) -> float:

@@ -183,8 +183,8 @@ def _context_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="TASKS",
-        help="tasks of each suite on which BoTorch's LKGP is fitted too, a minute a "
-        "cutoff (extra: rivals)",
+        help="tasks of each suite on which BoTorch's Gaussian processes are fitted "
+        "too, a minute a cutoff (extra: rivals)",
     )
 
 

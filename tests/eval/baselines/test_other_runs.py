@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from lcpfn.curves import Run
-from lcpfn.eval.baselines.other_runs import kernel_regression, latent_kronecker
+from lcpfn.eval.baselines.other_runs import (
+    decaying_process,
+    kernel_regression,
+    latent_kronecker,
+)
 
 T = np.arange(1.0, 21.0)
 
@@ -52,15 +56,17 @@ with_botorch = pytest.mark.skipif(
 
 @pytest.mark.slow
 @with_botorch
-def test_the_gaussian_process_knows_where_runs_of_a_configuration_end():
+@pytest.mark.parametrize("process", [latent_kronecker, decaying_process])
+def test_gaussian_processes_know_where_runs_of_a_configuration_end(process):
     asked = [run(0.45, 10), run(0.55, 0)]
-    found = latent_kronecker(asked, [20, 20], OTHERS)
+    found = process(asked, [20, 20], OTHERS)
     ends = [0.2 + scale * 20**-0.5 for scale in (0.45, 0.55)]
     np.testing.assert_allclose(found.quantile(np.array(0.5)), ends, atol=0.05)
 
 
 @with_botorch
-def test_the_gaussian_process_answers_where_no_fit_succeeds(monkeypatch):
+@pytest.mark.parametrize("process", [latent_kronecker, decaying_process])
+def test_a_gaussian_process_answers_where_no_fit_succeeds(process, monkeypatch):
     from botorch.exceptions.errors import ModelFittingError
 
     def fail(likelihood):
@@ -68,5 +74,5 @@ def test_the_gaussian_process_answers_where_no_fit_succeeds(monkeypatch):
         raise ModelFittingError("All attempts to fit the model have failed.")
 
     monkeypatch.setattr("botorch.fit.fit_gpytorch_mll", fail)
-    found = latent_kronecker([run(0.45, 10), run(0.55, 0)], [20, 20], OTHERS)
+    found = process([run(0.45, 10), run(0.55, 0)], [20, 20], OTHERS)
     assert np.isfinite(found.quantile(np.array(0.5))).all()
