@@ -6,8 +6,8 @@
                         learning curve prediction via latent Kronecker structure"
                         (2410.09239), as BoTorch has it
     decaying GP         an exact one over configurations and steps, whose kernel of the
-                        steps is that of exponential decays: Swersky et al. 2014,
-                        "Freeze-thaw Bayesian optimization" (1406.3896), as BoTorch has it
+                        steps is that of exponential decays (Swersky et al. 2014,
+                        "Freeze-thaw Bayesian optimization", 1406.3896), from BoTorch
 
 All forecast the final values of several runs of one task, given other runs.
 """
