@@ -223,7 +223,7 @@ def config_distances(
         one: of M runs.
         two: of N runs.
         categorical: which hyperparameters are categories `(P,)`.
-        matters: their weights, from `what_matters` `(P,)`.
+        matters: their weights, from `what_matters`: `(P,)`, or `(M, 1, P)`.
         xp: jax.numpy or numpy.
 
     Returns:
@@ -232,9 +232,10 @@ def config_distances(
     """
     apart, same = _apart(one, two, categorical, xp)
     varies = matters > 0
-    count = xp.maximum(varies.sum(), 1)
-    weighted = (apart * matters).sum(-1) / xp.maximum(matters.sum(), 1e-6)
+    count = xp.maximum(varies.sum(-1), 1)
+    weighted = (apart * matters).sum(-1) / xp.maximum(matters.sum(-1), 1e-6)
     plain = (apart * varies).sum(-1) / count
-    most = apart[..., xp.argmax(matters)] * (matters.max() > 0)
+    top = xp.arange(matters.shape[-1]) == xp.argmax(matters, -1)[..., None]
+    most = (apart * (top & varies)).sum(-1)
     equal = (same & varies).sum(-1) / count
     return xp.stack([weighted, plain, most, equal], -1)

@@ -33,7 +33,7 @@ BEST = 8  # of them, the best ones
 SIZES = (8, 16, 32, MOST)
 # From this share of the way on what a run has reached says what its configuration does.
 TELLING = 0.5
-TELLING_RUNS = 128  # that say which hyperparameters matter
+TELLING_RUNS = 64  # that say which hyperparameters matter
 ROWS = 64  # questions whose distances are computed at a time
 
 
@@ -126,13 +126,20 @@ def gap_of(contexts: Sequence[Context], span: np.ndarray) -> float:
     return float(np.median(gaps)) if gaps else float(span[1] - span[0]) / 64
 
 
+def _telling(ended: np.ndarray, own: int) -> np.ndarray:
+    """Of runs in the order of what they reached, those that say what matters to one."""
+    others = ended[ended != own]
+    most = np.linspace(0, len(others) - 1, min(len(others), TELLING_RUNS))
+    return others[most.round().astype(int)]
+
+
 def _distances(
     configs: Configs, asked: np.ndarray, counted: np.ndarray, outcome: np.ndarray
 ) -> np.ndarray:
     """`config_distances` of the runs asked about to all `(B, N, CONFIG_FEATURES)`.
 
     Which hyperparameters matter is taken from at most `TELLING_RUNS` runs, good and bad
-    ones alike.
+    ones alike; what a run itself has reached does not say what matters to it.
 
     Args:
         configs: of N runs.
@@ -146,17 +153,24 @@ def _distances(
     categorical = configs.categorical[varies]
     placed = place(configs.values[:, varies], counted, np)
     some = lambda rows: Placed(placed.value[rows], placed.rank[rows])
-    telling = np.argsort(np.where(counted, outcome, np.nan), kind="stable")
-    telling = telling[: np.isfinite(outcome[counted]).sum()]
-    most = np.linspace(0, len(telling) - 1, min(len(telling), TELLING_RUNS))
-    telling = telling[most.round().astype(int)]
-    matters = what_matters(
-        some(telling), categorical, outcome[telling], varies[varies], np
-    )
-    parts = [
-        config_distances(some(asked[i : i + ROWS]), placed, categorical, matters, np)
-        for i in range(0, len(asked), ROWS)
-    ]
+    ended = np.argsort(np.where(counted, outcome, np.nan), kind="stable")
+    ended = ended[: np.isfinite(outcome[counted]).sum()]
+    known: dict[bytes, np.ndarray] = {}  # most runs are told by the same ones
+    matters = []
+    for own in asked:
+        telling = _telling(ended, own)
+        if (key := telling.tobytes()) not in known:
+            known[key] = what_matters(
+                some(telling), categorical, outcome[telling], varies[varies], np
+            )
+        matters.append(known[key])
+    parts = []
+    for i in range(0, len(asked), ROWS):
+        rows = slice(i, i + ROWS)
+        most = np.stack(matters[rows])[:, None]
+        parts.append(
+            config_distances(some(asked[rows]), placed, categorical, most, np)
+        )
     return np.concatenate(parts)
 
 
@@ -216,15 +230,13 @@ def others_of(
     grid = known.grid
     outcome = np.where(counted & (grid.last >= TELLING), grid.best, np.nan)
     apart = np.empty((*allowed.shape, CONFIG_FEATURES))
-    # What a run itself has reached does not say which hyperparameters matter to it.
-    alike = counted[as_runs] & np.isnan(outcome[as_runs])
-    if alike.any():
-        apart[alike] = _distances(configs, as_runs[alike], counted, outcome)
-    for row in np.flatnonzero(~alike):
-        own = as_runs[row : row + 1]
-        with_it, without = counted.copy(), outcome.copy()
-        with_it[own], without[own] = True, np.nan
-        apart[row] = _distances(configs, own, with_it, without)[0]
+    within = counted[as_runs]
+    if within.any():
+        apart[within] = _distances(configs, as_runs[within], counted, outcome)
+    for row in np.flatnonzero(~within):
+        own, with_it = as_runs[row : row + 1], counted.copy()
+        with_it[own] = True
+        apart[row] = _distances(configs, own, with_it, outcome)[0]
     chosen = choose(grid, apart[..., 0], allowed)
     there = np.take_along_axis(allowed, chosen, 1)
     # What it sees comes first, so that no more is looked at than has to be.

@@ -225,7 +225,7 @@ def test_a_study_agrees_with_extrapolate_also_on_configurations(knowing, count):
     rng = np.random.default_rng(1)
     runs = {
         name: lcpfn.Run(values, config={k: float(rng.random()) for k in "abc"})
-        for name, values in (CURVES | dict(enumerate(power_laws(4, 20)))).items()
+        for name, values in (CURVES | dict(enumerate(power_laws(80, 20)))).items()
     }
     asked, config = power_laws(1, count, seed=9)[0], {"a": 0.5, "b": 0.2, "c": 0.9}
     study = lcpfn.Study(20, "min", model=knowing)
