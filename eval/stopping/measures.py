@@ -34,7 +34,7 @@ GRID = 2000
 SHARES = np.arange(1, GRID + 1) / GRID * LATEST
 AT_BUDGET = int(np.searchsorted(SHARES, 1.0))
 MEANS = (
-    *("winner_stopped", "top_3_stopped_early", "regret", "improvement"),
+    *("winner_stopped", "top_3_stopped_early", "regret", "regret_area", "improvement"),
     *("share_trained", "regret_among_first", "share_of_possible"),
 )
 
@@ -53,7 +53,7 @@ def measure(
         By policy: "speed_up" over "no stop", "reached" (whether within the time given),
         "winner_stopped" and "top_3_stopped_early" (shares of orders, and of runs),
         "runs_begun" within the budget, "regret" and "improvement" at the budget,
-        "share_of_possible" (of the way from the average run to the best of all),
+        "regret_area" (mean of the regret until there), "share_of_possible" (of the way from the average run to the best of all),
         "curve", the regret at 60 points of the time, and of the first `FULL` runs alone
         "share_trained", of their observations, and "regret_among_first".
     """
@@ -72,6 +72,7 @@ def measure(
             "speed_up": float(SHARES[needs["no stop"]] / SHARES[needs[name]]),
             "reached": bool(curve[needs[name]] <= goal),
             "regret": regret,
+            "regret_area": float(curve[: AT_BUDGET + 1].mean()),
             "improvement": unit / average_value * (average - regret),
             "share_of_possible": 1 - regret / (average or 1.0),
             "curve": np.round(curve[:: GRID // 60], 5).tolist(),

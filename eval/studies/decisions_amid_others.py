@@ -60,6 +60,7 @@ def to_markdown(results: Mapping[str, Any]) -> str:
         "slowest task": "{slowest:.2f}",
         "tasks slower than no stop": "{slower_than_no_stop} of {tasks}",
         "winner stopped": "{winner_stopped:.1%}",
+        "mean regret over the budget": "{regret_area:.3f}",
         "observations of the first 20 runs": "{share_trained:.0%}",
         "regret among them": "{regret_among_first:.3f}",
     } | {source: f"{{sources[{source}]:.2f}}" for source in sources}

@@ -33,6 +33,9 @@ def test_what_is_known_to_be_better_ranks_higher():
     assert found["wrong"]["winner_stopped"] == 1
     assert not found["wrong"]["reached"]
     assert found["wrong"]["speed_up"] < 1
+    areas = [found[name]["regret_area"] for name in ("oracle", "rule", "no stop")]
+    assert areas == sorted(areas)
+    assert areas[-1] > found["no stop"]["regret"]
     assert found["no stop"]["runs_begun"] == 20
     table = measures.summarise([found, found])
     assert table["oracle"]["speed_up"] == pytest.approx(found["oracle"]["speed_up"])
