@@ -107,6 +107,7 @@ def latent_kronecker(
     from botorch.models.latent_kronecker_gp import LatentKroneckerGP
     from botorch.models.transforms import Standardize
     from gpytorch.mlls import ExactMarginalLogLikelihood
+    from gpytorch.settings import fast_computations, max_cholesky_size
 
     runs = [*asked, *others]
     points = min(GRID, max(len(run.values) for run in runs))
@@ -116,7 +117,8 @@ def latent_kronecker(
     columns = [torch.tensor(x) for x in (_numbers(runs), shares[:, None], table)]
     torch.manual_seed(0)
     model = LatentKroneckerGP(*columns, outcome_transform=Standardize(m=1))
-    with model.use_iterative_methods():
+    # As many points as here are solved exactly in less time than by iterations.
+    with max_cholesky_size(GRID * len(runs)), fast_computations(False, False, False):
         with suppress(ModelFittingError):
             fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
         model.eval()
@@ -125,7 +127,8 @@ def latent_kronecker(
         samples = posterior.rsample(torch.Size([KEPT])).detach().numpy()
     at = np.abs(steps - np.array(horizons)[:, None]).argmin(1)
     ends = samples.reshape(KEPT, len(asked), -1)[:, np.arange(len(asked)), at].T
-    noise = float(model.likelihood.noise.sqrt()) * float(model.outcome_transform.stdvs)
+    deviation = model.likelihood.noise.detach().sqrt()
+    noise = float(deviation) * float(model.outcome_transform.stdvs)
     width = np.hypot(ends.std(1) * KEPT**-0.2, noise)
     return _within_bounds(asked[0], np.full(ends.shape, 1 / KEPT), ends, width)
 
