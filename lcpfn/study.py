@@ -22,9 +22,10 @@ from lcpfn.checks import as_numbers, check_count
 from lcpfn.configs import Config, check_config
 from lcpfn.context import context_of
 from lcpfn.forecast import Forecast
-from lcpfn.jax_setup import check_process, shared_model
+from lcpfn.jax_setup import check_process
 from lcpfn.metric import Bounds, Metric
 from lcpfn.reported_runs import ReportedRuns
+from lcpfn.shared_model import shared_model
 from lcpfn.stopping.decision import Decision, Progress, decide
 from lcpfn.stopping.finalists import Finalist, finalists, late_spread, seed_spread
 from lcpfn.stopping.next_step import Choice, Todo, next_step, worth_of_any

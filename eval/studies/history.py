@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 
 import lcpfn
-from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval import scores
 from lcpfn.eval.curves import measure, of_model, summarise
 from lcpfn.eval.data import Case, scored_cases
 from lcpfn.eval.report_tables import RATIOS
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.tables import columns_table, fill
+from lcpfn.eval.tables import columns_table, fill, report
 from lcpfn.train.finetune import finetune
 
 SIZES = (20, 100, 500)

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 
 import lcpfn
-from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet
 from lcpfn.eval import paired
 from lcpfn.eval.curves import measure, of_model, summarise
 from lcpfn.eval.data import PERCENTS, Case, scored_cases
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.tables import table
+from lcpfn.eval.tables import report, table
 from lcpfn.model import Model
 
 

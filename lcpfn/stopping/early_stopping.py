@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lcpfn.jax_setup import shared_model
 from lcpfn.metric import Bounds, Metric
+from lcpfn.shared_model import shared_model
 from lcpfn.stopping.decision import Decision, Progress, decide
 from lcpfn.stopping.given_runs import take_given
 from lcpfn.stopping.observations import NAN_MEANINGS, check_nan, plain

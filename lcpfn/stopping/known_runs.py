@@ -10,8 +10,8 @@ from lcpfn.among import check_knows
 from lcpfn.configs import Config, usable_config
 from lcpfn.context import Context, context_of
 from lcpfn.forecast import Forecast
-from lcpfn.jax_setup import shared_model
 from lcpfn.metric import Bounds
+from lcpfn.shared_model import shared_model
 from lcpfn.stopping.given_runs import GivenRuns
 from lcpfn.stopping.observations import WarnOnce
 from lcpfn.task import Task

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lcpfn.context import context_of
 from lcpfn.forecast import Forecast
-from lcpfn.jax_setup import shared_model
+from lcpfn.shared_model import shared_model
 from lcpfn.stopping.decision import Progress
 from lcpfn.stopping.given_runs import GivenRuns
 from lcpfn.stopping.observations import Observations
