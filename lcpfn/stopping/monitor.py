@@ -294,5 +294,4 @@ class RunMonitor:
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copies: no network in it, a loaded model by its path."""
         model = getattr(self.model, "path", None) or self.model
-        reader = RunReader(self.name, model, self.reader.given)
-        return vars(self) | {"model": model, "decision": None, "reader": reader}
+        return vars(self) | {"model": model, "decision": None}

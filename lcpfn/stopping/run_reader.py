@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lcpfn.context import context_of
 from lcpfn.forecast import Forecast
@@ -41,6 +41,12 @@ class RunReader:
         self.name, self.model, self.given = name, model, given
         self.among: Ask | None = None
         self.rest()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: without what was read, a loaded model by its path."""
+        model = getattr(self.model, "path", None) or self.model
+        unread = dict.fromkeys(("_stream", "_asked", "_ask"))
+        return vars(self) | {"model": model} | unread
 
     def rest(self) -> None:
         """Forgets what was read, and gives back its memory."""

@@ -1,7 +1,7 @@
 """How the runs of a search stand to each other: the value to beat, who is spared."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lcpfn.checks import check_count
@@ -52,14 +52,14 @@ class SearchRule:
     def spares(
         self,
         own: BestSoFar,
-        others: Callable[[], Iterable[BestSoFar]],
+        others: Iterable[BestSoFar],
         incumbent: float | None,
     ) -> bool:
         """Whether a run is better than the incumbent, or among the best at its step.
 
         Args:
             own: the run.
-            others: gives all other runs.
+            others: all other runs; gone through only if that can matter.
             incumbent: the value to beat; what a run has reached counts only if it
                 finishes, so one that is better is spared.
         """
@@ -68,5 +68,5 @@ class SearchRule:
             return False
         if incumbent is not None and best_of((best, incumbent), self.mode) != incumbent:
             return True
-        there = [other.at(own.steps[-1]) for other in others() if other.steps]
+        there = [other.at(own.steps[-1]) for other in others if other.steps]
         return among_best(best, there, self.mode, self.protect)
