@@ -224,10 +224,9 @@ class RunMonitor:
 
     def _update(self, protected: Protected) -> Decision | None:
         """Reads what is new and decides; None if nothing is."""
-        newest = self.reader.newest(self.observations, self.rule)
-        if newest is None:
+        if not self.reader.take(self.observations, self.rule):
             return None
-        curve = self.observations.curve
+        newest, curve = self.reader.newest(self.rule), self.observations.curve
         decision, self._streak = decide(
             self.rule, *newest, self._streak, lambda: protected(curve)
         )

@@ -107,7 +107,7 @@ def test_configurations_that_cannot_be_compared_are_said_once(knowing):
 
 
 def test_a_configuration_that_cannot_be_compared_is_refused_at_once(knowing):
-    given = lcpfn.EarlyStopping(20, "min", model=knowing, others=OTHERS)._given
+    given = lcpfn.EarlyStopping(20, "min", model=knowing, others=OTHERS)._reader.given
     for others in (None, OTHERS, given):
         with pytest.raises(ValueError, match="hyperparameter 'layers' of this run"):
             RunMonitor("min", 20, others=others, config={"layers": [1, 2]})
