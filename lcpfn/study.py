@@ -30,7 +30,7 @@ from lcpfn.stopping.next_step import Choice, Todo, next_step, worth_of_any
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
 from lcpfn.stopping.search_forecasts import SearchForecasts
 from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT, SearchRule
-from lcpfn.stopping.threshold import chances_of, threshold_of
+from lcpfn.stopping.threshold import chance_of, threshold_of
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
@@ -147,14 +147,16 @@ class Study(ReportedRuns):
         for start in range(0, len(names), PART):
             some = names[start : start + PART]
             forecasts = self._ask(some)
-            bests = [self.runs[name].progress.best for name in some]
-            beaten = np.array([threshold_of(rule, best) for best in bests])
-            for i, chance in enumerate(chances_of(rule, forecasts, beaten)):
-                decisions[some[i]] = self._decide(rule, some[i], forecasts[i], chance)
+            shown = [self.runs[name].progress for name in some]
+            beaten = np.array([threshold_of(rule, run.best) for run in shown])
+            least = [rule.least_chance(run.step / rule.horizon) for run in shown]
+            chances = chance_of(rule, forecasts, beaten, least).tolist()
+            for i, name in enumerate(some):
+                decisions[name] = self._decide(rule, name, forecasts[i], chances[i])
         return decisions
 
     def _decide(
-        self, rule: Rule, name: Hashable, forecast: Forecast, chance: float | None
+        self, rule: Rule, name: Hashable, forecast: Forecast, chance: float
     ) -> Decision:
         run, incumbent = self.runs[name], rule.beat
         progress = run.progress
@@ -213,7 +215,7 @@ class Study(ReportedRuns):
         ]
         if incumbent is not None and choices:
             choices = self._worth(choices, going, candidates, incumbent)
-        least = 1 - float(self.rule.confidence_at(0.0))
+        least = float(self.rule.least_chance(0.0))
         return next_step(choices, self.rule.horizon, least, incumbent)
 
     def _worth(

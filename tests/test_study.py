@@ -12,7 +12,7 @@ from lcpfn import programs
 from lcpfn.model import Model
 from lcpfn.stopping.rule import METHODS, Rule
 from lcpfn.stopping.search_monitor import SearchMonitor
-from lcpfn.stopping.threshold import chance_of, chances_of
+from lcpfn.stopping.threshold import chance_of
 from tests.conftest import CONFIG, rough_params
 from tests.makers import power_laws
 
@@ -135,14 +135,11 @@ def test_chances_of_many_are_those_of_each(knowing, method):
     study.report("trial 2", float("inf"))
     forecasts = study.forecast_all(CURVES)
     thresholds = np.where(np.arange(len(CURVES)) == 3, np.nan, 0.3)
-    chances = chances_of(rule, forecasts, thresholds)
-    assert len(chances) == len(CURVES)
+    chances = chance_of(rule, forecasts, thresholds, np.full(len(CURVES), 0.05))
+    assert chances.shape == (len(CURVES),)
     for i, chance in enumerate(chances):
-        if method == "ever":
-            one = chance_of(rule, forecasts[i], float(thresholds[i]), 0.05)
-            assert chance == pytest.approx(one, rel=1e-9)
-        else:
-            assert chance is None
+        one = chance_of(rule, forecasts[i], float(thresholds[i]), 0.05)
+        assert chance == pytest.approx(one, rel=1e-9)
 
 
 def test_runs_of_a_study_are_told_apart_by_name(knowing):
