@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcpfn.shared_model import shared_model
+from lcpfn.shared_model import name_of, shared_model
 from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.given_runs import take_given
 from lcpfn.stopping.observations import (
@@ -292,5 +292,4 @@ class RunMonitor:
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copies: no network in it, a loaded model by its path."""
-        model = getattr(self.model, "path", None) or self.model
-        return vars(self) | {"model": model, "decision": None}
+        return vars(self) | {"model": name_of(self.model), "decision": None}

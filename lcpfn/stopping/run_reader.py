@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcpfn.forecast import Forecast
-from lcpfn.shared_model import shared_model
+from lcpfn.shared_model import name_of, shared_model
 from lcpfn.stopping.decision import Progress
 from lcpfn.stopping.given_runs import GivenRuns
 from lcpfn.stopping.observations import Observations
@@ -87,5 +87,4 @@ class RunReader:
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: without what was read, a loaded model by its path."""
-        model = getattr(self.model, "path", None) or self.model
-        return vars(self) | {"model": model, "opened": None, "_ask": None}
+        return vars(self) | {"model": name_of(self.model), "opened": None, "_ask": None}

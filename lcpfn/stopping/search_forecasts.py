@@ -10,7 +10,7 @@ from lcpfn.context import Context
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process
 from lcpfn.metric import Metric
-from lcpfn.shared_model import shared_model
+from lcpfn.shared_model import name_of, shared_model
 from lcpfn.stopping.given_runs import GivenRuns
 from lcpfn.stopping.known_run import KnownRun
 from lcpfn.task import Task
@@ -71,5 +71,4 @@ class SearchForecasts:
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: without what was read, a loaded model by its path."""
-        model = getattr(self.model, "path", None) or self.model
-        return vars(self) | {"model": model, "_task": None}
+        return vars(self) | {"model": name_of(self.model), "_task": None}
