@@ -18,7 +18,8 @@ class SearchRule:
 
     Attributes:
         mode: "max" or "min".
-        n_startup: finished runs before there is an incumbent, at least 1.
+        n_startup: finished runs before there is an incumbent, at least 1. The adapters
+            of Optuna and Ax have 5, as these hosts' own pruners; all others 1.
         top_k: the incumbent is the `top_k`-th best finished run.
         protect: share of the runs that is never stopped, see
             `lcpfn.stopping.threshold.among_best`; 0: none is for that.
