@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lcpfn.context import Context
 from lcpfn.io.follow import Observation
 from lcpfn.stopping.best_so_far import BestSoFar
+from lcpfn.stopping.known_run import KnownRun
 from lcpfn.stopping.observations import (
     DecisionInterval,
     Observations,
@@ -94,6 +94,7 @@ class Board:
 
     Attributes:
         observations: by run.
+        known: what follows from them, by run.
         outlooks: of the runs that go on; only runs with news are forecast anew.
         trouble: why observations were left out, by run.
     """
@@ -102,29 +103,26 @@ class Board:
         self.rule, self.alone = rule, alone
         self.search = SearchMonitor(**asdict(rule), model=model, alone=alone)
         self.observations: dict[str, Observations] = {}
+        self.known: dict[Hashable, KnownRun] = {}
         self.outlooks: dict[str, Outlook] = {}
         self.trouble: dict[str, str] = {}
 
     def take(self, reports: Iterable[Observation]) -> None:
         """Puts new observations in their place and forecasts the runs with any."""
         news = {report.run for report in reports if self._add(report)}
-        if news and not self.alone and self.search.known.task.model.config.others:
+        if news and not self.alone and self.search.forecasts.task.model.config.others:
             # What one run shows is news to all of them.
             news = {run for run, x in self.observations.items() if x.curve}
         if news:
             self._look_ahead(sorted(news))
 
-    def _around(self) -> Mapping[Hashable, Context]:
-        known, runs = self.search.known, self.observations.items()
-        return {run: known.context(run, x.curve) for run, x in runs if x.curve}
-
     def _add(self, report: Observation) -> bool:
         run, step, value, anew = report
         if anew:
-            self.observations.pop(run, None)
-            self.outlooks.pop(run, None)
+            for known in (self.observations, self.known, self.outlooks):
+                known.pop(run, None)
         try:
-            self.search.known.task.metric.check(np.array([value]), f"run {run}")
+            self.search.forecasts.task.metric.check(np.array([value]), f"run {run}")
         except ValueError as error:
             self.trouble[run] = str(error)
             return False
@@ -134,8 +132,10 @@ class Board:
                 f"step {at:g} lies beyond the horizon {self.rule.horizon:g}"
             )
             return False
-        observations = self.observations.setdefault(run, Observations(WarnOnce()))
-        kind = observations.add(value, at, self.rule.horizon)
+        if run not in self.observations:
+            self.observations[run] = Observations(WarnOnce())
+            self.known[run] = KnownRun(self.search.metric, self.observations[run])
+        kind = self.observations[run].add(value, at, self.rule.horizon)
         return kind not in (ReportKind.REPEATED, ReportKind.NOTHING)
 
     def _look_ahead(self, runs: list[str]) -> None:
@@ -143,9 +143,9 @@ class Board:
         for run in runs:
             self.outlooks.pop(run, None)
         going = [run for run in runs if max(curves[run]) < self.rule.horizon]
-        search = self.search.known
+        search = self.search.forecasts
         found, batch = forecast_curves(
-            partial(search.ask, around=None if self.alone else self._around),
+            partial(search.ask, {} if self.alone else self.known),
             search.task.metric,
             self.rule,
             {run: curves[run] for run in going},
@@ -175,19 +175,15 @@ class Board:
                 ones have finished as those at the horizon have.
         """
         ended, mode = ended or {}, self.rule.mode
-        of_run = self.search.best_so_far
-        bests = {run: of_run(x.curve) for run, x in self.observations.items()}
+        bests = {run: self.known[run].bests for run in self.observations}
         finished = [
             best.final
             for run, best in bests.items()
             if ended.get(run) == "complete" or best.steps[-1] >= self.rule.horizon
         ]
-        judge = self.search.monitor("a run")
-        ready = self.search.set_incumbent(judge, self.search.incumbent(finished))
-        rows = [
-            self._row(run, bests, judge.rule if ready else None, ended.get(run))
-            for run in bests
-        ]
+        incumbent = self.search.rule.incumbent(finished)
+        rule = None if incumbent is None else replace(self.rule, beat=incumbent)
+        rows = [self._row(run, bests, rule, ended.get(run)) for run in bests]
         sign = -1 if mode == "max" else 1
         rows.sort(key=lambda x: math.inf if math.isnan(x.final) else sign * x.final)
         return [replace(row, rank=i) for i, row in enumerate(rows, 1)]
@@ -234,10 +230,11 @@ class Board:
         """
         others = [best for name, best in bests.items() if name != run]
         if rule is not None:
-            protected = partial(
-                self.search.protected, others=others.copy, incumbent=rule.beat
+            spares, beat = self.search.rule.spares, rule.beat
+            best_of_part = partial(BestSoFar, mode=rule.mode, bounds=rule.bounds)
+            decision = decide_on_curve(
+                rule, known, lambda part: spares(best_of_part(part), others, beat)
             )
-            decision = decide_on_curve(rule, known, protected)
             assert decision is not None  # one is due at every observation
             return decision.stop, decision.prob_better, decision.reason
         if known.forecasts[-1].diverged:
