@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,6 +108,21 @@ class Cutoffs:
             np.asarray(self.state), self.anchor, horizon, targets, self.others
         )
         return self.metric.in_user_units(found)
+
+    def thinned(self, count: int) -> "Cutoffs":
+        """The same curves, asked about `count` evenly spaced later steps.
+
+        The horizon is the last of them.
+        """
+        shares = np.arange(1, count + 1) / count
+        contexts = [
+            context._replace(
+                targets=context.last_step
+                + (context.horizon - context.last_step) * shares
+            )
+            for context in self.contexts
+        ]
+        return replace(self, contexts=contexts)
 
     @functools.cached_property
     def surprise(self) -> np.ndarray:

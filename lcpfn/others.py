@@ -168,9 +168,7 @@ def _distances(
     for i in range(0, len(asked), ROWS):
         rows = slice(i, i + ROWS)
         most = np.stack(matters[rows])[:, None]
-        parts.append(
-            config_distances(some(asked[rows]), placed, categorical, most, np)
-        )
+        parts.append(config_distances(some(asked[rows]), placed, categorical, most, np))
     return np.concatenate(parts)
 
 

@@ -22,15 +22,24 @@ from lcpfn.configs import Config, check_config
 from lcpfn.context import context_of
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Bounds, Metric
+from lcpfn.prefixes import AHEAD
 from lcpfn.reported_runs import ReportedRuns
 from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.finalists import Finalist, finalists, late_spread, seed_spread
 from lcpfn.stopping.known_run import reached_by
-from lcpfn.stopping.next_step import Choice, Todo, next_step, worth_of_any
+from lcpfn.stopping.next_step import (
+    Choice,
+    Outlook,
+    Todo,
+    next_step,
+    outlook_of_any,
+    outlooks_of,
+    to_come,
+)
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
 from lcpfn.stopping.search_forecasts import SearchForecasts
 from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT, SearchRule
-from lcpfn.stopping.threshold import chance_of, threshold_of
+from lcpfn.stopping.threshold import best_of, chance_of, threshold_of
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
@@ -86,7 +95,12 @@ class Study(ReportedRuns):
         """The value to beat; None while too few runs have finished."""
         return self.search.incumbent(reached_by(self.runs.values()))
 
-    def _ask(self, names: Sequence[Hashable], new: Sequence[Config] = ()) -> Forecast:
+    def _ask(
+        self,
+        names: Sequence[Hashable],
+        new: Sequence[Config] = (),
+        ahead: int | None = None,
+    ) -> Forecast:
         """Forecasts of runs, and of new ones of which the configuration is known."""
         metric, horizon = self._forecasts.task.metric, self.rule.horizon
         # No run is named by a tuple.
@@ -94,7 +108,7 @@ class Study(ReportedRuns):
         unseen = context_of({}, metric, horizon)
         asked = [(name, self.runs[name].context(metric, horizon)) for name in names]
         asked += [(name, unseen) for name in configs]
-        return self._forecasts.ask(self.runs, asked, configs)
+        return self._forecasts.ask(self.runs, asked, configs, ahead)
 
     @property
     def going(self) -> list[Hashable]:
@@ -202,7 +216,7 @@ class Study(ReportedRuns):
             raise ValueError(f"busy must be a list of names, got the string {busy!r}")
         if not 0 <= as_numbers(resume_cost, "resume_cost") < math.inf:
             raise ValueError(f"resume_cost must be steps >= 0, got {resume_cost!r:.80}")
-        taken, incumbent = set(busy), self.incumbent()
+        taken = set(busy)
         going = [
             name
             for name in self.going
@@ -213,37 +227,38 @@ class Study(ReportedRuns):
             *(Choice(n, None, self.runs[n].progress.step, resume_cost) for n in going),
             *(Choice(None, i, 0.0, 0.0) for i in range(len(candidates))),
         ]
-        if incumbent is not None and choices:
-            choices = self._worth(choices, going, candidates, incumbent)
+        shown = [run.progress.best for run in self.runs.values()]
+        shown = [value for value in shown if math.isfinite(value)]
+        beat = [] if self.rule.beat is None else [self.rule.beat]
+        best = best_of([*shown, *beat], self.rule.mode) if shown else None
+        if best is not None and choices:
+            outlooks = self._outlooks(going, candidates, best, shown)
+            choices = [
+                choice._replace(outlook=outlook)
+                for choice, outlook in zip(choices, outlooks, strict=True)
+            ]
         least = float(self.rule.least_chance(0.0))
-        return next_step(choices, self.rule.horizon, least, incumbent)
+        begun = len(taken.union(self.runs))
+        return next_step(choices, self.rule.horizon, least, best, begun)
 
-    def _worth(
+    def _outlooks(
         self,
-        choices: Sequence[Choice],
         going: Sequence[Hashable],
         candidates: Sequence[Config],
-        incumbent: float,
-    ) -> list[Choice]:
-        """The choices, runs before candidates, with what they may gain."""
-        fresh = worth_of_any(reached_by(self.runs.values()), incumbent)
+        best: float,
+        shown: Sequence[float],
+    ) -> list[Outlook]:
+        """What runs, and candidates behind them, may gain on the best value shown."""
         # A checkpoint that knows no other runs cannot forecast one that is not there.
-        observed = any(math.isfinite(r.progress.best) for r in self.runs.values())
-        model = self._forecasts.task.model
-        new = candidates if observed and model.config.others else ()
-        worth: list[tuple[float, float]] = []
+        new = candidates if self._forecasts.task.model.config.others else ()
+        found: list[Outlook] = []
         for start in range(0, len(going) + len(new), PART):
             runs = going[start : start + PART]
             first = max(start - len(going), 0)
-            found = self._ask(runs, new[first : first + PART - len(runs)])
-            there = _to_come(found)
-            gains = there.expected_improvement(incumbent)
-            worth += zip(gains, there.prob_better(incumbent), strict=True)
-        worth += [fresh] * (len(choices) - len(worth))
-        return [
-            choice._replace(gain=float(gain), chance=float(chance))
-            for choice, (gain, chance) in zip(choices, worth, strict=True)
-        ]
+            ahead = self._ask(runs, new[first : first + PART - len(runs)], AHEAD)
+            found += outlooks_of(ahead, best)
+        fresh = outlook_of_any(shown, best, self.rule.horizon)
+        return found + [fresh] * (len(going) + len(candidates) - len(found))
 
     def finalists(self, k: int = 3) -> list[Finalist]:
         """The `k` runs that are likeliest the best of all, and seeds to run again.
@@ -274,15 +289,10 @@ class Study(ReportedRuns):
             found = self._ask(some)
             # What a run has reached it cannot lose.
             reached = np.array([self.runs[name].progress.best for name in some])
-            ahead = better(_to_come(found).quantile(levels), reached).T
+            ahead = better(to_come(found).quantile(levels), reached).T
             outlooks |= dict(zip(some, ahead, strict=True))
         ended = over.values()
         spread = seed_spread(reached_by(ended), [run.config for run in ended])
         if spread is None:
             spread = late_spread([np.array(run.values) for run in ended])
         return finalists(outlooks, spread, self.rule.mode, k, frozenset(over))
-
-
-def _to_come(found: Forecast) -> Forecast:
-    """The best value still to come; the final one where the checkpoint has no best."""
-    return found.best if found.has_best else found.final

@@ -108,6 +108,7 @@ def latent_kronecker(
     from botorch.models.transforms import Standardize
     from gpytorch.mlls import ExactMarginalLogLikelihood
     from gpytorch.settings import fast_computations, max_cholesky_size
+    from linear_operator.utils.errors import NotPSDError
 
     runs = [*asked, *others]
     points = min(GRID, max(len(run.values) for run in runs))
@@ -117,10 +118,11 @@ def latent_kronecker(
     columns = [torch.tensor(x) for x in (_numbers(runs), shares[:, None], table)]
     torch.manual_seed(0)
     model = LatentKroneckerGP(*columns, outcome_transform=Standardize(m=1))
-    # As many points as here are solved exactly in less time than by iterations.
+    # As many points as here are fitted exactly in less time than by iterations.
     with max_cholesky_size(GRID * len(runs)), fast_computations(False, False, False):
-        with suppress(ModelFittingError):
+        with suppress(ModelFittingError, NotPSDError):
             fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+    with model.use_iterative_methods():
         model.eval()
         ask = columns[0][: len(asked)]
         posterior = model.posterior(ask, columns[1])

@@ -11,12 +11,13 @@ import numpy as np
 
 from lcpfn.configs import Config
 from lcpfn.context import Context, context_of
+from lcpfn.cutoffs import Cutoffs
 from lcpfn.eval.stopping import halving, policies
-from lcpfn.eval.stopping.freeze_thaw import freeze_thaw
+from lcpfn.eval.stopping.freeze_thaw import PERCENT, Ahead, freeze_thaw, with_last
 from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
-from lcpfn.prefixes import PrefixForecasts
+from lcpfn.prefixes import AHEAD, PrefixForecasts
 from lcpfn.stopping.offline import RecordedRun
 from lcpfn.stopping.rule import Rule
 from lcpfn.task import Task
@@ -62,7 +63,25 @@ class Amid:
     def best(
         self, trained: Mapping[int, int], asked: Sequence[tuple[int, int]]
     ) -> Mixture:
-        """The best values still to come `(n,)`, model space.
+        """The best values still to come `(n,)`, model space; args as of `cutoffs`."""
+        found = self.cutoffs(trained, asked).best
+        assert found is not None, "a checkpoint that knows other runs knows the best"
+        return self._model_space(found)
+
+    def ahead(
+        self, trained: Mapping[int, int], asked: Sequence[tuple[int, int]]
+    ) -> Ahead:
+        """Values at some later steps, and the best; args as of `cutoffs`."""
+        found = self.cutoffs(trained, asked).thinned(AHEAD)
+        assert found.best is not None, "a checkpoint that knows other runs knows it"
+        ends = np.array([self.task_runs.runs[i].horizon for i, _ in asked])[:, None]
+        values = map(self._model_space, (found.fan, found.best))
+        return with_last(PERCENT * found.steps / ends, *values)
+
+    def cutoffs(
+        self, trained: Mapping[int, int], asked: Sequence[tuple[int, int]]
+    ) -> Cutoffs:
+        """Runs as they were known, in the user's units.
 
         Args:
             trained: observations of the runs begun.
@@ -75,9 +94,10 @@ class Amid:
             i: run.run.config if self.configs else None
             for i, run in enumerate(self.task_runs.runs)
         }
-        found = self.task.cutoffs(contexts, configs, parts).best
-        assert found is not None, "a checkpoint that knows other runs knows the best"
-        # The user's units again: the way back is the way there.
+        return self.task.cutoffs(contexts, configs, parts)
+
+    def _model_space(self, found: Mixture) -> Mixture:
+        # The way back from the user's units is the way there.
         return found if self.task.metric.mode == "min" else found.mirrored()
 
 
@@ -159,6 +179,6 @@ def study(model: Model, candidates: int = 1) -> Policy:
 
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
         amid = Amid.of(model, task_runs)
-        yield from freeze_thaw(amid=amid.best, candidates=candidates)(task_runs, order)
+        yield from freeze_thaw(amid=amid.ahead, candidates=candidates)(task_runs, order)
 
     return moves

@@ -1,22 +1,29 @@
 """What a search does next: go on with a run, start a new one, or end.
 
-Every choice has a price, the steps it takes to its horizon, and a gain, the expected
-improvement on the incumbent by then. Going on with one run is worth as much as a safe
-gain of z if E[max(gain - z, 0)] pays for the steps (Weitzman 1979, "Optimal search for
-the best alternative"); where gains are small against what they are compared with, the
-order of these reservation values is that of gain over price, which is used here. A
-choice is revised at the next rung, so the price is only committed to up to there.
+Every choice has an index, the highest rate at which it may improve on the best value
+that the search has seen:
+
+    max over later steps u of  E[improvement at u] / (u - where it is + what it costs)
+
+the index of Gittins (1979) for a choice that may be left at any step, with the steps at
+which it is left fixed beforehand; `docs/stopping.md` derives it. A choice is revised at
+the next rung.
 """
 
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from lcpfn.forecast import Forecast
+
 # The next rung lies so much of the horizon ahead, at least.
-RUNG = 0.1
+RUNG = 0.05
+# Runs that have to be begun before they are compared with new ones.
+FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,20 @@ class Todo:
     reason: str
 
 
+class Outlook(NamedTuple):
+    """What a choice may gain.
+
+    Attributes:
+        steps: later steps `(U,)`.
+        gains: expected improvement on the best value seen, at each.
+        chance: probability of any by the horizon.
+    """
+
+    steps: np.ndarray
+    gains: np.ndarray
+    chance: float
+
+
 class Choice(NamedTuple):
     """A run that may go on, or a candidate that may be started.
 
@@ -48,78 +69,115 @@ class Choice(NamedTuple):
         candidate: its index; None for a run.
         step: where it is, 0 for a candidate.
         extra: steps to pay before it goes on, as of a run that was paused.
-        gain: expected improvement on the incumbent by the horizon.
-        chance: probability of any.
+        outlook: what it may gain; None while there is nothing to compare with.
     """
 
     run: Hashable | None
     candidate: int | None
     step: float
     extra: float = 0.0
-    gain: float = 0.0
-    chance: float = 0.0
+    outlook: Outlook | None = None
 
 
-def worth_of_any(ended: Sequence[float], incumbent: float) -> tuple[float, float]:
+def worth_of_any(reached: Sequence[float], best: float) -> tuple[float, float]:
     """Expected improvement and its probability of a run of which nothing is known.
 
     After n runs the next one is the best with probability 1 / (n + 1), and then by
     about the median distance of the others from the best, over n.
 
     Args:
-        ended: best values of the finished runs.
-        incumbent: the value to beat.
+        reached: best values of the runs.
+        best: the value to beat.
     """
-    count = max(len(ended), 1)
-    apart = np.abs(np.array(ended, float) - incumbent)
+    count = max(len(reached), 1)
+    apart = np.abs(np.array(reached, float) - best)
     chance = 1 / (count + 1)
-    return chance * float(np.median(apart)) / count if len(ended) else 0.0, chance
+    return chance * float(np.median(apart)) / count if len(reached) else 0.0, chance
+
+
+def to_come(found: "Forecast") -> "Forecast":
+    """The best value still to come; the final one where the checkpoint has no best."""
+    return found.best if found.has_best else found.final
+
+
+def outlooks_of(ahead: "Forecast", best: float) -> list[Outlook]:
+    """Those of curves.
+
+    Args:
+        ahead: of a batch, at as many later steps of each.
+        best: the value to beat.
+    """
+    end = to_come(ahead)
+    gains = [each.expected_improvement(best) for each in (ahead, end)]
+    steps = np.column_stack([ahead.steps, end.steps])
+    chances = end.prob_better(best).tolist()
+    return list(map(Outlook, steps, np.column_stack(gains), chances))
+
+
+def outlook_of_any(reached: Sequence[float], best: float, horizon: float) -> Outlook:
+    """That of a run of which nothing is known, after its first rung."""
+    gain, chance = worth_of_any(reached, best)
+    return Outlook(np.array([_rung(horizon)]), np.array([gain]), chance)
 
 
 def next_step(
-    choices: Sequence[Choice], horizon: float, least: float, incumbent: float | None
+    choices: Sequence[Choice],
+    horizon: float,
+    least: float,
+    best: float | None,
+    begun: int,
 ) -> Todo:
-    """The choice with the highest expected improvement per step.
+    """The choice with the highest index.
 
     Args:
         choices: what can be done.
         horizon: last step of a full run.
         least: probability of an improvement from which on a run is worth looking at; a
             candidate always is, since nothing else can be better.
-        incumbent: the value to beat; None while there is none: then what is nearest to
-            its end goes on, and what is not there yet is started.
+        best: the best value seen; None while there is none.
+        begun: runs of the search; while they are few a candidate is started.
     """
-    if incumbent is None:
-        ahead = sorted(choices, key=lambda c: (c.run is None, -c.step))
-        if not ahead:
-            return _nothing("there are no runs and no candidates")
-        return _todo(ahead[0], horizon, math.nan, "no run has finished yet")
-    worth = [c for c in choices if c.run is None or c.chance > least]
+    new = [choice for choice in choices if choice.run is None]
+    if new and (best is None or begun < FEWEST):
+        why = f"{begun} runs have begun, too few to compare with"
+        return _todo(new[0], horizon, math.nan, why)
+    if best is None:
+        return _nothing("there are no runs and no candidates")
+    worth = [c for c in choices if c.run is None or _outlook(c).chance > least]
     if not worth:
-        return _nothing(
-            f"nothing beats {incumbent:g} with a probability above {least:.1%}"
-        )
-    best = max(worth, key=lambda choice: _rate(choice, horizon))
-    rate = _rate(best, horizon)
+        return _nothing(f"nothing beats {best:g} with a probability above {least:.1%}")
+    rates = [_rates(choice) for choice in worth]
+    first = int(np.argmax([rate.max() for rate in rates]))
+    choice, rate = worth[first], rates[first]
+    outlook, at = _outlook(choice), int(np.argmax(rate))
     return _todo(
-        best,
+        choice,
         horizon,
-        rate,
-        f"it beats {incumbent:g} with probability {best.chance:.1%}, an expected "
-        f"improvement of {best.gain:.3g} for {_price(best, horizon):g} steps",
+        float(rate[at]),
+        f"it beats {best:g} with probability {outlook.chance:.1%}, an expected "
+        f"improvement of {outlook.gains[at]:.3g} for {_price(choice)[at]:g} steps",
     )
 
 
-def _price(choice: Choice, horizon: float) -> float:
-    return horizon - choice.step + choice.extra
+def _outlook(choice: Choice) -> Outlook:
+    assert choice.outlook is not None, "compared are choices that were looked at"
+    return choice.outlook
 
 
-def _rate(choice: Choice, horizon: float) -> float:
-    return choice.gain / _price(choice, horizon)
+def _price(choice: Choice) -> np.ndarray:
+    return _outlook(choice).steps - choice.step + choice.extra
+
+
+def _rates(choice: Choice) -> np.ndarray:
+    return _outlook(choice).gains / _price(choice)
+
+
+def _rung(horizon: float) -> float:
+    return max(RUNG * horizon, 1.0)
 
 
 def _todo(choice: Choice, horizon: float, rate: float, why: str) -> Todo:
-    until = min(choice.step + max(RUNG * horizon, 1), horizon)
+    until = min(choice.step + _rung(horizon), horizon)
     if choice.run is None:
         reason = f"Start candidate {choice.candidate}: {why}."
         return Todo("start", None, choice.candidate, until, rate, reason)

@@ -51,6 +51,7 @@ class SearchForecasts:
         runs: Mapping[Hashable, KnownRun],
         asked: Sequence[tuple[Hashable, Context]],
         configs: Mapping[Hashable, Config] | None = None,
+        ahead: int | None = None,
     ) -> Forecast:
         """Forecasts of runs, each from a part of what is known of it.
 
@@ -58,6 +59,7 @@ class SearchForecasts:
             runs: all runs by name.
             asked: names, and these parts; all have one horizon.
             configs: hyperparameters of those asked about that are no runs yet.
+            ahead: of how many evenly spaced later steps; default: of all.
         """
         check_process()
         task, horizon = self.task, asked[0][1].horizon
@@ -67,7 +69,8 @@ class SearchForecasts:
             check_knows(task.model)
             earlier, of_earlier = self.given.known(task.metric, horizon)
             contexts, about = earlier | contexts, of_earlier | about
-        return task.ask(contexts, about, asked)
+        found = task.cutoffs(contexts, about, asked)
+        return Forecast.of(found if ahead is None else found.thinned(ahead))
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: without what was read, a loaded model by its path."""

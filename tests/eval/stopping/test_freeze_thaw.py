@@ -13,7 +13,7 @@ RUNS = lines([0.5, 0.7, 0.3, 0.4])
 
 def test_runs_that_will_not_be_better_are_left_after_the_first_rung():
     trace = simulate(RUNS, freeze_thaw(), np.arange(4))
-    assert trace.trained == {0: 10, 1: 1, 2: 10, 3: 1}
+    assert trace.trained == {0: 1, 1: 1, 2: 10, 3: 1}
 
 
 def test_a_wrong_forecast_leaves_the_winner():
