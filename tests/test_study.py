@@ -186,15 +186,18 @@ def test_refused_reports_change_nothing():
         study.finish("b")
 
 
-def test_next_goes_on_until_a_run_has_finished(knowing):
+def test_next_begins_some_runs_before_it_compares(knowing):
     study = lcpfn.Study(20, "min", model=knowing)
     assert study.next().kind == "stop"
     first = study.next([{"lr": 0.1}])
     assert (first.kind, first.candidate, first.run) == ("start", 0, None)
     study.extend("a", CURVES["trial 3"])
     todo = study.next([{"lr": 0.1}])
-    assert (todo.kind, todo.run, todo.until) == ("continue", "a", 6)
-    assert study.next([{"lr": 0.1}], busy=["a"]).kind == "start"
+    assert (todo.kind, todo.until) == ("start", 1)
+    assert "1 begun so far" in todo.reason
+    todo = study.next()
+    assert (todo.kind, todo.run, todo.until) == ("continue", "a", 5)
+    assert study.next(busy=["a"]).kind == "stop"
 
 
 def test_next_prefers_what_gains_most_for_its_price(knowing):

@@ -139,7 +139,7 @@ def next_step(
     """
     new = [choice for choice in choices if choice.run is None]
     if new and (best is None or begun < FEWEST):
-        why = f"{begun} runs have begun, too few to compare with"
+        why = f"{begun} begun so far, too few to compare with"
         return _todo(new[0], horizon, math.nan, why)
     if best is None:
         return _nothing("there are no runs and no candidates")
