@@ -1,5 +1,6 @@
 """Optuna: a pruner that stops trials which will hardly beat the finished ones."""
 
+import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -155,10 +156,13 @@ def _known(
     """All trials that have reported or completed; failed ones count for nothing."""
     known: dict[Hashable, KnownRun] = {}
     for t in trials:
-        complete = t.state == TrialState.COMPLETE
-        if t.state != TrialState.FAIL and (complete or t.intermediate_values):
-            run = runs.hold(_name(t), t.intermediate_values, t.params)
-            if complete:
-                runs.over(run, t.value)
-            known[_name(t)] = run
+        name, complete = _name(t), t.state == TrialState.COMPLETE
+        if t.state == TrialState.FAIL or not (complete or t.intermediate_values):
+            continue
+        run, over = runs.known.get(name), t.state.is_finished()
+        if run is None or not (over and run.finished):  # else it does not change
+            run = runs.hold(name, t.intermediate_values, t.params)
+            if over:
+                runs.over(run, t.value if complete else math.nan)
+        known[name] = run
     return known

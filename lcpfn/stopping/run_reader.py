@@ -74,8 +74,8 @@ class RunReader:
         return progress, self.asker(stream.model, rule)(asked)[0]
 
     def asker(self, model: "Model", rule: Rule) -> Ask:
-        """Gives forecasts that know the other runs, if there are any."""
-        if self.among is not None:
+        """Gives forecasts that know the other runs, if there are any to be known."""
+        if self.among is not None and model.config.others:
             return self.among
         if self._ask is None:
             metric = model.metric(rule.mode, rule.bounds)

@@ -128,7 +128,13 @@ class SearchMonitor:
         return known
 
     def over(self, known: KnownRun, reached: float | None = None) -> None:
-        """A run has finished; what lies out of bounds does not count, said once."""
+        """A run is over; what it reached out of bounds does not count, said once.
+
+        Args:
+            known: the run.
+            reached: what it counts with; default: its best value. NaN: it was stopped,
+                and does not count.
+        """
         value = known.bests.final if reached is None else reached
         try:
             self.metric.check(np.array([value]), "what a run has reached")
@@ -171,9 +177,11 @@ class SearchMonitor:
         return stop
 
     def end(self, known: Known) -> float:
-        """Where a run ends, by the horizon and by the runs that have finished."""
-        ended = [run.bests for run in known.values() if run.finished]
-        return last_step(ended, self.horizon, self.warn_once)
+        """Where a run ends, by the horizon and by the finished runs that count."""
+        counted = [run for run in known.values() if math.isfinite(run.reached)]
+        longest = max(counted, key=lambda run: run.observations.last or 0, default=None)
+        bests = None if longest is None else longest.bests
+        return last_step(bests, self.horizon, self.warn_once)
 
     def finish(self, run: str) -> None:
         """The run has ended by itself: its best value may be the incumbent."""
