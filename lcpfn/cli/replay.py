@@ -63,6 +63,13 @@ def _add_rule(parser: argparse.ArgumentParser) -> None:
         help="never stop before",
     )
     parser.add_argument(
+        "--cautious",
+        type=int,
+        metavar="N",
+        default=Rule.cautious,
+        help="be surer up to so many observations; 1: never",
+    )
+    parser.add_argument(
         "--max-surprise",
         type=float,
         metavar="X",
@@ -136,6 +143,7 @@ def _rule(args: argparse.Namespace, curves: "CurveSet") -> Rule:
         confidence=args.confidence,
         patience=args.patience,
         min_steps=args.min_steps,
+        cautious=args.cautious,
         max_surprise=args.max_surprise,
         min_delta=args.min_delta,
         method=args.method,

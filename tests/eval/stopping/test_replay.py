@@ -1,12 +1,14 @@
 """`lcpfn replay`: what a rule saves on finished runs, and what it risks."""
 
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
 from lcpfn.__main__ import main
 from lcpfn.eval.stopping import replay
+from lcpfn.stopping.rule import Rule
 from tests.eval.stopping.makers import ENDS, RULE, lines, with_wrong_forecast
 
 
@@ -104,6 +106,22 @@ def test_command_says_whether_the_promise_holds_elsewhere(history, tmp_path, cap
     assert found[other]["stopped"] > 0.2
     assert found[other]["sentence"].startswith("do not trust the promise of 20.0%")
     assert found[alike]["runs"] == found[other]["runs"] == 12
+
+
+def test_every_option_of_the_rule_is_one_of_the_command(history, capsys):
+    saved = {}
+    hints = ["--mode", "max", "--bounds", "0", "1", "--json"]
+    for cautious in ("1", "25"):
+        assert main(["replay", history, *hints, "--cautious", cautious]) == 0
+        results = json.loads(capsys.readouterr().out)
+        assert results["rule"]["cautious"] == int(cautious)
+        saved[cautious] = results["mean"]["saved"]
+    assert saved["1"] > saved["25"]
+    with pytest.raises(SystemExit):
+        main(["replay", "--help"])
+    shown = capsys.readouterr().out
+    for field in fields(Rule):
+        assert f"--{field.name.replace('_', '-')} " in shown, field.name
 
 
 def test_command_refuses(history, capsys):
