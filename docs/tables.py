@@ -21,6 +21,7 @@ from lcpfn.eval.studies import (
     history,
     left_out,
     prior_check,
+    promise,
     worst,
 )
 from lcpfn.eval.tables import columns_table, table
@@ -154,6 +155,8 @@ TABLES = {
     "stopping_paused": ("stopping.json", benchmark.paused_to_markdown),
     "stopping_front": ("stopping.json", benchmark.front_to_markdown),
     "stopping_risk": ("stopping.json", benchmark.risk_to_markdown),
+    "promise_doubted": ("promise.json", promise.to_markdown),
+    "promise_sources": ("promise.json", promise.sources_to_markdown),
     "optuna_searches": ("tpe.json", searches),
     "speed": ("bench.json", speed),
     "growth": ("bench.json", growth),

@@ -36,7 +36,8 @@ SHOWN = (
 # Horizon and direction are those of each run.
 PLAIN = Rule(horizon=1, mode="min", confidence=0.95)
 RULES = {
-    "LC-PFN's rule, 0.95": replace(PLAIN, method="marginal"),
+    # As in the paper, which has no caution after few observations.
+    "LC-PFN's rule, 0.95": replace(PLAIN, method="marginal", cautious=1),
     "ever, 0.95": PLAIN,
     "ever, 0.975": replace(PLAIN, confidence=0.975),
     "ever, 0.99": replace(PLAIN, confidence=0.99),

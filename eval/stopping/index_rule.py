@@ -3,7 +3,9 @@
 The comparison of docs/stopping.md, for hosts that cannot resume. What a run may gain on
 the incumbent is E[max(z - Y, 0)] of its best value to come, or with `gains` False the
 probability of any; over the observations left. A fresh run is one of which nothing is
-known, see `lcpfn.stopping.next_step.worth_of_any`.
+known, see `lcpfn.stopping.next_step.worth_of_any`. What few observations say of a run
+is often wrong, so after them it has to be worth less than that by the caution of the
+threshold rule, `Rule.caution`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +24,10 @@ EVER = Rule(horizon=1, mode="min")
 
 
 def by_index(
-    times: float = 1.0, gains: bool = True, protect: float = PROTECT
+    times: float = 1.0,
+    gains: bool = True,
+    protect: float = PROTECT,
+    rule: Rule = EVER,
 ) -> Policy:
     """The comparison, run by run.
 
@@ -30,6 +35,7 @@ def by_index(
         times: a run is stopped when it is worth less than so many times a fresh one.
         gains: compare expected gains; else probabilities of any.
         protect: as of `lcpfn.eval.stopping.policies.by_rule`.
+        rule: how cautious it is after few observations, and what a chance is.
     """
 
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
@@ -42,9 +48,9 @@ def by_index(
             if ended:
                 spared = among_best_before(earlier[:count], run.own, protect)
                 spared |= run.own < incumbent
-                cheap = _worth(run, incumbent, gains) < times * _fresh(
-                    ended, incumbent, gains
-                )
+                fresh = times * _fresh(ended, incumbent, gains)
+                worth = _worth(rule, run, incumbent, gains)
+                cheap = worth < fresh * rule.caution(run.forecasts.seen)
                 until = _first(run, cheap & ~spared[run.forecasts.seen - 1])
             yield i, until
             earlier[count, :until] = run.own[:until]
@@ -55,13 +61,13 @@ def by_index(
     return moves
 
 
-def _worth(run: RecordedRun, incumbent: float, gains: bool) -> np.ndarray:
+def _worth(rule: Rule, run: RecordedRun, incumbent: float, gains: bool) -> np.ndarray:
     """What each forecast of a run is worth, per share of a full run left `(m,)`."""
     seen, best = run.forecasts.seen, run.forecasts.best
     left = np.maximum(1 - seen / len(run.losses), 1e-9)
     if gains and best is not None:
         return best.expected_shortfall(np.minimum(incumbent, run.own[seen - 1])) / left
-    return chances(EVER, run, incumbent) / left
+    return chances(rule, run, incumbent) / left
 
 
 def _fresh(ended: Sequence[float], incumbent: float, gains: bool) -> float:

@@ -3,13 +3,18 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lcpfn.cli.options import add_curves, read_curves_of
 from lcpfn.eval.tables import report
 from lcpfn.stopping.rule import METHODS, Rule
+
+if TYPE_CHECKING:
+    from lcpfn.curves import CurveSet
+    from lcpfn.eval.stopping.simulate import TaskRuns
 
 EXAMPLE = "history.csv --mode max --bounds 0 1 --rate 0.05"
 
@@ -37,6 +42,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="choose the confidence so that at most this share of good runs is stopped",
     )
     parser.add_argument(
+        "--check", metavar="FILE", help="runs for which that promise is to hold"
+    )
+    _add_rule(parser)
+    parser.add_argument("--checkpoint", metavar="NAME", help="bundled, or a path")
+    parser.add_argument("--out", type=Path, help="results file (JSON)")
+    parser.add_argument("--plot", metavar="FILE", help="write a picture")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_rule(parser: argparse.ArgumentParser) -> None:
+    """The options of the rule beside its confidence."""
+    parser.add_argument(
         "--patience", type=int, default=Rule.patience, help="decisions that must agree"
     )
     parser.add_argument(
@@ -45,6 +62,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="STEPS",
         default=Rule.min_steps,
         help="never stop before",
+    )
+    parser.add_argument(
+        "--cautious",
+        type=int,
+        metavar="N",
+        default=Rule.cautious,
+        help="be surer up to so many observations; 1: never",
     )
     parser.add_argument(
         "--max-surprise",
@@ -56,40 +80,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--min-delta", type=float, metavar="X", help="gains count above it"
     )
     parser.add_argument("--method", choices=METHODS, default=Rule.method)
-    parser.add_argument("--checkpoint", metavar="NAME", help="bundled, or a path")
-    parser.add_argument("--out", type=Path, help="results file (JSON)")
-    parser.add_argument("--plot", metavar="FILE", help="write a picture")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     """Replays finished runs: epochs saved, good runs stopped, regret."""
     import lcpfn
     from lcpfn.eval.stopping import replay, risk, simulate
-    from lcpfn.metric import Metric
 
+    if args.check is not None and args.rate is None:
+        raise ValueError("--check is of the promise of --rate; give --rate, say 0.05")
     curves, skipped = read_curves_of(args, args.curves)
-    rule = Rule(
-        horizon=args.horizon or max(float(run.steps[-1]) for run in curves.runs),
-        mode=curves.runs[0].mode,
-        confidence=args.confidence,
-        patience=args.patience,
-        min_steps=args.min_steps,
-        max_surprise=args.max_surprise,
-        min_delta=args.min_delta,
-        method=args.method,
-    )
-    beat = None
-    if args.beat is not None:
-        modes = {run.mode for run in curves.runs}
-        if len(modes) > 1:
-            raise ValueError("--beat needs runs of one direction, got max and min")
-        beat = Metric(rule.mode).sign * args.beat
+    rule, beat = _rule(args, curves), _beat(args, curves)
     model = lcpfn.load(args.checkpoint)
-    pools = simulate.with_forecasts(
-        model, curves.name, simulate.by_task(curves.runs), args.horizon
-    )
-    promise = None
+
+    def pools_of(curves: "CurveSet") -> "list[TaskRuns]":
+        tasks = simulate.by_task(curves.runs)
+        return simulate.with_forecasts(model, curves.name, tasks, args.horizon)
+
+    pools, promise, checks = pools_of(curves), None, None
     if args.rate is not None:
         promise = risk.choose(risk.losses(pools, rule), args.rate)
         rule = replace(rule, confidence=promise.confidence)
@@ -99,6 +107,10 @@ def run(args: argparse.Namespace) -> int:
             "further ones of the same kind",
             file=sys.stderr,
         )
+    if args.check is not None:
+        own, left_out = read_curves_of(args, args.check)
+        skipped = [*skipped, *left_out]
+        checks = _checks(pools, pools_of(own), rule, args.rate)
     tasks = [replay.replay_task(pool, rule, beat) for pool in pools]
     trade_off = replay.trade_off(pools, rule, beat)
     results: dict[str, Any] = {
@@ -109,8 +121,8 @@ def run(args: argparse.Namespace) -> int:
         "mean": replay.summarise(tasks),
         "trade_off": trade_off,
     }
-    if skipped:
-        results["skipped"] = skipped
+    results |= {"checks": checks} if checks else {}
+    results |= {"skipped": skipped} if skipped else {}
     if args.plot:
         widest = max(range(len(pools)), key=lambda i: len(pools[i].runs))
         until = tasks[widest]["recorded_order"]["until"]
@@ -122,3 +134,48 @@ def run(args: argparse.Namespace) -> int:
         return 0
     report(results, replay.to_markdown(results), args.out)
     return 0
+
+
+def _rule(args: argparse.Namespace, curves: "CurveSet") -> Rule:
+    """The rule that the options describe."""
+    return Rule(
+        horizon=args.horizon or max(float(run.steps[-1]) for run in curves.runs),
+        mode=curves.runs[0].mode,
+        confidence=args.confidence,
+        patience=args.patience,
+        min_steps=args.min_steps,
+        cautious=args.cautious,
+        max_surprise=args.max_surprise,
+        min_delta=args.min_delta,
+        method=args.method,
+    )
+
+
+def _beat(args: argparse.Namespace, curves: "CurveSet") -> float | None:
+    """The value to beat, model space."""
+    from lcpfn.metric import Metric
+
+    if args.beat is None:
+        return None
+    modes = {run.mode for run in curves.runs}
+    if len(modes) > 1:
+        raise ValueError("--beat needs runs of one direction, got max and min")
+    return float(Metric(modes.pop()).sign * args.beat)
+
+
+def _checks(
+    recorded: "Sequence[TaskRuns]", own: "Sequence[TaskRuns]", rule: Rule, rate: float
+) -> list[dict[str, Any]]:
+    """Says of every task whether the promise is to be trusted there."""
+    from lcpfn.eval.stopping import exchangeable
+
+    rows = []
+    for task in own:
+        found = exchangeable.check(recorded, task, rule)
+        sentence = exchangeable.sentence(found, task.name, rate)
+        print(f"check: {sentence}", file=sys.stderr)
+        rows.append(
+            {"task": task.name, **found._asdict(), "doubted": found.doubted}
+            | {"sentence": sentence}
+        )
+    return rows

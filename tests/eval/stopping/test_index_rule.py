@@ -1,11 +1,15 @@
 """Going on against starting anew: what a run is worth for its price."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from lcpfn.eval.stopping.index_rule import by_index
+from lcpfn.eval.stopping.index_rule import EVER, by_index
 from lcpfn.eval.stopping.simulate import TaskRuns
 from lcpfn.mixture import Mixture
 from tests.eval.stopping.makers import lines, recorded
+
+RASH = replace(EVER, cautious=1)
 
 
 def trained(policy, task_runs):
@@ -40,12 +44,28 @@ def test_the_nearer_the_end_the_smaller_a_chance_that_is_worth_its_price():
         task_runs = TaskRuns(
             "t", "s", (recorded(np.linspace(1, 0.5, 10)), unsure(chance))
         )
-        found[chance] = trained(by_index(gains=False, protect=0), task_runs)[1]
+        rash = by_index(gains=False, protect=0, rule=RASH)
+        found[chance] = trained(rash, task_runs)[1]
     # At the first observation both are alike; at the second 8/10 of the price are left.
     assert found == {0.05: 2, 0.39: 2, 0.41: 10, 0.6: 10}
-    half = by_index(0.5, gains=False, protect=0)
+    half = by_index(0.5, gains=False, protect=0, rule=RASH)
     task_runs = TaskRuns("t", "s", (recorded(np.linspace(1, 0.5, 10)), unsure(0.24)))
     assert trained(half, task_runs)[1] == 10  # 0.24 / 0.8 > 0.5 / 2
+
+
+def test_few_observations_stop_only_what_is_worth_far_less():
+    def until(chance, cautious):
+        runs = recorded(np.linspace(1, 0.5, 10)), unsure(chance)
+        rule = replace(EVER, cautious=cautious)
+        policy = by_index(gains=False, protect=0, rule=rule)
+        return trained(policy, TaskRuns("t", "s", runs))[1]
+
+    # After n observations the fresh run's 1/2 counts ((n - 1) / 4)^2 of itself, and the
+    # run is worth its chance over the tenths that are left.
+    assert until(0.05, 5) == 3  # 0.05 / 0.7 < 0.5 / 4, not below 0.5 / 16 before
+    assert until(0.1, 5) == 4  # 0.1 / 0.6 < 0.5 * 9 / 16
+    assert until(0.05, 1) == until(0.1, 1) == 2
+    assert until(0.0, 5) == 2  # without any chance nothing has to be waited for
 
 
 def test_a_run_that_diverges_ends_there():

@@ -1,12 +1,14 @@
 """`lcpfn replay`: what a rule saves on finished runs, and what it risks."""
 
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
 from lcpfn.__main__ import main
 from lcpfn.eval.stopping import replay
+from lcpfn.stopping.rule import Rule
 from tests.eval.stopping.makers import ENDS, RULE, lines, with_wrong_forecast
 
 
@@ -42,18 +44,23 @@ def test_more_confidence_saves_less_and_risks_less():
     assert saved == sorted(saved, reverse=True)
 
 
-@pytest.fixture
-def history(tmp_path):
-    rng = np.random.default_rng(0)
+def written(path, runs, seed=0, late=0.0):
+    """Runs of 30 steps in a table; they gain `late` of their value at step 25."""
+    rng = np.random.default_rng(seed)
     lines = ["run,step,accuracy"]
-    for i in range(30):
+    for i in range(runs):
         top, pace = rng.uniform(0.6, 0.9), rng.uniform(3, 9)
         for step in range(1, 31):
-            value = top * (1 - np.exp(-step / pace)) + rng.normal(0, 0.004)
+            reached = 1 - late * (step < 25)
+            value = top * reached * (1 - np.exp(-step / pace)) + rng.normal(0, 0.004)
             lines.append(f"run{i},{step},{np.clip(value, 0, 1):.4f}")
-    path = tmp_path / "history.csv"
     path.write_text("\n".join(lines))
     return str(path)
+
+
+@pytest.fixture
+def history(tmp_path):
+    return written(tmp_path / "history.csv", 30)
 
 
 def test_command(history, tmp_path, capsys):
@@ -83,9 +90,45 @@ def test_command_promises_a_rate(history, capsys):
     assert "promised: at most 20.0%" in printed.err
 
 
+def test_command_says_whether_the_promise_holds_elsewhere(history, tmp_path, capsys):
+    options = ["--mode", "max", "--bounds", "0", "1", "--rate", "0.2", "--json"]
+    alike = written(tmp_path / "alike.csv", 12, seed=1)
+    other = written(tmp_path / "other.csv", 12, seed=1, late=0.4)
+    found = {}
+    for path in (alike, other):
+        assert main(["replay", history, *options, "--check", path]) == 0
+        printed = capsys.readouterr()
+        (found[path],) = json.loads(printed.out)["checks"]
+        assert f"check: {found[path]['sentence']}" in printed.err
+    assert not found[alike]["doubted"]
+    assert found[alike]["sentence"].startswith("nothing speaks against")
+    assert found[other]["doubted"]
+    assert found[other]["stopped"] > 0.2
+    assert found[other]["sentence"].startswith("do not trust the promise of 20.0%")
+    assert found[alike]["runs"] == found[other]["runs"] == 12
+
+
+def test_every_option_of_the_rule_is_one_of_the_command(history, capsys):
+    saved = {}
+    hints = ["--mode", "max", "--bounds", "0", "1", "--json"]
+    for cautious in ("1", "25"):
+        assert main(["replay", history, *hints, "--cautious", cautious]) == 0
+        results = json.loads(capsys.readouterr().out)
+        assert results["rule"]["cautious"] == int(cautious)
+        saved[cautious] = results["mean"]["saved"]
+    assert saved["1"] > saved["25"]
+    with pytest.raises(SystemExit):
+        main(["replay", "--help"])
+    shown = capsys.readouterr().out
+    for field in fields(Rule):
+        assert f"--{field.name.replace('_', '-')} " in shown, field.name
+
+
 def test_command_refuses(history, capsys):
     assert main(["replay", history, "--mode", "max", "--rate", "0.001"]) == 1
     assert "needs 999 good runs" in capsys.readouterr().err
     assert main(["replay", history, "--mode", "max", "--horizon", "20"]) == 1
     assert "beyond the horizon 20" in capsys.readouterr().err
+    assert main(["replay", history, "--mode", "max", "--check", history]) == 1
+    assert "give --rate" in capsys.readouterr().err
     assert main(["replay", history]) == 1
