@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lcpfn.checks import check_count
 from lcpfn.stopping.best_so_far import BestSoFar
-from lcpfn.stopping.threshold import among_best, best_of, incumbent_of
+from lcpfn.stopping.threshold import best_of, few_better, incumbent_of
 
 # What was best on the development pools: see `lcpfn.eval.stopping.benchmark`.
 PROTECT, CONFIDENCE = 0.05, 0.9
@@ -69,5 +69,6 @@ class SearchRule:
             return False
         if incumbent is not None and best_of((best, incumbent), self.mode) != incumbent:
             return True
-        there = [other.at(own.steps[-1]) for other in others if other.steps]
-        return among_best(best, there, self.mode, self.protect)
+        begun = [other for other in others if other.steps]
+        there = (other.at(own.steps[-1]) for other in begun)
+        return few_better(best, there, len(begun), self.mode, self.protect)

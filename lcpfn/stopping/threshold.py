@@ -6,6 +6,7 @@ the finished runs) or the run's own best, whichever is better.
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,10 +76,18 @@ def among_best(own: float, others: Sequence[float], mode: str, share: float) -> 
         mode: "max" or "min".
         share: in [0, 1]; 0: no run does.
     """
-    if not others or share == 0 or not math.isfinite(own):
+    return few_better(own, others, len(others), mode, share)
+
+
+def few_better(
+    own: float, others: Iterable[float], count: int, mode: str, share: float
+) -> bool:
+    """`among_best` of `count` others, gone through only until enough are better."""
+    if not count or share == 0 or not math.isfinite(own):
         return False
-    better = sum(x > own if mode == "max" else x < own for x in others)
-    return better < max(share * len(others), 1)
+    most = max(share * count, 1)
+    better = (x for x in others if (x > own if mode == "max" else x < own))
+    return sum(1 for _ in islice(better, math.ceil(most))) < most
 
 
 def chance_of(rule: "Rule", forecast: "Forecast", threshold: Any, least: Any) -> Any:
