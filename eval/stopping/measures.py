@@ -55,8 +55,9 @@ def measure(
         "winner_stopped" and "top_3_stopped_early" (shares of orders, and of runs),
         "runs_begun" within the budget, "regret" and "improvement" at the budget,
         "regret_area" (mean of the regret until there), "share_of_possible" (of the way
-        from the average run to the best of all), "curve", the regret at 60 points of the time, and of the first `FULL` runs alone
-        "share_trained", of their observations, and "regret_among_first".
+        from the average run to the best of all), "curve", the regret at 60 points of
+        the time, and of the first `FULL` runs alone "share_trained", of their
+        observations, and "regret_among_first".
     """
     rng = np.random.default_rng(0)
     shuffled = [rng.permutation(len(task_runs.runs)) for _ in range(orders)]

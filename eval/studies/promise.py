@@ -16,12 +16,11 @@ import numpy as np
 from tqdm import tqdm
 
 import lcpfn
-from lcpfn.cli.options import report
 from lcpfn.eval.stopping import benchmark, risk
 from lcpfn.eval.stopping.exchangeable import DOUBT, EACH, Scored, share_as_low
 from lcpfn.eval.stopping.simulate import TaskRuns, with_forecasts
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.tables import table
+from lcpfn.eval.tables import report, table
 
 COUNTS = (5, 10, 20)
 RATES = (0.05, 0.1)
