@@ -168,8 +168,10 @@ class SearchMonitor:
         return stop
 
     def _best_of_run(self, run: str) -> BestSoFar:
+        return self.best_of(run, self.runs[run].observations)
+
+    def best_of(self, run: str, observations: Observations) -> BestSoFar:
         """The best values of a run; only its new observations are looked at."""
-        observations = self.runs[run].observations
         known, changes, best = self._best_so_far.get(run, (None, 0, None))
         if best is None or known is not observations or changes != observations.changes:
             best = self.best_so_far({})
