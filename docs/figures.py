@@ -23,7 +23,6 @@ import lcpfn
 from lcpfn import plot
 from lcpfn.batch import make_batch, read_batch
 from lcpfn.checks import check_curves
-from lcpfn.cli.options import read_suites
 from lcpfn.eval import evaluate_context
 from lcpfn.eval.curves import of_model
 from lcpfn.eval.data import scored_cases
@@ -246,7 +245,7 @@ def main() -> None:
         "cells": cells,
     }
     if args.suite:
-        suites = read_suites(args.suite, None, None)
+        suites = [read_curves(path) for path in args.suite]
         drawn["others"] = lambda: among_others(model, suites)
         drawn["reliability"] = lambda: calibration(model, suites)
         drawn["worst"] = lambda: draw(model, suites, percent=20, most=120)[0]

@@ -159,8 +159,7 @@ def mean_over_suites(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Geometric means of ratios and widths, arithmetic means of everything else."""
     result: dict[str, Any] = {}
     for key in ("error_ratio", "crps_ratio", "width_90"):
-        with np.errstate(divide="ignore"):
-            result[key] = float(np.exp(np.mean(np.log([row[key] for row in rows]))))
+        result[key] = scores.geometric_mean(row[key] for row in rows)
     for key in (
         *("log_prob", "median_log_prob", "median_log_prob_metric_units"),
         *("calibration_error", *(f"covered_{q * 100:g}" for q in LEVELS)),

@@ -225,7 +225,7 @@ def figures(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
 
 def _means(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     geometric = {
-        key: float(np.exp(np.mean(np.log([row[key] for row in rows]))))
+        key: scores.geometric_mean(row[key] for row in rows)
         for key in ("error_ratio", "crps_ratio")
     }
     plain = {

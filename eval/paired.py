@@ -18,37 +18,50 @@ from lcpfn.eval.data import Case, by_cutoff
 KEYS = ("error", "crps")
 
 
-def compare(
+def difference(
     cases: Sequence[Case],
     ours: Mapping[str, np.ndarray],
     other: Mapping[str, np.ndarray],
-) -> dict[str, dict[str, dict[str, Any]]]:
+    rows: np.ndarray | slice = slice(None),
+) -> dict[str, Any]:
     """How much worse another method is, in units of the last value's mean error.
 
     Args:
         cases: what both predicted.
         ours: columns of `curves.measure`.
         other: likewise.
+        rows: which of them count; default: all.
 
     Returns:
-        Suite -> cutoff -> "cases", "tasks", and for "error" and "crps": the mean of
-        other - ours, its standard error "..._se" and "..._t", how many of these a 95 %
-        interval reaches to either side. JSON values; a cell with fewer than two tasks
-        is left out.
+        "cases", "tasks", and for "error" and "crps": the mean of other - ours, its
+        standard error "..._se" and "..._t", how many of these a 95 % interval reaches
+        to either side. JSON values; NaN for what takes two tasks.
     """
-    cluster = np.array([case.cluster for case in cases])
+    cluster = np.array([case.cluster for case in cases])[rows]
+    tasks, last = len(set(cluster)), ours["last_error"][rows].mean()
+    found: dict[str, Any] = {"cases": len(cluster), "tasks": tasks}
+    for key in KEYS:
+        off = (other[key] - ours[key])[rows] / last
+        found |= scores.mean_with_error(key, off, cluster)
+        found[f"{key}_t"] = float(student.ppf(0.975, tasks - 1))
+    return found
+
+
+def compare(
+    cases: Sequence[Case],
+    ours: Mapping[str, np.ndarray],
+    other: Mapping[str, np.ndarray],
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """`difference` by suite and cutoff: suite -> cutoff -> its figures.
+
+    A cell with fewer than two tasks, or where the last value is right, is left out.
+    """
 
     def of_cell(rows: np.ndarray) -> dict[str, Any] | None:
-        tasks = len(set(cluster[rows]))
-        last = ours["last_error"][rows].mean()
-        if tasks < 2 or last == 0:
-            return None
-        found: dict[str, Any] = {"cases": int(rows.sum()), "tasks": tasks}
-        for key in KEYS:
-            off = (other[key] - ours[key])[rows] / last
-            found |= scores.mean_with_error(key, off, cluster[rows])
-            found[f"{key}_t"] = float(student.ppf(0.975, tasks - 1))
-        return found
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = difference(cases, ours, other, rows)
+        known = found["tasks"] > 1 and ours["last_error"][rows].mean() > 0
+        return found if known else None
 
     return by_cutoff(cases, of_cell)
 

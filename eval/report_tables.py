@@ -8,6 +8,7 @@ import numpy as np
 from lcpfn.eval.curves import LEVELS
 from lcpfn.eval.data import PERCENTS
 from lcpfn.eval.paired import tally
+from lcpfn.eval.scores import geometric_mean
 from lcpfn.eval.tables import cells, columns_table, fill, table
 
 CUTOFFS = tuple(map(str, PERCENTS))
@@ -132,7 +133,7 @@ def worst_tasks(results: Mapping[str, Any]) -> str:
         ratios = [row["crps_ratio"] for row in by_cutoff.values()]
         known = [r for r in ratios if r is not None and 0 < r < np.inf]
         if known:
-            mean[task] = float(np.exp(np.mean(np.log(known))))
+            mean[task] = geometric_mean(known)
     rows = []
     for task in sorted(mean, key=lambda task: -mean[task])[:WORST]:
         by_cutoff = results["tasks"][task]

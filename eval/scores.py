@@ -3,7 +3,7 @@
 n cases, L levels. A forecast is a `Mixture` with fields `(n, K)`, in the units of `y`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from scipy.stats import kendalltau, spearmanr
@@ -123,6 +123,12 @@ def clustered_error(x: np.ndarray, clusters: np.ndarray | None = None) -> float:
     if len(off) < 2:
         return float("nan")
     return float(np.sqrt(len(off) / (len(off) - 1) * (off**2).sum()) / len(x))
+
+
+def geometric_mean(ratios: Iterable[float]) -> float:
+    """exp(mean(log)) of ratios; 0 if one of them is."""
+    with np.errstate(divide="ignore"):
+        return float(np.exp(np.mean(np.log([*ratios]))))
 
 
 def mean_with_error(

@@ -1,9 +1,14 @@
 """Markdown tables from results."""
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from string import Formatter
 from typing import Any
+
+from lcpfn.io.cells import printable_lines
+from lcpfn.json_files import write_json
 
 
 class _NumbersOrDash(Formatter):
@@ -48,3 +53,11 @@ def cells(
 ) -> list[str]:
     """The template filled with `rows[key]` for every key; "-" where there is none."""
     return [fill(template, rows[key]) if key in rows else "-" for key in keys]
+
+
+def report(results: Mapping[str, Any], table: str, out: Path | None) -> None:
+    """Prints a table, and writes what it is made of."""
+    if out is not None:
+        write_json(out, results)
+        sys.stderr.write(f"wrote {out}\n")
+    sys.stdout.write(printable_lines(table) + "\n")

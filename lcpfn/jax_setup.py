@@ -7,18 +7,11 @@ reserve three quarters of the GPU's memory at its first operation.
 import functools
 import os
 import sys
-import threading
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
-
-if TYPE_CHECKING:
-    from lcpfn.model import Model
+from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_models: dict[str | None, "Model"] = {}
-_loading = threading.Lock()
 _home: int | None = None  # the process in which this library first used JAX
 
 
@@ -87,16 +80,3 @@ def enable_compilation_cache() -> None:
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-
-
-def shared_model(model: "Model | str | Path | None") -> "Model":
-    """The model by this name, loaded once per process; a model is passed through."""
-    if model is not None and not isinstance(model, str | Path):
-        return model
-    name = None if model is None else str(model)
-    with _loading:
-        if name not in _models:
-            from lcpfn import load
-
-            _models[name] = load(name)
-        return _models[name]

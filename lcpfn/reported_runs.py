@@ -1,16 +1,15 @@
 """The runs of a search: what each reported, and what was decided of it."""
 
+import math
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from lcpfn.checks import check_observation
 from lcpfn.configs import Config, check_config
-from lcpfn.context import Context, context_of
 from lcpfn.metric import Metric
-from lcpfn.stopping.best_so_far import BestSoFar
+from lcpfn.stopping.known_run import KnownRun
 from lcpfn.stopping.observations import plain
 from lcpfn.stopping.saved_state import saved_curve
 
@@ -18,59 +17,53 @@ STATE_FORMAT = 1
 COUNTS = ("streak", "before", "judged")
 
 
-@dataclass
-class StudyRun:
+class StudyRun(KnownRun):
     """One run of a study.
 
     Attributes:
-        steps, values: its observations, the user's units.
-        config: its hyperparameters, or None.
-        finished: whether nothing more will come.
+        stopped: whether the newest decision on it said stop, before a finish or a
+            further observation.
         streak: consecutive decisions that found it hopeless, each at more
             observations than the one before.
         before: the same at the observation before.
         judged: observations at the newest of these.
-        context: its observations as the network takes them; None: some are new.
-        bests: its best values so far.
     """
 
-    steps: list[float] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-    config: Config | None = None
-    finished: bool = False
-    streak: int = 0
-    before: int = 0
-    judged: int = 0
-    context: Context | None = None
-    bests: BestSoFar = field(default_factory=lambda: BestSoFar({}, "min"))
-
-    def as_context(self, metric: Metric, horizon: float) -> Context:
-        """Its observations as the network takes them."""
-        curve = dict(zip(self.steps, self.values, strict=True))
-        return context_of(curve, metric, horizon)
+    stopped = False
+    streak = before = judged = 0
 
     def state(self) -> dict[str, Any]:
         """All of it, in plain JSON values."""
         return {
-            "curve": plain(list(zip(self.steps, self.values, strict=True))),
+            "curve": self.observations.state(),
             "config": self.config,
             "finished": self.finished,
+            "stopped": self.stopped,
             **{name: getattr(self, name) for name in COUNTS},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """What a `state()` says of a run that has the observations already."""
-        if type(state["finished"]) is not bool:
-            raise ValueError(f"finished must be a bool, got {state['finished']!r:.80}")
+        flags = {"finished": state["finished"], "stopped": state.get("stopped", False)}
+        for name, flag in flags.items():
+            if type(flag) is not bool:
+                raise ValueError(f"{name} must be a bool, got {flag!r:.80}")
+        known = len(self.values)
         for count in COUNTS:
             value = state[count]
-            if type(value) is not int or not 0 <= value <= len(self.steps):
+            if type(value) is not int or not 0 <= value <= known:
                 raise ValueError(
-                    f"{count} must be a whole number up to {len(self.steps)}, the "
+                    f"{count} must be a whole number up to {known}, the "
                     f"number of observations, got {value!r:.80}"
                 )
-        self.finished = state["finished"]
+        self.finished, self.stopped = flags.values()
+        if self.finished:
+            self.over()
         self.streak, self.before, self.judged = (state[name] for name in COUNTS)
+
+    def over(self) -> None:
+        """It is finished; what it has reached counts unless it was stopped."""
+        self.finish(math.nan if self.stopped else None)
 
 
 class ReportedRuns:
@@ -132,10 +125,7 @@ class ReportedRuns:
             raise ValueError(
                 f"the name of a run must be a string or a whole number, got {run!r:.80}"
             )
-        known = self.runs.get(run)
-        if known is None:
-            bests = BestSoFar({}, self._metric.mode, self._metric.bounds)
-            known = StudyRun(bests=bests)
+        known = self.runs.get(run) or StudyRun(self._metric)
         values = list(values)
         steps = [None] * len(values) if steps is None else list(steps)
         if len(steps) != len(values):
@@ -143,7 +133,7 @@ class ReportedRuns:
                 f"steps of run {run!r:.80} must be one per value: {len(values)} "
                 f"values, got {len(steps)}"
             )
-        last, checked = known.steps[-1] if known.steps else None, []
+        last, checked = known.observations.last, []
         try:
             config = check_config(config, "this run")
             for value, step in zip(values, steps, strict=True):
@@ -154,18 +144,20 @@ class ReportedRuns:
         except ValueError as error:
             raise ValueError(f"run {run!r:.80}: {error}") from None
         self.runs[run] = known
-        known.steps += [step for step, _ in checked]
-        known.values += [value for _, value in checked]
         for step, value in checked:
-            known.bests.add(step, value)
+            known.observations.add(value, step, self.horizon)
+            known.stopped = False
         if config is not None:
             known.config = config
-        known.context = None
-        known.finished |= last == self.horizon
+        if known.finished or last == self.horizon:
+            known.over()
 
     def finish(self, run: Hashable) -> None:
-        """A run is over, at its horizon or stopped; what it showed stays context."""
-        self.known(run).finished = True
+        """A run is over, at its horizon or stopped; what it showed stays context.
+
+        It is one of the finished runs, unless the newest decision has stopped it.
+        """
+        self.known(run).over()
 
     def drop(self, run: Hashable) -> None:
         """Forgets a run."""

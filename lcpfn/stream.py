@@ -12,7 +12,7 @@ import sys
 from bisect import insort
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -64,6 +64,8 @@ class Row:
 class Growing:
     """A curve as the network remembers it; its tokens are appended one by one.
 
+    The network reads when it is asked for `now`.
+
     Args:
         model: a loaded checkpoint.
         metric: direction and bounds.
@@ -71,34 +73,38 @@ class Growing:
 
     Attributes:
         row: its observations.
-        now: what is known at the newest of them.
     """
 
     def __init__(self, model: "Model", metric: Metric, horizon: float) -> None:
         self.model, self.metric, self.horizon = model, metric, horizon
         self.row = Row()
-        limits = limits_of(metric, [horizon])
-        self._limits = float64(jax.device_put)(limits, model.device)
-        self._past, self.now = empty_memory(model.config, model.device)
+        # `Past` and `now`, and the limits as the device has them.
+        self._memory: Any = None
+        self._limits: Any = None
         # Complete tokens: `Past.position`, on this side of the device.
-        self._done = 0
+        self._done = self._read = 0
 
     @property
     def nbytes(self) -> int:
         """Bytes held beyond the model, on the device and beside it."""
-        arrays = jax.tree.leaves((self._past, self.now))
-        return sum(x.nbytes for x in arrays) + self.row.nbytes
+        return self.row.nbytes + sum(x.nbytes for x in jax.tree.leaves(self._memory))
 
-    def add(self, observations: Sequence[tuple[float, float]]) -> None:
-        """Takes finite observations, steps and values in model space."""
-        for step, value in observations:
-            self.row.add(step, value)
-        for token in self._tokens() if observations else ():
-            config, params = self.model.config, self.model.params
-            self._past, self.now = append(
-                config, params, self._past, np.array([token], float), self._limits
+    @property
+    def now(self) -> Any:
+        """What is known at the newest observation; those that are new are read."""
+        model = self.model
+        if self._memory is None:
+            limits = limits_of(self.metric, [self.horizon])
+            self._limits = float64(jax.device_put)(limits, model.device)
+            self._memory = empty_memory(model.config, model.device)
+        for token in self._tokens() if self._read < self.row.count else ():
+            tokens = np.array([token], float)
+            self._memory = append(
+                model.config, model.params, self._memory[0], tokens, self._limits
             )
             self._done += bool(token.full)
+        self._read = self.row.count
+        return self._memory[1]
 
     def _tokens(self) -> list[Token]:
         """The tokens that are still to be appended, one by one."""
@@ -111,7 +117,7 @@ class Growing:
             known = Context(row.steps[some], row.values[some], 0, 0, self.horizon)
             batch = make_batch([known], self.metric, [factor], 1)
             config, params = self.model.config, self.model.params
-            self._past, self.now = fill(config, params, self._past, batch)
+            self._memory = fill(config, params, self._memory[0], batch)
             self._done = complete
         first = self._done * factor
         blocks = pool(row.steps[first:], row.values[first:], factor)
@@ -187,7 +193,8 @@ class Stream:
         self._whole &= all(step.is_integer() for step, _ in checked)
         sign = self.metric.sign
         finite = [(s, sign * v) for s, v in checked if math.isfinite(v)]
-        self._growing.add(finite)
+        for observation in finite:
+            self._growing.row.add(*observation)
         best = min((v for _, v in finite), default=math.nan)
         if not sign * self.best <= best:  # also while there is none
             self.best = sign * best if finite else self.best

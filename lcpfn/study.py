@@ -9,7 +9,6 @@ and lets the one asked about attend to the others, so that an answer depends on 
 known and not on how it arrived.
 """
 
-import functools
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
@@ -22,16 +21,16 @@ from lcpfn.checks import as_numbers, check_count
 from lcpfn.configs import Config, check_config
 from lcpfn.context import context_of
 from lcpfn.forecast import Forecast
-from lcpfn.jax_setup import check_process, shared_model
 from lcpfn.metric import Bounds, Metric
 from lcpfn.reported_runs import ReportedRuns
-from lcpfn.stopping.decision import Decision, Progress, decide
+from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.finalists import Finalist, finalists, late_spread, seed_spread
+from lcpfn.stopping.known_run import reached_by
 from lcpfn.stopping.next_step import Choice, Todo, next_step, worth_of_any
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
+from lcpfn.stopping.search_forecasts import SearchForecasts
 from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT, SearchRule
-from lcpfn.stopping.threshold import best_of, chances_of, threshold_of
-from lcpfn.task import Task
+from lcpfn.stopping.threshold import chance_of, threshold_of
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
@@ -79,44 +78,29 @@ class Study(ReportedRuns):
     ) -> None:
         self.rule = Rule(horizon, mode, bounds, confidence=confidence, **rule)
         self.search = SearchRule(mode, n_startup, top_k, protect, self.rule.beat)
-        self._model = model
-        super().__init__(horizon, Metric(mode, bounds))
-
-    @functools.cached_property
-    def task(self) -> Task:
-        """The runs as the network has read them; loads it."""
-        model = shared_model(self._model)
-        return Task(model, model.metric(self.rule.mode, self.rule.bounds))
+        metric = Metric(mode, bounds)
+        self._forecasts = SearchForecasts(metric, model)
+        super().__init__(horizon, metric)
 
     def incumbent(self) -> float | None:
         """The value to beat; None while too few runs have finished."""
-        return self.search.incumbent(self._ended())
-
-    def _ended(self) -> list[float]:
-        """What the finished runs have reached, where that is anything."""
-        ended = (run.bests.final for run in self.runs.values() if run.finished)
-        return [value for value in ended if math.isfinite(value)]
+        return self.search.incumbent(reached_by(self.runs.values()))
 
     def _ask(self, names: Sequence[Hashable], new: Sequence[Config] = ()) -> Forecast:
         """Forecasts of runs, and of new ones of which the configuration is known."""
-        check_process()
-        contexts, horizon = {}, self.rule.horizon
-        for name, run in self.runs.items():
-            run.context = run.context or run.as_context(self.task.metric, horizon)
-            contexts[name] = run.context
-        configs: dict[Hashable, Config | None]
-        configs = {name: run.config for name, run in self.runs.items()}
-        asked = [(name, contexts[name]) for name in names]
-        unseen = context_of({}, self.task.metric, horizon)
-        for i, config in enumerate(new):  # no run is named by a tuple
-            configs["candidate", i] = config
-            asked.append((("candidate", i), unseen))
-        return self.task.ask(contexts, configs, asked)
+        metric, horizon = self._forecasts.task.metric, self.rule.horizon
+        # No run is named by a tuple.
+        configs: dict[Hashable, Config] = {("new", i): x for i, x in enumerate(new)}
+        unseen = context_of({}, metric, horizon)
+        asked = [(name, self.runs[name].context(metric, horizon)) for name in names]
+        asked += [(name, unseen) for name in configs]
+        return self._forecasts.ask(self.runs, asked, configs)
 
     @property
     def going(self) -> list[Hashable]:
         """Names of the runs that have observations and are not over."""
-        return [n for n, run in self.runs.items() if run.values and not run.finished]
+        runs = self.runs.items()
+        return [n for n, run in runs if run.progress.count and not run.finished]
 
     def forecast(self, run: Hashable) -> Forecast:
         """The rest of a run; every other run is context."""
@@ -157,24 +141,26 @@ class Study(ReportedRuns):
         """Decisions on several runs, by name; default: `going`."""
         names, incumbent = self._names(runs), self.incumbent()
         for name in names:
-            if not self.runs[name].values:
+            if not self.runs[name].progress.count:
                 raise ValueError(f"run {name!r:.80} has no observations to decide on")
         rule, decisions = replace(self.rule, beat=incumbent), {}
         for start in range(0, len(names), PART):
             some = names[start : start + PART]
             forecasts = self._ask(some)
-            bests = [best_of(self.runs[name].values, rule.mode) for name in some]
-            beaten = np.array([threshold_of(rule, best) for best in bests])
-            for i, chance in enumerate(chances_of(rule, forecasts, beaten)):
-                decisions[some[i]] = self._decide(rule, some[i], forecasts[i], chance)
+            shown = [self.runs[name].progress for name in some]
+            beaten = np.array([threshold_of(rule, run.best) for run in shown])
+            least = [rule.least_chance(run.step / rule.horizon) for run in shown]
+            chances = chance_of(rule, forecasts, beaten, least).tolist()
+            for i, name in enumerate(some):
+                decisions[name] = self._decide(rule, name, forecasts[i], chances[i])
         return decisions
 
     def _decide(
-        self, rule: Rule, name: Hashable, forecast: Forecast, chance: float | None
+        self, rule: Rule, name: Hashable, forecast: Forecast, chance: float
     ) -> Decision:
         run, incumbent = self.runs[name], rule.beat
-        progress = Progress.of(run.values, rule.mode, run.steps[-1])
-        fresh = run.judged < len(run.values)
+        progress = run.progress
+        fresh = run.judged < progress.count
         decision, streak = decide(
             *(rule, progress, forecast, run.streak if fresh else run.before),
             lambda: incumbent is None or self._spared(name, incumbent),
@@ -182,13 +168,15 @@ class Study(ReportedRuns):
         )
         if fresh:
             run.before = run.streak
-        run.streak, run.judged = streak, len(run.values)
+        run.streak, run.judged = streak, progress.count
+        if not run.finished:
+            run.stopped = decision.stop
         return decision
 
     def _spared(self, name: Hashable, incumbent: float) -> bool:
         """Whether it is better than the incumbent, or among the best at its step."""
         others = (run.bests for key, run in self.runs.items() if key != name)
-        return self.search.spares(self.runs[name].bests, lambda: others, incumbent)
+        return self.search.spares(self.runs[name].bests, others, incumbent)
 
     def next(
         self,
@@ -219,15 +207,15 @@ class Study(ReportedRuns):
             name
             for name in self.going
             # What has diverged is over.
-            if name not in taken and math.isfinite(self.runs[name].values[-1])
+            if name not in taken and math.isfinite(self.runs[name].progress.last)
         ]
         choices = [
-            *(Choice(n, None, self.runs[n].steps[-1], resume_cost) for n in going),
+            *(Choice(n, None, self.runs[n].progress.step, resume_cost) for n in going),
             *(Choice(None, i, 0.0, 0.0) for i in range(len(candidates))),
         ]
         if incumbent is not None and choices:
             choices = self._worth(choices, going, candidates, incumbent)
-        least = 1 - float(self.rule.confidence_at(0.0))
+        least = float(self.rule.least_chance(0.0))
         return next_step(choices, self.rule.horizon, least, incumbent)
 
     def _worth(
@@ -238,10 +226,11 @@ class Study(ReportedRuns):
         incumbent: float,
     ) -> list[Choice]:
         """The choices, runs before candidates, with what they may gain."""
-        fresh = worth_of_any(self._ended(), incumbent)
+        fresh = worth_of_any(reached_by(self.runs.values()), incumbent)
         # A checkpoint that knows no other runs cannot forecast one that is not there.
-        observed = any(np.isfinite(run.values).any() for run in self.runs.values())
-        new = candidates if observed and self.task.model.config.others else ()
+        observed = any(math.isfinite(r.progress.best) for r in self.runs.values())
+        model = self._forecasts.task.model
+        new = candidates if observed and model.config.others else ()
         worth: list[tuple[float, float]] = []
         for start in range(0, len(going) + len(new), PART):
             runs = going[start : start + PART]
@@ -259,9 +248,10 @@ class Study(ReportedRuns):
     def finalists(self, k: int = 3) -> list[Finalist]:
         """The `k` runs that are likeliest the best of all, and seeds to run again.
 
-        A finished run is worth what it reached, another one what its forecast says; one
-        that has diverged is left out. How far seeds stray is taken from runs with equal
-        configurations, or where there are none, from the noise of the curves.
+        A finished run is worth what it reached, any other one, stopped or not, what its
+        forecast says; one that has diverged is left out. How far seeds stray is taken
+        from runs with equal configurations, or where there are none, from the noise of
+        the curves.
 
         Args:
             k: how many, at least 1.
@@ -270,28 +260,27 @@ class Study(ReportedRuns):
             From the likeliest on; fewer if there are not so many.
         """
         check_count(k, "k")
-        over = {n: r.bests.final for n, r in self.runs.items() if r.finished}
-        over = {name: value for name, value in over.items() if math.isfinite(value)}
-        outlooks = {name: np.array([value]) for name, value in over.items()}
-        going = [n for n in self.going if math.isfinite(self.runs[n].values[-1])]
+        over = {name: run for name, run in self.runs.items() if reached_by([run])}
+        outlooks = {name: np.array([run.reached]) for name, run in over.items()}
+        going = [
+            name
+            for name, run in self.runs.items()
+            if name not in over and math.isfinite(run.progress.last)
+        ]
         levels = (np.arange(LEVELS) + 0.5) / LEVELS
         better = np.maximum if self.rule.mode == "max" else np.minimum
         for start in range(0, len(going), PART):
             some = going[start : start + PART]
             found = self._ask(some)
             # What a run has reached it cannot lose.
-            reached = np.array([self.runs[name].bests.final for name in some])
+            reached = np.array([self.runs[name].progress.best for name in some])
             ahead = better(_to_come(found).quantile(levels), reached).T
             outlooks |= dict(zip(some, ahead, strict=True))
-        spread = seed_spread([*over.values()], [self.runs[n].config for n in over])
+        ended = over.values()
+        spread = seed_spread(reached_by(ended), [run.config for run in ended])
         if spread is None:
-            spread = late_spread([np.array(self.runs[name].values) for name in over])
+            spread = late_spread([np.array(run.values) for run in ended])
         return finalists(outlooks, spread, self.rule.mode, k, frozenset(over))
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For pickle: without what was read, a loaded model by its path."""
-        kept = {name: x for name, x in vars(self).items() if name != "task"}
-        return kept | {"_model": getattr(self._model, "path", None) or self._model}
 
 
 def _to_come(found: Forecast) -> Forecast:

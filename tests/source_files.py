@@ -82,7 +82,7 @@ class Module:
                 source = self.source(node)
                 members = {f"{source}.{alias.name}" for alias in node.names}
                 found |= {name if name in FILES else source for name in members}
-        return found & FILES.keys() - {self.name, "lcpfn"}
+        return found & FILES.keys() - {self.name}
 
     def names(self, nodes):
         for node in nodes:

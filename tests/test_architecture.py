@@ -67,6 +67,13 @@ def test_leaves_and_tops():
     assert_only({wrong.partition(":")[0] for wrong in found}, CROSSING)
 
 
+def test_only_the_doors_know_the_command_line():
+    """What commands share lies with what they show, not the other way round."""
+    assert not wrong_imports(
+        lambda module, name: not below(module, JOINED) or not below(name, DOORS)
+    )
+
+
 def test_the_runtime_needs_no_training_library():
     assert not wrong_imports(
         lambda module, name: (

@@ -11,7 +11,8 @@ import lcpfn
 from lcpfn import programs
 from lcpfn.model import Model
 from lcpfn.stopping.rule import METHODS, Rule
-from lcpfn.stopping.threshold import chance_of, chances_of
+from lcpfn.stopping.search_monitor import SearchMonitor
+from lcpfn.stopping.threshold import chance_of
 from tests.conftest import CONFIG, rough_params
 from tests.makers import power_laws
 
@@ -134,14 +135,11 @@ def test_chances_of_many_are_those_of_each(knowing, method):
     study.report("trial 2", float("inf"))
     forecasts = study.forecast_all(CURVES)
     thresholds = np.where(np.arange(len(CURVES)) == 3, np.nan, 0.3)
-    chances = chances_of(rule, forecasts, thresholds)
-    assert len(chances) == len(CURVES)
+    chances = chance_of(rule, forecasts, thresholds, np.full(len(CURVES), 0.05))
+    assert chances.shape == (len(CURVES),)
     for i, chance in enumerate(chances):
-        if method == "ever":
-            one = chance_of(rule, forecasts[i], float(thresholds[i]), 0.05)
-            assert chance == pytest.approx(one, rel=1e-9)
-        else:
-            assert chance is None
+        one = chance_of(rule, forecasts[i], float(thresholds[i]), 0.05)
+        assert chance == pytest.approx(one, rel=1e-9)
 
 
 def test_runs_of_a_study_are_told_apart_by_name(knowing):
@@ -261,6 +259,60 @@ def test_a_run_can_be_stopped_when_only_the_incumbent_has_changed(knowing):
     assert after.streak <= 1
     assert after.kind != "patience"
     assert before.streak <= 1
+
+
+def test_a_run_that_was_stopped_is_no_finished_one(knowing):
+    """As in the adapters; only a diverged one could be better than the incumbent."""
+    study = make_study(knowing)
+    before = study.incumbent()
+    for name in ("stopped", "ended"):
+        study.extend(name, [1e-9, float("nan")])
+    assert study.decide("stopped").stop
+    study.finish("stopped")
+    assert study.incumbent() == before
+    again = lcpfn.Study(20, "min", model=knowing)
+    again.load_state_dict(json.loads(json.dumps(study.state_dict())))
+    for one in (study, again):
+        assert one.incumbent() == before
+        one.finish("ended")
+        assert one.incumbent() == 1e-9
+        one.report("stopped", 1e-10)  # it went on all the same
+        assert one.incumbent() == 1e-10
+        assert "stopped" not in one.going
+    old = study.state_dict()
+    for run in old["runs"]:
+        del run["stopped"]
+    again.load_state_dict(old)
+    assert again.incumbent() == 1e-10
+
+
+def test_a_study_decides_as_the_adapters_do(knowing):
+    """One that reports to monitors, and one that keeps the observations itself."""
+    options = {"model": knowing, "n_startup": 2, "confidence": 0.5, "cautious": 1}
+    study = lcpfn.Study(20, "min", **options)
+    told, asked = (SearchMonitor("min", 20, **options) for _ in range(2))
+    said, known = set(), {}
+    for name, values in (CURVES | {"trial 4": [0.9, np.nan]}).items():
+        for step, value in enumerate(values, 1):
+            curve = dict(enumerate(values[:step], 1))
+            study.report(name, value, step, config=CONFIGS[name])
+            told.configure(name, CONFIGS[name])
+            stop = told.report(name, value, step)
+            known[name] = asked.hold(name, curve, CONFIGS[name])
+            if step == 20:
+                asked.over(known[name])
+            judged, monitor = asked.judge(name, curve, known)
+            assert study.incumbent() == asked.incumbent(known)
+            if study.incumbent() is None or step == 20:
+                continue
+            decision = study.decide(name)
+            assert decision.stop == stop == judged
+            for other in (told.runs[name].decision, monitor.decision):
+                assert other.kind == decision.kind
+                assert other.prob_better == pytest.approx(decision.prob_better, 1e-4)
+            said.add(decision.kind)
+    assert told.incumbent() == asked.incumbent() == study.incumbent()
+    assert {"promising", "diverged"} <= said
 
 
 def test_thousands_of_runs_are_read_once_and_forecast_in_one_call(

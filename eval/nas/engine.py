@@ -10,6 +10,7 @@ import numpy as np
 
 import lcpfn
 from lcpfn.eval.stopping.simulate import TaskRuns
+from lcpfn.metric import Metric
 from lcpfn.model import Model
 
 # Shares of a run after which a cell is judged.
@@ -29,7 +30,7 @@ class Engine:
         some = self.runs[0]
         horizon = float(some.steps[-1])
         self.study = lcpfn.Study(horizon, some.mode, some.bounds, model=model)
-        self.sign = self.study.task.metric.sign
+        self.sign = Metric(some.mode).sign
 
     @property
     def checks(self) -> list[int]:

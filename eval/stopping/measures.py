@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from lcpfn.eval.scores import geometric_mean
 from lcpfn.eval.stopping.simulate import Policy, TaskRuns, simulate, stopped_early
 
 FULL = 20
@@ -130,7 +131,7 @@ def summarise(tasks: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any
         rows = [task[name] for task in tasks]
         speed_ups = [row["speed_up"] for row in rows]
         result[name] = {
-            "speed_up": float(np.exp(np.mean(np.log(speed_ups)))),
+            "speed_up": geometric_mean(speed_ups),
             "slowest": float(min(speed_ups)),
             "slower_than_no_stop": sum(x < 1 for x in speed_ups),
             **{key: float(np.mean([row[key] for row in rows])) for key in MEANS},

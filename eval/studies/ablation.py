@@ -15,13 +15,12 @@ from typing import Any
 import jax
 
 import lcpfn
-from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet
 from lcpfn.eval.curves import measure, of_model, summarise
 from lcpfn.eval.data import PERCENTS, scored_cases
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
 from lcpfn.eval.studies.without import GROUPS
-from lcpfn.eval.tables import cells, table
+from lcpfn.eval.tables import cells, report, table
 from lcpfn.train.config import TrainConfig
 from lcpfn.train.fit import fit
 from lcpfn.train.presets import PRESETS

@@ -25,7 +25,6 @@ from tqdm import tqdm
 
 import lcpfn
 from lcpfn import checkpoint
-from lcpfn.cli.options import report
 from lcpfn.config import FADED
 from lcpfn.curves import CurveSet
 from lcpfn.eval import evaluate_context
@@ -33,7 +32,7 @@ from lcpfn.eval.curves import MOST, measure, of_model
 from lcpfn.eval.data import Case, scored_cases
 from lcpfn.eval.searches import FEWEST, Setting, given, searches
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.tables import table
+from lcpfn.eval.tables import report, table
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 

@@ -14,13 +14,12 @@ from typing import Any
 from tqdm import tqdm
 
 import lcpfn
-from lcpfn.cli.options import report
 from lcpfn.eval.stopping import amid, benchmark, halving, policies
 from lcpfn.eval.stopping.freeze_thaw import freeze_thaw
 from lcpfn.eval.stopping.measures import measure, summarise
 from lcpfn.eval.stopping.simulate import Policy, with_forecasts
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.tables import columns_table
+from lcpfn.eval.tables import columns_table, report
 from lcpfn.json_files import add_part, begun
 from lcpfn.model import Model
 from lcpfn.stopping.search_rule import PROTECT

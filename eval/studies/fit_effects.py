@@ -18,11 +18,10 @@ import jax
 import numpy as np
 from numpyro import handlers
 
-from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
 from lcpfn.eval.studies.prior_check import finite_values, statistics, usable
-from lcpfn.eval.tables import table
+from lcpfn.eval.tables import report, table
 from lcpfn.priors import BROAD_PRIOR, Effects, Prior
 
 DRAWS = 12_000

@@ -23,11 +23,10 @@ import numpy as np
 from tqdm import tqdm
 
 import lcpfn
-from lcpfn.cli.options import report
 from lcpfn.curves import Run
 from lcpfn.eval.searches import FEWEST, scored_tasks
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.tables import table
+from lcpfn.eval.tables import report, table
 from lcpfn.metric import Metric
 from lcpfn.model import Model
 from lcpfn.stopping.given_runs import comparable

@@ -12,10 +12,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from lcpfn.cli.options import read_suites
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.report_plots import grid
 from lcpfn.eval.studies.options import study_parser
+from lcpfn.io import read_curves
 from lcpfn.metric import Metric
 from lcpfn.priors import BROAD_PRIOR, Effects, Prior, broad_prior, draw
 
@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--plot", type=Path, default=Path("gallery.png"))
     args = parser.parse_args(argv)
     if args.suite:
-        rows = compare_rows(read_suites(args.suite, None, None), args.curves)
+        rows = compare_rows([read_curves(path) for path in args.suite], args.curves)
         figure = montage(rows, "Curves of the broad prior and recorded ones")
     else:
         rows = effect_rows(args.curves)

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 
 import lcpfn
-from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet, Run
-from lcpfn.eval import scores
 from lcpfn.eval.curves import measure, of_model, summarise
 from lcpfn.eval.data import Case, scored_cases
+from lcpfn.eval.paired import difference
 from lcpfn.eval.report_tables import RATIOS
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.tables import columns_table, fill
+from lcpfn.eval.tables import columns_table, fill, report
 from lcpfn.train.finetune import finetune
 
 SIZES = (20, 100, 500)
@@ -65,17 +64,14 @@ def figures(
     before: Mapping[str, np.ndarray],
     after: dict[str, np.ndarray],
 ) -> dict[str, float]:
-    """Scores after a history, and the gain in CRPS as the mean over tasks."""
+    """Scores after a history, and the gain in CRPS, paired and clustered by task."""
     overall = summarise(cases, after)["overall"]["all"]
-    gain = (before["crps"] - after["crps"]) / before["last_error"].mean()
-    # Runs of a task are alike, so the tasks are what is independent.
-    tasks = np.array([case.task for case in cases])
-    means = np.array([gain[tasks == task].mean() for task in sorted(set(tasks))])
+    gain = difference(cases, after, before)
     kept = ("error_ratio", "crps_ratio", "covered_90")
     return {key: overall[key] for key in kept} | {
-        "gain": float(means.mean()),
-        "gain_se": scores.clustered_error(means),
-        "tasks": len(means),
+        "gain": gain["crps"],
+        "gain_se": gain["crps_se"],
+        "tasks": gain["tasks"],
     }
 
 

@@ -20,13 +20,12 @@ import optuna
 from tqdm import tqdm
 
 import lcpfn
-from lcpfn.cli.options import report
 from lcpfn.curves import Run
 from lcpfn.eval.scores import mean_with_error
 from lcpfn.eval.stopping.benchmark import competing
 from lcpfn.eval.stopping.simulate import TaskRuns, without_forecasts
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.tables import columns_table
+from lcpfn.eval.tables import columns_table, report
 from lcpfn.integrations.optuna import LCPruner
 from lcpfn.model import Model
 

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 import lcpfn
-from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet
 from lcpfn.eval import paired
 from lcpfn.eval.curves import measure, of_model, summarise
 from lcpfn.eval.data import PERCENTS, Case, scored_cases
+from lcpfn.eval.scores import geometric_mean
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.tables import table
+from lcpfn.eval.tables import report, table
 from lcpfn.model import Model
 
 
@@ -91,8 +91,8 @@ def _means(rows: Any) -> dict[str, float]:
     """Geometric means of the ratios over cutoffs, and the mean coverage."""
     rows = list(rows)
     return {
-        "error": float(np.exp(np.mean([np.log(row["error_ratio"]) for row in rows]))),
-        "crps": float(np.exp(np.mean([np.log(row["crps_ratio"]) for row in rows]))),
+        "error": geometric_mean(row["error_ratio"] for row in rows),
+        "crps": geometric_mean(row["crps_ratio"] for row in rows),
         "held": float(np.mean([row["covered_90"] for row in rows])),
     }
 

@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from lcpfn.cli.options import read_suites
 from lcpfn.curves import CurveSet
+from lcpfn.io import read_curves
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
@@ -43,4 +43,4 @@ def parse(
     args = parser.parse_args(argv)
     if not args.suite:
         parser.error("recorded curves are needed: give files with --suite")
-    return args, read_suites(args.suite, None, None)
+    return args, [read_curves(path) for path in args.suite]

@@ -23,12 +23,11 @@ from typing import Any
 import numpy as np
 from scipy.stats import ks_2samp
 
-from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.data import SCORED, stratum
 from lcpfn.eval.studies.gallery import drawn_runs, montage
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.tables import table
+from lcpfn.eval.tables import report, table
 from lcpfn.metric import Metric
 from lcpfn.priors import find_prior
 

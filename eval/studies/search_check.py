@@ -30,12 +30,11 @@ import jax
 import numpy as np
 from scipy.stats import rankdata, spearmanr
 
-from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.data import stratum, task_of
 from lcpfn.eval.report_plots import grid
 from lcpfn.eval.studies.options import parse, study_parser
-from lcpfn.eval.tables import table
+from lcpfn.eval.tables import report, table
 from lcpfn.metric import Metric
 from lcpfn.priors.configurations import CATEGORY
 from lcpfn.priors.searches import BROAD_SEARCHES, Search, SearchPrior, draw_search

@@ -16,13 +16,12 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import lcpfn
-from lcpfn.cli.options import report
 from lcpfn.curves import CurveSet
 from lcpfn.eval.curves import extrapolate, measure, of_model
 from lcpfn.eval.data import Case, scored_cases
 from lcpfn.eval.report_plots import fan_of, grid
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.tables import columns_table
+from lcpfn.eval.tables import columns_table, report
 from lcpfn.model import Model
 
 EACH = 3

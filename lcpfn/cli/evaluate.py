@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from lcpfn.cli import nas
-from lcpfn.cli.options import add_curves, read_curves_of, report
+from lcpfn.cli.options import add_curves, read_curves_of
+from lcpfn.eval.tables import report
 
 EXAMPLE = "curves history.csv --mode max --bounds 0 1 --html report.html"
 

@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from lcpfn.cli.options import add_curves, read_curves_of, report
+from lcpfn.cli.options import add_curves, read_curves_of
+from lcpfn.eval.tables import report
 
 TEXT = """\
 Searches of recorded cells of NAS-Bench-201, with forecasts in the loop.

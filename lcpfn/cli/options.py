@@ -2,11 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lcpfn.json_files import write_json
 from lcpfn.stopping.rule import Rule
 
 if TYPE_CHECKING:
@@ -103,29 +101,3 @@ def read_curves_of(args: argparse.Namespace, path: str) -> "tuple[CurveSet, list
     for sentence in request.skipped:
         print(f"lcpfn: {sentence}", file=sys.stderr)
     return curves, request.skipped
-
-
-def read_suites(
-    paths: Sequence[str], mode: str | None, bounds: Any, **how: Any
-) -> "list[CurveSet]":
-    """Recorded curves, one set per file or directory.
-
-    Args:
-        paths: of the files.
-        mode: if the files do not say.
-        bounds: if the files do not say.
-        **how: further options of `read_curves`.
-    """
-    from lcpfn.io import read_curves
-
-    return [read_curves(path, mode=mode, bounds=bounds, **how) for path in paths]
-
-
-def report(results: dict, table: str, out: Path | None) -> None:
-    """Prints a table, and writes what it is made of."""
-    from lcpfn.io.cells import printable_lines
-
-    if out is not None:
-        write_json(out, results)
-        print(f"wrote {out}", file=sys.stderr)
-    print(printable_lines(table))

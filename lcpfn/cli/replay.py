@@ -7,7 +7,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from lcpfn.cli.options import add_curves, read_curves_of, report
+from lcpfn.cli.options import add_curves, read_curves_of
+from lcpfn.eval.tables import report
 from lcpfn.stopping.rule import METHODS, Rule
 
 EXAMPLE = "history.csv --mode max --bounds 0 1 --rate 0.05"

@@ -1,15 +1,13 @@
 """Ax: an early-stopping strategy that extrapolates learning curves."""
 
 from collections.abc import Hashable
-from functools import partial
 from typing import Any
 
 from ax.core.experiment import Experiment
 from ax.core.trial_status import TrialStatus
 from ax.early_stopping.strategies import ModelBasedEarlyStoppingStrategy
 
-from lcpfn.context import Context
-from lcpfn.stopping.best_so_far import BestSoFar
+from lcpfn.stopping.known_run import KnownRun
 from lcpfn.stopping.search_monitor import SearchMonitor
 
 Curves = dict[int, dict[float, float]]
@@ -77,74 +75,52 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
                 curves.setdefault(int(index), {})[float(step)] = float(mean)
         return curves, runs, signature, frame
 
-    def _finished(
-        self, experiment: Experiment, bests: dict[int, BestSoFar]
-    ) -> dict[int, float]:
-        done = experiment.trial_indices_by_status[TrialStatus.COMPLETED]
-        return {i: bests[i].final for i in done if i in bests}
-
     def _should_stop_trials_early(
         self, trial_indices: set[int], experiment: Experiment, current_node: Any = None
     ) -> dict[int, str | None]:
         curves, runs, _, frame = self._curves(experiment)
         if frame is None or not self.is_eligible_any(trial_indices, experiment, frame):
             return {}
-        bests = {i: runs.best_so_far(curve) for i, curve in curves.items()}
-        finished = self._finished(experiment, bests)
+        known = _known(runs, experiment, curves)
         stopped: dict[int, str | None] = {}
         for index in sorted(trial_indices & set(curves)):
             eligible, _ = self.is_eligible(index, experiment, frame)
             if not eligible:
                 continue
-            others = [best for i, best in bests.items() if i != index]
-            stop, monitor = runs.judge(
-                _name(index),
-                curves[index],
-                finished.values(),
-                others.copy,
-                [bests[i] for i in finished],
-                partial(_contexts, runs, experiment, curves),
-            )
+            stop, monitor = runs.judge(_name(index), curves[index], known)
             if stop:
                 stopped[index] = monitor.reason
         return stopped
 
     def _is_harmful(self, trial_indices: set[int], experiment: Experiment) -> bool:
         curves, runs, _, _ = self._curves(experiment)
-        bests = {i: runs.best_so_far(curve) for i, curve in curves.items()}
-        known = {
-            i: value
-            for i, value in self._finished(experiment, bests).items()
-            if value == value
-        }
-        if len(known) < 2:
+        known = _known(runs, experiment, curves)
+        reached = {i: known[_name(i)].reached for i in curves if _name(i) in known}
+        finished = [i for i, value in reached.items() if value == value]
+        if len(finished) < 2:
             return False
-        better = max if runs.mode == "max" else min
-        best = better(known, key=lambda i: known[i])
-        finished = [value for i, value in known.items() if i != best]
-        others = [other for i, other in bests.items() if i != best]
+        best = (max if runs.mode == "max" else min)(finished, key=reached.__getitem__)
         steps = sorted(curves[best])
         prefixes = (
             {s: curves[best][s] for s in steps[:n]} for n in range(1, len(steps))
         )
-        around = partial(_contexts, runs, experiment, curves)
-        return any(
-            runs.judge(_name(best), p, finished, others.copy, (), around)[0]
-            for p in prefixes
-        )
+        return any(runs.judge(_name(best), p, known)[0] for p in prefixes)
 
 
 def _name(index: int) -> str:
     return f"trial {index}"
 
 
-def _contexts(
+def _known(
     runs: SearchMonitor, experiment: Experiment, curves: Curves
-) -> dict[Hashable, Context]:
-    """All trials but failed ones, as a forecast of one of them sees them."""
-    failed = experiment.trial_indices_by_status[TrialStatus.FAILED]
-    known = {i: curve for i, curve in curves.items() if i not in failed}
-    for index in known:
-        arm = getattr(experiment.trials[index], "arm", None)
-        runs.known.configure(_name(index), arm and arm.parameters)
-    return {_name(i): runs.known.context(_name(i), c) for i, c in known.items()}
+) -> dict[Hashable, KnownRun]:
+    """All trials that have reported; failed ones count for nothing."""
+    by_status, known = experiment.trial_indices_by_status, dict[Hashable, KnownRun]()
+    for index, curve in curves.items():
+        if index not in by_status[TrialStatus.FAILED]:
+            arm = getattr(experiment.trials[index], "arm", None)
+            run = runs.hold(_name(index), curve, arm and arm.parameters)
+            if index in by_status[TrialStatus.COMPLETED]:
+                runs.over(run)
+            known[_name(index)] = run
+    return known

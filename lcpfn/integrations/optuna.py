@@ -1,16 +1,15 @@
 """Optuna: a pruner that stops trials which will hardly beat the finished ones."""
 
+import math
 from collections.abc import Hashable, Sequence
-from functools import partial
 from typing import Any
 
 from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lcpfn.context import Context
-from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.decision import Decision
+from lcpfn.stopping.known_run import KnownRun
 from lcpfn.stopping.search_monitor import SearchMonitor
 
 # Options of what the pruner is made of that it names otherwise, or sets itself.
@@ -93,7 +92,6 @@ class LCPruner(BasePruner):
         }
         self.decisions: dict[int, Decision] = {}
         self._study: tuple[int, int] | None = None
-        self._finished: dict[int, tuple[FrozenTrial, BestSoFar]] = {}
 
     def __repr__(self) -> str:
         options = (f"{name}={value!r}" for name, value in self._options.items())
@@ -111,30 +109,8 @@ class LCPruner(BasePruner):
             self._begin()
         self._study = this
         runs, trials = self._runs_of(study), study.get_trials(deepcopy=False)
-        complete = [t for t in trials if t.state == TrialState.COMPLETE]
-        finished, before = {}, self._finished
-        for t in trials:
-            if t.state.is_finished():  # it does not change, and is read once
-                known = before.get(id(t))
-                finished[id(t)] = known or (t, runs.best_so_far(t.intermediate_values))
-        self._finished = finished
-
-        def others() -> list[BestSoFar]:
-            return [
-                finished[id(t)][1]
-                if id(t) in finished
-                else runs.best_so_far(t.intermediate_values)
-                for t in trials
-                if t.number != trial.number
-            ]
-
         stop, monitor = runs.judge(
-            _name(trial),
-            trial.intermediate_values,
-            [t.value for t in complete if t.value is not None],
-            others,
-            [finished[id(t)][1] for t in complete],
-            partial(_contexts, runs, trials),
+            _name(trial), trial.intermediate_values, _known(runs, trials)
         )
         if monitor.decision is not None:
             self.decisions[trial.number] = monitor.decision
@@ -162,28 +138,31 @@ class LCPruner(BasePruner):
         if study is None:
             raise ValueError("a finished trial does not know its study; give study=")
         runs, trials = self._runs_of(study), study.get_trials(deepcopy=False)
-        around = partial(_contexts, runs, trials)
-        return runs.predict(_name(trial), trial.intermediate_values, around)
+        known = _known(runs, trials)
+        return runs.predict(_name(trial), trial.intermediate_values, known)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle: without the trials that were read, and what was decided."""
-        return vars(self) | {
-            **{name: {} for name in ("_finished", "decisions")},
-            "_study": None,
-        }
+        """For pickle: without what was decided."""
+        return vars(self) | {"decisions": {}, "_study": None}
 
 
 def _name(trial: FrozenTrial) -> str:
     return f"trial {trial.number}"
 
 
-def _contexts(
+def _known(
     runs: SearchMonitor, trials: Sequence[FrozenTrial]
-) -> dict[Hashable, Context]:
-    """All trials but failed ones, as a forecast of one of them sees them."""
-    known: dict[Hashable, Context] = {}
+) -> dict[Hashable, KnownRun]:
+    """All trials that have reported or completed; failed ones count for nothing."""
+    known: dict[Hashable, KnownRun] = {}
     for t in trials:
-        if t.intermediate_values and t.state != TrialState.FAIL:
-            runs.known.configure(_name(t), t.params)
-            known[_name(t)] = runs.known.context(_name(t), t.intermediate_values)
+        name, complete = _name(t), t.state == TrialState.COMPLETE
+        if t.state == TrialState.FAIL or not (complete or t.intermediate_values):
+            continue
+        run, over = runs.known.get(name), t.state.is_finished()
+        if run is None or not (over and run.finished):  # else it does not change
+            run = runs.hold(name, t.intermediate_values, t.params)
+            if over:
+                runs.over(run, t.value if complete else math.nan)
+        known[name] = run
     return known

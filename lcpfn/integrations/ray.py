@@ -48,7 +48,7 @@ class LCStopper(Stopper):
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Takes a result; True: stop this trial."""
         step = result.get(self.time_attr)
-        self.runs.known.configure(trial_id, result.get("config"))
+        self.runs.configure(trial_id, result.get("config"))
         stop = self.runs.take(trial_id, result, self.metric, step)
         if result.get("done") and not stop:
             self.runs.finish(trial_id)
@@ -116,7 +116,7 @@ class LCScheduler(FIFOScheduler):
         """A trial of an experiment that goes on is known with what it has reported."""
         for result in _reported(trial):
             name = trial.trial_id
-            self.runs.known.configure(name, trial.config)
+            self.runs.configure(name, trial.config)
             step = result.get(self.time_attr)
             self.runs.take(name, result, self._metric or "", step, decide=False)
 
@@ -128,7 +128,7 @@ class LCScheduler(FIFOScheduler):
             raise ValueError("LCScheduler needs metric and mode, here or in TuneConfig")
         name = trial.trial_id
         step = result.get(self.time_attr)
-        self.runs.known.configure(name, trial.config)
+        self.runs.configure(name, trial.config)
         if self.runs.take(name, result, self._metric, step):
             return str(TrialScheduler.STOP)
         self._since[name] = self._since.get(name, 0) + 1

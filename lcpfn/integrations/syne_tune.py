@@ -68,7 +68,7 @@ class LCStoppingRule(TrialScheduler):
         """STOP, or what the scheduler inside decides."""
         decision = str(self.scheduler.on_trial_result(trial, result))
         step = result.get(self.time_attr)
-        self.runs.known.configure(str(trial.trial_id), trial.config)
+        self.runs.configure(str(trial.trial_id), trial.config)
         stop = self.runs.take(str(trial.trial_id), result, self.metric, step)
         if stop and decision != SchedulerDecision.STOP:
             self.scheduler.on_trial_remove(trial)

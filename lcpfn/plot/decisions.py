@@ -50,7 +50,7 @@ def timeline(
     ax = axes(ax)
     chance = np.maximum([d.prob_better for d in decisions], LEAST)
     if rule is not None:
-        most = [1 - rule.confidence_at(step) for step in at]
+        most = [rule.least_chance(step / rule.horizon) for step in at]
         ax.plot(
             at,
             most,

@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from lcpfn.metric import Bounds
@@ -59,16 +59,14 @@ class BestSoFar:
         return self.values[count - 1] if count else math.nan
 
 
-def last_step(ended: Iterable[BestSoFar], horizon: float, warn_once: WarnOnce) -> float:
-    """Where a run ends, by the horizon and by the runs that ended by themselves.
+def last_step(longest: BestSoFar | None, horizon: float, warn_once: WarnOnce) -> float:
+    """Where a run ends, by the horizon and by the longest that ended by itself.
 
-    The longest of those tells. If it ended one report before the horizon, steps count
-    from 0 or are sparse; if it ended elsewhere, that is said once.
+    If that ended one report before the horizon, steps count from 0 or are sparse; if it
+    ended elsewhere, that is said once.
     """
-    known = [best for best in ended if best.steps]
-    if not known:
+    if longest is None or not longest.steps:
         return horizon
-    longest = max(known, key=lambda best: best.steps[-1])
     last = longest.steps[-1]
     if not last <= horizon <= last + longest.newest_gap:
         warn_once(

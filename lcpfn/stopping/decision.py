@@ -75,13 +75,13 @@ class Verdicts(NamedTuple):
 
 def looks_hopeless(rule: Rule, evidence: Evidence) -> Any:
     """Whether runs have diverged, or beat the threshold with too small a chance."""
-    least = 1 - confidence_at(rule.confidence, evidence.share)
+    least = rule.least_chance(evidence.share)
     return np.logical_or(evidence.diverged, evidence.chance <= least)
 
 
 def too_early(rule: Rule, evidence: Evidence) -> Any:
     """Whether too little is known of runs to stop them with this chance."""
-    least = 1 - confidence_at(rule.confidence, evidence.share)
+    least = rule.least_chance(evidence.share)
     unsure = evidence.chance > least * rule.caution(evidence.count)
     unsure = np.logical_and(unsure, np.logical_not(evidence.diverged))
     return np.logical_or(evidence.count < rule.min_steps, unsure)
@@ -251,8 +251,7 @@ def decide(
         streak: consecutive earlier decisions that found it hopeless.
         protected: whether it is among the runs that are not to be stopped; a function
             is called only if the run looks hopeless.
-        chance: that it beats the threshold, where that is known already (see
-            `chances_of`).
+        chance: that it beats the threshold, from `chance_of`, where that is known.
 
     Returns:
         The decision, and the streak after it.
@@ -261,12 +260,11 @@ def decide(
     finished, diverged = bool(forecast.finished), bool(forecast.diverged)
     own_best = rule.beat is None or threshold != rule.beat
     share = 1.0 if finished else run.step / rule.horizon
-    least = 1 - float(confidence_at(rule.confidence, share))
     if finished:
         beaten = rule.beat is not None and own_best and not np.isnan(threshold)
         chance = float(beaten)
     elif chance is None:
-        chance = chance_of(rule, forecast, threshold, least)
+        chance = chance_of(rule, forecast, threshold, rule.least_chance(share))
     evidence = Evidence(chance, diverged, share, run.count, plateau=own_best)
     if not finished and looks_hopeless(rule, evidence):
         known = rule.max_surprise is not None and not diverged

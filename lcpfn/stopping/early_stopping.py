@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lcpfn.jax_setup import shared_model
 from lcpfn.metric import Bounds, Metric
-from lcpfn.stopping.decision import Decision, Progress, decide
+from lcpfn.shared_model import shared_model
+from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.given_runs import take_given
 from lcpfn.stopping.observations import NAN_MEANINGS, check_nan, plain
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
+from lcpfn.stopping.run_reader import RunReader
 from lcpfn.stopping.saved_state import STATE_FORMAT, saved_curve, saved_streak
-from lcpfn.stopping.whole_curves import Ask
 
 if TYPE_CHECKING:
-    from lcpfn.forecast import Forecast
     from lcpfn.model import Model
     from lcpfn.stream import Stream
 
@@ -61,17 +60,16 @@ class EarlyStopping:
         model: "Model | str | Path | None" = None,
         **options: Any,
     ) -> None:
-        self._given = take_given(options, mode, bounds)
+        given = take_given(options, mode, bounds)
         self.rule = Rule(horizon, mode, bounds, beat, confidence, **options)
-        self.nan, self._model = check_nan(nan), model
+        self.nan, self._reader = check_nan(nan), RunReader("this run", model, given)
         self._restart({}, 0)
 
     def _restart(self, past: dict[float, float], streak: int) -> None:
         """Begins with these values by step, which are read at the next update."""
         self._past, self._streak = past, streak
-        self._stream: Stream | None = None
+        self._reader.rest()
         self._decision: Decision | None = None
-        self._among: Ask | None = None
         self._skipped = 0  # values that are no observations
 
     @property
@@ -84,12 +82,12 @@ class EarlyStopping:
         self.rule = replace(self.rule, beat=value)
 
     def _open(self) -> "Stream":
-        if self._stream is None:
-            rule, model = self.rule, shared_model(self._model)
-            stream = model.stream(rule.horizon, mode=rule.mode, bounds=rule.bounds)
+        """The run; what was before a state was loaded is read at the first update."""
+        stream = self._reader.stream(self.rule)
+        if self._past and not stream.steps:
             stream.extend(self._past.values(), self._past)
-            self._stream, self._skipped = stream, self._without_value(stream.values)
-        return self._stream
+            self._skipped = self._without_value(stream.values)
+        return stream
 
     def _without_value(self, values: Iterable[float]) -> int:
         return sum(map(math.isnan, values)) if self.nan == "skip" else 0
@@ -130,7 +128,7 @@ class EarlyStopping:
         known = len(stream.values)
         stream.extend(values, steps)
         self._skipped += self._without_value(stream.values[known:])
-        run, forecast = Progress.of_stream(stream), self._forecast(stream)
+        run, forecast = self._reader.newest(self.rule)
         if self._without_value([run.last]):
             # It decides nothing; without observations it is too early for all rules.
             first, _ = decide(self.rule, replace(run, count=0), forecast, 0)
@@ -141,27 +139,27 @@ class EarlyStopping:
         )
         return self._decision
 
-    def _forecast(self, stream: "Stream") -> "Forecast":
-        """The rest of the run, with the other runs if there are any."""
-        if self._given is None or not stream.model.config.others:
-            return stream.forecast()
-        if self._among is None:
-            self._among = self._given.among(
-                stream.model, stream.metric, self.rule.horizon
-            )
-        return self._among([("this run", stream.context())])[0]
+    @property
+    def _curve(self) -> dict[float, float]:
+        """Values by step, whether they have been read or are still to be."""
+        stream = self._reader.opened
+        if stream is None or not stream.steps:
+            return self._past
+        return dict(zip(stream.steps, stream.values, strict=True))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copies: what was observed, without what was read of it."""
+        return vars(self) | {"_past": self._curve, "_decision": None}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on elsewhere; plain JSON values."""
-        steps, values = list(self._past), list(self._past.values())
-        if self._stream is not None:
-            steps, values = self._stream.steps, self._stream.values
+        curve = self._curve
         return {
             "format": STATE_FORMAT,
             "rule": self.rule.state(),
             "nan": self.nan,
-            "values": plain(values),
-            "steps": list(steps),
+            "values": plain(list(curve.values())),
+            "steps": list(curve),
             "streak": self._streak,
         }
 
@@ -195,5 +193,5 @@ class EarlyStopping:
         try:
             Metric(rule.mode, rule.bounds).check(np.array([*past.values()]), "values")
         except ValueError:
-            if shared_model(self._model).metric(rule.mode, rule.bounds).hard:
+            if shared_model(self._reader.model).metric(rule.mode, rule.bounds).hard:
                 raise

@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcpfn.jax_setup import shared_model
+from lcpfn.shared_model import name_of, shared_model
 from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.given_runs import take_given
 from lcpfn.stopping.observations import (
@@ -224,10 +224,9 @@ class RunMonitor:
 
     def _update(self, protected: Protected) -> Decision | None:
         """Reads what is new and decides; None if nothing is."""
-        newest = self.reader.newest(self.observations, self.rule)
-        if newest is None:
+        if not self.reader.take(self.observations, self.rule):
             return None
-        curve = self.observations.curve
+        newest, curve = self.reader.newest(self.rule), self.observations.curve
         decision, self._streak = decide(
             self.rule, *newest, self._streak, lambda: protected(curve)
         )
@@ -293,6 +292,4 @@ class RunMonitor:
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copies: no network in it, a loaded model by its path."""
-        model = getattr(self.model, "path", None) or self.model
-        reader = RunReader(self.name, model, self.reader.given)
-        return vars(self) | {"model": model, "decision": None, "reader": reader}
+        return vars(self) | {"model": name_of(self.model), "decision": None}

@@ -81,6 +81,10 @@ class Rule:
         """The confidence that holds at a step, or at each of an array of steps."""
         return confidence_at(self.confidence, step / self.horizon)
 
+    def least_chance(self, share: Any) -> Any:
+        """The probability at which a run is stopped at a share of the horizon."""
+        return 1 - confidence_at(self.confidence, share)
+
     def caution(self, count: Any) -> Any:
         """By what a probability has to be smaller after so many observations."""
         if self.cautious == 1:

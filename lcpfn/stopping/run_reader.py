@@ -2,11 +2,10 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lcpfn.context import context_of
 from lcpfn.forecast import Forecast
-from lcpfn.jax_setup import shared_model
+from lcpfn.shared_model import name_of, shared_model
 from lcpfn.stopping.decision import Progress
 from lcpfn.stopping.given_runs import GivenRuns
 from lcpfn.stopping.observations import Observations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class RunReader:
-    """Forecasts one run: by a stream while it is alone, else among the other runs.
+    """Reads one run as a stream, and forecasts it alone or among the other runs.
 
     Args:
         name: of the run.
@@ -30,6 +29,7 @@ class RunReader:
     Attributes:
         among: gives forecasts that know other runs, used with checkpoints that were
             trained for it; None: the run is alone.
+        opened: the run as it was read so far, if it was.
     """
 
     def __init__(
@@ -44,33 +44,38 @@ class RunReader:
 
     def rest(self) -> None:
         """Forgets what was read, and gives back its memory."""
-        self._stream: Stream | None = None
-        self._asked: float | None = None  # the newest step of the last question
+        self.opened: Stream | None = None
         self._ask: Ask | None = None  # for another horizon runs are read anew
 
-    def newest(
-        self, observations: Observations, rule: Rule
-    ) -> tuple[Progress, Forecast] | None:
-        """What is known at the newest observation; None if nothing is new."""
-        model = shared_model(self.model)
-        if model.config.others and (self.among or self.given) is not None:
-            return self._among(model, observations, rule)
-        if self._stream is None:
-            self._stream = model.stream(
+    def stream(self, rule: Rule) -> "Stream":
+        """The run as it was read so far; empty after `rest`."""
+        if self.opened is None:
+            self.opened = shared_model(self.model).stream(
                 rule.horizon, mode=rule.mode, bounds=rule.bounds
             )
-        stream = self._stream
+        return self.opened
+
+    def take(self, observations: Observations, rule: Rule) -> bool:
+        """Reads what is new, without values out of bounds; whether anything is."""
+        stream = self.stream(rule)
         read = stream.steps[-1] if stream.steps else None
         observations.leave_out_beyond(stream.metric, observations.after(read))
         curve, new = observations.curve, observations.after(read)
-        if not new:
-            return None
         stream.extend([curve[step] for step in new], new)
-        return Progress.of_stream(stream), stream.forecast()
+        return bool(new)
+
+    def newest(self, rule: Rule) -> tuple[Progress, Forecast]:
+        """What is known at the newest observation that was read."""
+        stream = self.stream(rule)
+        progress, others = Progress.of_stream(stream), self.among or self.given
+        if others is None or not stream.model.config.others:
+            return progress, stream.forecast()
+        asked = [(self.name, stream.context())]
+        return progress, self.asker(stream.model, rule)(asked)[0]
 
     def asker(self, model: "Model", rule: Rule) -> Ask:
-        """Gives forecasts that know the other runs, if there are any."""
-        if self.among is not None:
+        """Gives forecasts that know the other runs, if there are any to be known."""
+        if self.among is not None and model.config.others:
             return self.among
         if self._ask is None:
             metric = model.metric(rule.mode, rule.bounds)
@@ -80,14 +85,6 @@ class RunReader:
                 self._ask = self.given.among(model, metric, rule.horizon)
         return self._ask
 
-    def _among(
-        self, model: "Model", observations: Observations, rule: Rule
-    ) -> tuple[Progress, Forecast] | None:
-        metric = model.metric(rule.mode, rule.bounds)
-        observations.leave_out_beyond(metric, observations.after(self._asked))
-        if not observations.after(self._asked):
-            return None
-        curve, self._asked = observations.curve, observations.last
-        context = context_of(curve, metric, rule.horizon)
-        run = Progress.of(list(curve.values()), rule.mode, context.last_step)
-        return run, self.asker(model, rule)([(self.name, context)])[0]
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: without what was read, a loaded model by its path."""
+        return vars(self) | {"model": name_of(self.model), "opened": None, "_ask": None}

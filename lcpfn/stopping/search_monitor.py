@@ -1,23 +1,24 @@
 """The runs of one search: a monitor for each, and the incumbent of all."""
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lcpfn.context import Context
-from lcpfn.forecast import Forecast
+from lcpfn.configs import usable_config
 from lcpfn.metric import Metric
 from lcpfn.stopping.best_so_far import BestSoFar, last_step
 from lcpfn.stopping.given_runs import take_given
-from lcpfn.stopping.known_runs import Around, KnownRuns
+from lcpfn.stopping.known_run import KnownRun, reached_by
 from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.observations import DecisionInterval, Observations, WarnOnce, number
 from lcpfn.stopping.rule import ConfidenceSchedule
+from lcpfn.stopping.search_forecasts import SearchForecasts
 from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT, SearchRule
-from lcpfn.stopping.whole_curves import Ask
+
+Known = Mapping[Hashable, KnownRun]
 
 
 class SearchMonitor:
@@ -49,8 +50,8 @@ class SearchMonitor:
 
     Attributes:
         runs: monitor by run.
-        finished: best value by finished run.
-        known: the runs as a forecast sees them, and their hyperparameters.
+        known: what is known of each run that has been watched or held here.
+        forecasts: what the network makes of them.
     """
 
     def __init__(
@@ -75,57 +76,72 @@ class SearchMonitor:
         self.options = {"confidence": confidence, "beat": beat, **monitor}
         self.warn_once = self.options.setdefault("warn_once", WarnOnce())
         self.runs: dict[str, RunMonitor] = {}
-        self.finished: dict[str, float] = {}
-        self._longest: list[BestSoFar] = []  # of the finished runs, at most one
-        self._best_so_far: dict[str, tuple[Observations, int, BestSoFar]] = {}
+        self.known: dict[Hashable, KnownRun] = {}
         self._said: set[str] = set()
         bounds, model = (self.options.get(name) for name in ("bounds", "model"))
         given = take_given(self.options, mode, bounds)
-        self.known = KnownRuns(mode, horizon, bounds, model, self.warn_once, given)
-        self.monitor("any run")  # refuses impossible options here and now
+        self.metric = Metric(mode, bounds)
+        self.forecasts = SearchForecasts(self.metric, model, given)
+        self.monitor("any run", self.known)  # refuses impossible options here and now
 
     def monitor(
-        self, run: str, horizon: float | None = None, ask: Ask | None = None
+        self, run: str, known: Known, horizon: float | None = None
     ) -> RunMonitor:
-        """A monitor for one more run; `ask` gives forecasts in place of `known`."""
+        """A monitor for one more run, whose forecasts know these runs."""
         found = RunMonitor(self.mode, horizon or self.horizon, name=run, **self.options)
         if not self.alone:
-            found.reader.among = ask or self._ask
+            found.reader.among = partial(self.forecasts.ask, known)
         return found
 
-    def _ask(self, asked: Sequence[tuple[Hashable, Context]]) -> Forecast:
-        """Forecasts that know the runs that are watched here."""
-
-        def around() -> dict[Hashable, Context]:
-            curves = {run: x.observations.curve for run, x in self.runs.items()}
-            return {run: self.known.context(run, c) for run, c in curves.items()}
-
-        return self.known.ask(asked, around)
-
-    def best_so_far(self, curve: Mapping[Any, Any]) -> BestSoFar:
-        """The best values of a run, under the bounds of this search."""
-        return BestSoFar(curve, self.mode, self.options.get("bounds"))
-
-    def incumbent(self, finished: Iterable[float] | None = None) -> float | None:
+    def incumbent(self, known: Known | None = None) -> float | None:
         """The value to beat; None while too few runs have finished.
 
         Args:
-            finished: best values of the finished runs; default: those known here.
+            known: all runs; default: those known here.
         """
-        known = list(self.finished.values() if finished is None else finished)
-        metric = Metric(self.mode, self.options.get("bounds"))
-        return self.rule.incumbent(self._possible(known, metric))
+        known = self.known if known is None else known
+        return self.rule.incumbent(reached_by(known.values()))
 
-    def _possible(self, values: Sequence[float], metric: Metric) -> list[float]:
-        """Of what runs have reached, what is inside the bounds."""
+    def configure(self, run: str, config: Any) -> None:
+        """Hyperparameters of a run; what cannot be compared is left out, said once."""
+        self._watched(run)
+        self.known[run].config = usable_config(config, self.warn_once)
+
+    def _watched(self, run: str) -> RunMonitor:
+        """The monitor of a run, which is known from here on."""
+        if run not in self.runs:
+            self.runs[run] = self.monitor(run, self.known)
+            self.known[run] = KnownRun(self.metric, self.runs[run].observations)
+        return self.runs[run]
+
+    def hold(self, run: str, curve: Mapping[Any, Any], config: Any = None) -> KnownRun:
+        """What is known of a run whose host keeps the observations itself.
+
+        The same object as before if nothing is new.
+        """
+        known = self.known.get(run)
+        if known is None or known.observations.curve != curve:
+            observations = Observations(self.warn_once)
+            observations.restore({float(s): float(curve[s]) for s in sorted(curve)})
+            known = self.known[run] = KnownRun(self.metric, observations)
+        known.config = usable_config(config, self.warn_once)
+        return known
+
+    def over(self, known: KnownRun, reached: float | None = None) -> None:
+        """A run is over; what it reached out of bounds does not count, said once.
+
+        Args:
+            known: the run.
+            reached: what it counts with; default: its best value. NaN: it was stopped,
+                and does not count.
+        """
+        value = known.bests.final if reached is None else reached
         try:
-            metric.check(np.array(values, float), "what a run has reached")
+            self.metric.check(np.array([value]), "what a run has reached")
         except ValueError as error:
-            if len(values) == 1:
-                self.warn_once("finished", f"a finished run was left out: {error}")
-                return []
-            return [x for value in values for x in self._possible([value], metric)]
-        return list(values)
+            self.warn_once("finished", f"a finished run was left out: {error}")
+            value = math.nan
+        known.finish(value)
 
     def report(self, run: str, value: Any, step: Any) -> bool:
         """Takes an observation of a run; True: stop that run now."""
@@ -139,25 +155,18 @@ class SearchMonitor:
         A run that reaches the horizon has finished. With `decide` False the observation
         is only remembered.
         """
-        if run not in self.runs:
-            self.runs[run] = self.monitor(run)
-        monitor, at = self.runs[run], number(step)
-        incumbent = self.incumbent()
-        decide = (
-            decide
-            and self.set_incumbent(monitor, incumbent)
-            and (
-                at is None
-                or at < last_step(self._longest, self.horizon, self.warn_once)
-            )
-        )
+        monitor, at, incumbent = self._watched(run), number(step), self.incumbent()
+        if incumbent is not None:
+            monitor.beat = incumbent
+        decide = decide and incumbent is not None
+        decide = decide and (at is None or at < self.end(self.known))
         stop = monitor.take(
             metrics,
             metric,
             step,
             decide=decide,
             protected=lambda curve: self.rule.spares(
-                self._best_of_run(run), partial(self._others, run), incumbent
+                self.known[run].bests, _others(run, self.known), incumbent
             ),
         )
         last = monitor.observations.last
@@ -167,60 +176,23 @@ class SearchMonitor:
             monitor.rest()
         return stop
 
-    def _best_of_run(self, run: str) -> BestSoFar:
-        return self.best_of(run, self.runs[run].observations)
-
-    def best_of(self, run: str, observations: Observations) -> BestSoFar:
-        """The best values of a run; only its new observations are looked at."""
-        known, changes, best = self._best_so_far.get(run, (None, 0, None))
-        if best is None or known is not observations or changes != observations.changes:
-            best = self.best_so_far({})
-        for step in observations.after(best.steps[-1] if best.steps else None):
-            best.add(step, observations.curve[step])
-        self._best_so_far[run] = (observations, observations.changes, best)
-        return best
-
-    def _others(self, run: str) -> list[BestSoFar]:
-        """All other runs."""
-        return [self._best_of_run(name) for name in self.runs if name != run]
-
-    def protected(
-        self,
-        curve: Mapping[float, float],
-        others: Callable[[], Iterable[BestSoFar]],
-        incumbent: float | None = None,
-    ) -> bool:
-        """Whether a run is among the best of the others at its newest step.
-
-        Args:
-            curve: values by step.
-            others: all other runs.
-            incumbent: the value to beat; a run that is better is protected as well.
-        """
-        return self.rule.spares(self.best_so_far(curve), others, incumbent)
-
-    def set_incumbent(self, monitor: RunMonitor, incumbent: float | None) -> bool:
-        """Whether there is one, and so whether to decide."""
-        if incumbent is not None:
-            monitor.beat = incumbent
-        return incumbent is not None
+    def end(self, known: Known) -> float:
+        """Where a run ends, by the horizon and by the finished runs that count."""
+        counted = [run for run in known.values() if math.isfinite(run.reached)]
+        longest = max(counted, key=lambda run: run.observations.last or 0, default=None)
+        bests = None if longest is None else longest.bests
+        return last_step(bests, self.horizon, self.warn_once)
 
     def finish(self, run: str) -> None:
         """The run has ended by itself: its best value may be the incumbent."""
-        if run not in self.runs:
-            return
-        self.runs[run].rest()
-        best = self._best_of_run(run)
-        longest = [*self._longest, best]
-        self._longest = [max(longest, key=lambda known: known.steps[-1:])]
-        if not math.isnan(best.final):
-            self.finished[run] = best.final
+        if run in self.runs:
+            self.runs[run].rest()
+            self.over(self.known[run])
 
     def drop(self, run: str) -> None:
         """The run has failed or was stopped: it counts for nothing."""
         self.runs.pop(run, None)
-        self._best_so_far.pop(run, None)
-        self.known.drop(run)
+        self.known.pop(run, None)
 
     def chance(self, run: str) -> float:
         """Probability that the run beats the incumbent; 1 while nothing is known."""
@@ -232,13 +204,7 @@ class SearchMonitor:
         return max(runs, key=self.chance, default=None)
 
     def judge(
-        self,
-        run: str,
-        curve: Mapping[Any, Any],
-        finished: Iterable[float],
-        others: Callable[[], Iterable[BestSoFar]],
-        ended: Iterable[BestSoFar] = (),
-        around: Around | None = None,
+        self, run: str, curve: Mapping[Any, Any], known: Known
     ) -> tuple[bool, RunMonitor]:
         """Decides on a whole curve, for hosts that keep the observations themselves.
 
@@ -248,42 +214,39 @@ class SearchMonitor:
         Args:
             run: its name.
             curve: values by step.
-            finished: best values of the finished runs.
-            others: all other runs, for `protect`; called only if the run looks
-                hopeless.
-            ended: the curves of finished runs, which show where a run ends.
-            around: gives all runs by name; called only if a forecast can know them.
+            known: all runs, as `hold` gives them; what is known of this one under its
+                name does not count.
 
         Returns:
             Whether to stop it, and the monitor that decided.
         """
-        incumbent = self.incumbent(finished)
-        if incumbent is None:
-            return False, self.monitor(run)
-        last = last_step(ended, self.horizon, self.warn_once)
-        self.known.end_at(last)
-        monitor = self.monitor(run, last, partial(self.known.ask, around=around))
-        monitor.beat = incumbent
-        if max(curve, default=0) >= last:
+        others = {name: x for name, x in known.items() if name != run}
+        incumbent, bounds = self.incumbent(others), self.metric.bounds
+        end = self.horizon if incumbent is None else self.end(others)
+        monitor = self.monitor(run, known, end)
+        if incumbent is None or max(curve, default=0) >= end:
             return False, monitor
-        spared = partial(self.protected, others=others, incumbent=incumbent)
-        monitor.quiet = run in self._said
-        stop = monitor.read(curve, spared)
+        monitor.beat, monitor.quiet = incumbent, run in self._said
+        stop = monitor.read(
+            curve,
+            lambda seen: self.rule.spares(
+                BestSoFar(seen, self.mode, bounds), _others(run, known), incumbent
+            ),
+        )
         if monitor.stopped_at is not None:
             self._said.add(run)
         return stop, monitor
 
     def predict(
-        self, run: str, curve: Mapping[Any, Any], around: Around | None = None
+        self, run: str, curve: Mapping[Any, Any], known: Known
     ) -> tuple[float, float] | None:
         """Mean and standard deviation at the horizon of a curve; args as of `judge`."""
-        monitor = self.monitor(run, ask=partial(self.known.ask, around=around))
+        monitor = self.monitor(run, known)
         monitor.interval = DecisionInterval()
         monitor.read(curve)
         return monitor.predicted_final
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """From pickle: the runs know each other again."""
-        vars(self).update(state)
-        for monitor in self.runs.values():
-            monitor.reader.among = None if self.alone else self._ask
+
+def _others(run: str, known: Known) -> Iterator[BestSoFar]:
+    """The best values of all other runs."""
+    return (other.bests for name, other in known.items() if name != run)

@@ -1,7 +1,7 @@
 """How the runs of a search stand to each other: the value to beat, who is spared."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lcpfn.checks import check_count
@@ -18,7 +18,8 @@ class SearchRule:
 
     Attributes:
         mode: "max" or "min".
-        n_startup: finished runs before there is an incumbent, at least 1.
+        n_startup: finished runs before there is an incumbent, at least 1. The adapters
+            of Optuna and Ax have 5, as these hosts' own pruners; all others 1.
         top_k: the incumbent is the `top_k`-th best finished run.
         protect: share of the runs that is never stopped, see
             `lcpfn.stopping.threshold.among_best`; 0: none is for that.
@@ -52,14 +53,14 @@ class SearchRule:
     def spares(
         self,
         own: BestSoFar,
-        others: Callable[[], Iterable[BestSoFar]],
+        others: Iterable[BestSoFar],
         incumbent: float | None,
     ) -> bool:
         """Whether a run is better than the incumbent, or among the best at its step.
 
         Args:
             own: the run.
-            others: gives all other runs.
+            others: all other runs; gone through only if that can matter.
             incumbent: the value to beat; what a run has reached counts only if it
                 finishes, so one that is better is spared.
         """
@@ -68,5 +69,5 @@ class SearchRule:
             return False
         if incumbent is not None and best_of((best, incumbent), self.mode) != incumbent:
             return True
-        there = [other.at(own.steps[-1]) for other in others() if other.steps]
+        there = [other.at(own.steps[-1]) for other in others if other.steps]
         return among_best(best, there, self.mode, self.protect)

@@ -6,7 +6,7 @@ the finished runs) or the run's own best, whichever is better.
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -81,41 +81,38 @@ def among_best(own: float, others: Sequence[float], mode: str, share: float) -> 
     return better < max(share * len(others), 1)
 
 
-def chances_of(
-    rule: "Rule", forecast: "Forecast", thresholds: np.ndarray
-) -> list[float | None]:
-    """`chance_of` for many runs, where one call answers for all; None where not.
+def chance_of(rule: "Rule", forecast: "Forecast", threshold: Any, least: Any) -> Any:
+    """Probability that runs beat a threshold in what remains.
 
     Args:
         rule: says by which method.
-        forecast: of a batch of curves.
-        thresholds: the value that each has to beat `(batch,)`, NaN: there is none.
+        forecast: of one curve, or of a batch.
+        threshold: value to beat, NaN: there is none; for a batch one each `(batch,)`.
+        least: the probability that decides, likewise. Joint paths, which answer for
+            checkpoints without `Forecast.best`, are not simulated where that cannot
+            change on which side of it the result lies: the result is then the bound
+            that says so, the highest or the sum of the probabilities at single steps.
+
+    Returns:
+        A float; for a batch `(batch,)`.
     """
-    if rule.method != "ever" or not forecast.has_best:
-        return [None] * len(thresholds)
-    none = np.isnan(thresholds)
-    chances = forecast.best.prob_better(np.where(none, 0.0, thresholds))
-    return list(np.where(none | forecast.diverged, 0.0, chances).tolist())
+    if rule.method == "ever" and forecast.has_best:
+        none = np.isnan(threshold)
+        chance = forecast.best.prob_better(np.where(none, 0.0, threshold))
+        chance = np.where(none | forecast.diverged, 0.0, chance)
+        return chance if chance.ndim else float(chance)
+    if not np.ndim(forecast.diverged):
+        return _from_steps(rule, forecast, threshold, least)
+    each = enumerate(zip(threshold, least, strict=True))
+    return np.array([_from_steps(rule, forecast[i], *args) for i, args in each])
 
 
-def chance_of(
+def _from_steps(
     rule: "Rule", forecast: "Forecast", threshold: float, least: float
 ) -> float:
-    """Probability that one run beats a threshold in what remains.
-
-    Args:
-        rule: says by which method.
-        forecast: of one curve.
-        threshold: value to beat.
-        least: the probability that decides. Joint paths, which answer for checkpoints
-            without `Forecast.best`, are not simulated where that cannot change on
-            which side of it the result lies: the result is then the bound that says
-            so, the highest or the sum of the probabilities at single steps.
-    """
-    if math.isnan(threshold) or forecast.diverged:
+    """`chance_of` one run from the probabilities at its later steps."""
+    if math.isnan(threshold) or forecast.diverged or not len(forecast.steps):
         return 0.0
-    if rule.method == "ever" and forecast.has_best:
-        return float(forecast.best.prob_better(threshold))
     each = forecast.prob_better(threshold)
     highest, total = float(np.max(each)), float(np.sum(each))
     if rule.method == "marginal" or highest > least:

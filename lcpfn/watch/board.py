@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.context import Context, context_of, default_targets
+from lcpfn.context import Context
 from lcpfn.io.follow import Observation
 from lcpfn.stopping.best_so_far import BestSoFar
+from lcpfn.stopping.known_run import KnownRun
 from lcpfn.stopping.observations import (
     DecisionInterval,
     Observations,
@@ -78,6 +79,7 @@ class Board:
 
     Attributes:
         observations: by run.
+        known: what follows from them, by run.
         outlooks: of the runs that go on; only runs with news are forecast anew.
         trouble: why observations were left out, by run.
     """
@@ -86,10 +88,9 @@ class Board:
         self.rule, self.alone = rule, alone
         self.search = SearchMonitor(**asdict(rule), model=model, alone=alone)
         self.observations: dict[str, Observations] = {}
+        self.known: dict[Hashable, KnownRun] = {}
         self.outlooks: dict[str, Outlook] = {}
         self.trouble: dict[str, str] = {}
-        # As the network takes them, and of which observations.
-        self._contexts: dict[str, tuple[tuple[Observations, int, int], Context]] = {}
 
     def take(self, reports: Iterable[Observation], gone: Collection[str] = ()) -> None:
         """Puts new observations in their place and forecasts the runs with any.
@@ -108,43 +109,26 @@ class Board:
             self._look_ahead(sorted(news))
 
     def _see_others(self) -> bool:
-        return not self.alone and self.search.known.task.model.config.others > 0
+        return not self.alone and self.search.forecasts.task.model.config.others > 0
 
     def _drop(self, run: str) -> None:
-        self._contexts.pop(run, None)
-        for known in (self.observations, self.outlooks, self.trouble):
-            known.pop(run, None)
-        self.search.drop(run)
-
-    def _around(self) -> Mapping[Hashable, Context]:
-        runs = self.observations.items()
-        return {run: self._context(run, x.curve) for run, x in runs if x.curve}
+        for kept in (self.observations, self.known, self.outlooks, self.trouble):
+            kept.pop(run, None)
 
     def _context(self, run: Hashable, curve: Mapping[float, float]) -> Context:
-        """A run, or its beginning, as the network takes it.
-
-        Of a run without news it is the same object, so that it is not read anew.
-        """
-        x = self.observations[str(run)]
-        state = (x, x.changes, len(curve))
-        known = self._contexts.get(str(run))
-        if known is not None and known[0] == state:
-            return known[1]
-        horizon = self.rule.horizon
-        found = context_of(curve, self.search.known.task.metric, horizon)
-        targets = default_targets(found.last_step, found.unit, horizon, POINTS)
-        found = found._replace(targets=targets)
-        if len(curve) == len(x.curve):
-            self._contexts[str(run)] = state, found
-        return found
+        """A run, or its beginning; the same object where nothing is new."""
+        known, metric = self.known[run], self.search.forecasts.task.metric
+        if curve is known.observations.curve:
+            return known.context(metric, self.rule.horizon)
+        return known.beginning(curve, metric, self.rule.horizon)
 
     def _add(self, report: Observation) -> bool:
         run, step, value, anew = report
         if anew:
-            self.observations.pop(run, None)
-            self.outlooks.pop(run, None)
+            for known in (self.observations, self.known, self.outlooks):
+                known.pop(run, None)
         try:
-            self.search.known.task.metric.check(np.array([value]), f"run {run}")
+            self.search.forecasts.task.metric.check(np.array([value]), f"run {run}")
         except ValueError as error:
             self.trouble[run] = str(error)
             return False
@@ -154,8 +138,11 @@ class Board:
                 f"step {at:g} lies beyond the horizon {self.rule.horizon:g}"
             )
             return False
-        observations = self.observations.setdefault(run, Observations(WarnOnce()))
-        kind = observations.add(value, at, self.rule.horizon)
+        if run not in self.observations:
+            self.observations[run] = Observations(WarnOnce())
+            seen = self.observations[run]
+            self.known[run] = KnownRun(self.search.metric, seen, POINTS)
+        kind = self.observations[run].add(value, at, self.rule.horizon)
         return kind not in (ReportKind.REPEATED, ReportKind.NOTHING)
 
     def _look_ahead(self, runs: list[str]) -> None:
@@ -163,9 +150,9 @@ class Board:
             self.outlooks.pop(run, None)
         known = {run: self.observations[run] for run in runs}
         going = [run for run, x in known.items() if self._goes_on(x)]
-        search = self.search.known
+        search = self.search.forecasts
         found, batch = forecast_curves(
-            partial(search.ask, around=None if self.alone else self._around),
+            partial(search.ask, {} if self.alone else self.known),
             search.task.metric,
             self.rule,
             {run: known[run].curve for run in going},
@@ -193,19 +180,15 @@ class Board:
                 ones have finished as those at the horizon have.
         """
         ended, mode = ended or {}, self.rule.mode
-        of_run = self.search.best_of
-        bests = {run: of_run(run, x) for run, x in self.observations.items()}
+        bests = {run: self.known[run].bests for run in self.observations}
         finished = [
             best.final
             for run, best in bests.items()
             if ended.get(run) == "complete" or best.steps[-1] >= self.rule.horizon
         ]
-        judge = self.search.monitor("a run")
-        ready = self.search.set_incumbent(judge, self.search.incumbent(finished))
-        rows = [
-            self._row(run, bests, judge.rule if ready else None, ended.get(run))
-            for run in bests
-        ]
+        incumbent = self.search.rule.incumbent(finished)
+        rule = None if incumbent is None else replace(self.rule, beat=incumbent)
+        rows = [self._row(run, bests, rule, ended.get(run)) for run in bests]
         sign = -1 if mode == "max" else 1
         rows.sort(key=lambda x: math.inf if math.isnan(x.final) else sign * x.final)
         return [replace(row, rank=i) for i, row in enumerate(rows, 1)]
@@ -252,10 +235,11 @@ class Board:
         """
         others = [best for name, best in bests.items() if name != run]
         if rule is not None:
-            protected = partial(
-                self.search.protected, others=others.copy, incumbent=rule.beat
+            spares, beat = self.search.rule.spares, rule.beat
+            best_of_part = partial(BestSoFar, mode=rule.mode, bounds=rule.bounds)
+            decision = decide_on_curve(
+                rule, known, lambda part: spares(best_of_part(part), others, beat)
             )
-            decision = decide_on_curve(rule, known, protected)
             assert decision is not None  # one is due at every observation
             return decision.stop, decision.prob_better, decision.reason
         if known.forecasts[-1].diverged:

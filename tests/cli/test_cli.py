@@ -14,7 +14,7 @@ import pytest
 
 from lcpfn import checkpoint
 from lcpfn.__main__ import COMMANDS, main
-from lcpfn.cli.options import report
+from lcpfn.eval.tables import report
 from tests.conftest import CONFIG, rough_params
 
 EXAMPLE = Path(__file__).parents[2] / "lcpfn" / "examples" / "digits_mlp.csv"

@@ -196,8 +196,8 @@ def test_what_a_trial_would_have_ended_with_knows_the_other_trials(monkeypatch):
     trial.report(0.3, 1)
     asked = {}
 
-    def predict(self, run, curve, around):
-        asked.update(around())
+    def predict(self, run, curve, known):
+        asked.update(known)
         return 0.5, 0.1
 
     monkeypatch.setattr(SearchMonitor, "predict", predict)

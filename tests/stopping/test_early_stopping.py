@@ -1,5 +1,6 @@
 """The stopping rule on forecasts made up for it, and its state on real ones."""
 
+import copy
 import json
 from types import SimpleNamespace
 
@@ -535,6 +536,17 @@ def test_protection_is_queried_only_where_it_matters():
     assert not hopeless.stop
     assert streak == 0
     assert queried
+
+
+def test_a_copy_goes_on_by_itself():
+    one = EarlyStopping(20, "max", (0, 1), model=lcpfn.load("domhan"), patience=3)
+    for value in CURVE[:3]:
+        one.update(value)
+    two = copy.deepcopy(one)
+    assert two.state_dict() == one.state_dict()
+    first, second = one.update(CURVE[3]), two.update(CURVE[3])
+    assert second.prob_better == pytest.approx(first.prob_better, rel=1e-4)
+    assert second.streak == first.streak
 
 
 def test_a_state_out_of_soft_bounds_is_read(soft_model):

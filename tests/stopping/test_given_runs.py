@@ -85,7 +85,7 @@ def test_the_runs_of_a_search_know_each_other(knowing):
     def search(**options):
         runs = SearchMonitor("min", 20, model=knowing, protect=0, **options)
         for i, other in enumerate(OTHERS):
-            runs.known.configure(f"old {i}", other.config)
+            runs.configure(f"old {i}", other.config)
             for step, value in zip(other.steps, other.values, strict=True):
                 runs.report(f"old {i}", value, step)
         for step, value in enumerate(CURVE, 1):
@@ -101,13 +101,13 @@ def test_configurations_that_cannot_be_compared_are_said_once(knowing):
     runs = SearchMonitor("min", 20, model=knowing)
     config = {"lr": 0.1, "layers": [3, 4], "o": {"wd": 0.0}}
     with pytest.warns(MonitorWarning, match="'layers' is left out"):
-        runs.known.configure("a", config)
-    runs.known.configure("b", config)  # said once
-    assert runs.known.configs["b"] == {"lr": 0.1, "o.wd": 0.0}
+        runs.configure("a", config)
+    runs.configure("b", config)  # said once
+    assert runs.known["b"].config == {"lr": 0.1, "o.wd": 0.0}
 
 
 def test_a_configuration_that_cannot_be_compared_is_refused_at_once(knowing):
-    given = lcpfn.EarlyStopping(20, "min", model=knowing, others=OTHERS)._given
+    given = lcpfn.EarlyStopping(20, "min", model=knowing, others=OTHERS)._reader.given
     for others in (None, OTHERS, given):
         with pytest.raises(ValueError, match="hyperparameter 'layers' of this run"):
             RunMonitor("min", 20, others=others, config={"layers": [1, 2]})
@@ -116,15 +116,12 @@ def test_a_configuration_that_cannot_be_compared_is_refused_at_once(knowing):
 def test_what_a_curve_will_end_with_knows_the_other_runs(knowing):
     search = SearchMonitor("min", 20, model=knowing)
     curve = dict(enumerate(CURVE, 1))
-    alone = search.predict("a", curve)
-
-    def around():
-        return {
-            i: search.known.context(i, dict(zip(run.steps, run.values, strict=True)))
-            for i, run in enumerate(OTHERS)
-        }
-
-    found = search.predict("a", curve, around)
+    alone = search.predict("a", curve, {})
+    known = {
+        i: search.hold(i, dict(zip(run.steps, run.values, strict=True)))
+        for i, run in enumerate(OTHERS)
+    }
+    found = search.predict("a", curve, known)
     others = [lcpfn.Run(run.values) for run in OTHERS]
     wanted = knowing.extrapolate(CURVE, 20, mode="min", others=others).final
     assert found == pytest.approx((float(wanted.mean()), float(wanted.std())), rel=1e-4)

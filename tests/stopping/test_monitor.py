@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lcpfn.integrations.loop import Epochs
-from lcpfn.stopping.best_so_far import last_step
 from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.observations import (
     MonitorWarning,
@@ -23,6 +22,14 @@ from lcpfn.stopping.observations import (
 from lcpfn.stopping.search_monitor import SearchMonitor
 
 CURVE = [0.5, 0.6, 0.62, 0.65, 0.66]
+
+
+def ended(runs, *curves):
+    """Finished runs of a search whose host keeps their curves."""
+    known = {f"other {i}": runs.hold(f"other {i}", c) for i, c in enumerate(curves)}
+    for run in known.values():
+        runs.over(run)
+    return known
 
 
 def monitor(model, **options):
@@ -276,7 +283,7 @@ def test_a_population_waits_for_finished_runs(model):
     for run in ("a", "b"):
         assert not any(runs.report(run, y, i) for i, y in enumerate(CURVE, 1))
     assert runs.incumbent() == pytest.approx(0.66)
-    runs.finished["c"] = 1.0
+    runs.report("c", 1.0, 5)
     worse = [y - 0.1 for y in CURVE[:3]]
     assert [runs.report("d", y, i) for i, y in enumerate(worse, 1)][-1]
     assert runs.chance("d") < 0.05
@@ -286,13 +293,14 @@ def test_a_population_waits_for_finished_runs(model):
     assert runs.chance("new") == 1
     assert runs.most_promising(["d", "new"]) == "new"
     unprotected = SearchMonitor("max", 5, protect=0, bounds=(0, 1), model=model)
-    unprotected.finished["c"] = 1.0
+    unprotected.report("c", 1.0, 5)
     assert [unprotected.report("e", y, i) for i, y in enumerate(CURVE[:3], 1)][-1]
     with pytest.raises(ValueError, match="protect must lie"):
         SearchMonitor("max", 5, protect=2)
-    assert (
-        SearchMonitor("max", 5, top_k=2, model=model).incumbent([0.3, 0.9, 0.5]) == 0.5
-    )
+    second = SearchMonitor("max", 5, top_k=2, model=model)
+    for run, value in (("a", 0.3), ("b", 0.9), ("c", 0.5)):
+        second.report(run, value, 5)
+    assert second.incumbent() == 0.5
 
 
 @pytest.mark.parametrize(
@@ -381,14 +389,18 @@ def test_many_observations_are_restored_in_one_pass(model):
 
 
 def test_a_finished_run_out_of_bounds_does_not_end_all_stopping(model):
-    runs = SearchMonitor("max", 5, bounds=(0, 1), model=model, protect=0)
+    runs = SearchMonitor("max", 5, bounds=(0, 1), model=model)
+    known = ended(runs, {5: 85.0}, {5: 0.5}, {5: np.nan})
     with pytest.warns(MonitorWarning, match="a finished run was left out"):
-        assert runs.incumbent([85.0, 0.6, 0.5, np.nan]) == 0.6
-    assert runs.incumbent([85.0, 0.7]) == 0.7  # said once
+        runs.over(known["other 0"], 85.0)
+    assert runs.incumbent(known) == 0.5
+    runs.over(known["other 2"], 85.0)  # said once
+    assert runs.incumbent(known) == 0.5
     # Nor does it take the protection from the best of the others.
-    best = SearchMonitor("max", 5, bounds=(0, 1), model=model)
-    others = [best.best_so_far({1: 85.0}), best.best_so_far({1: 0.4})]
-    assert best.protected({1: 0.5}, others.copy)
+    own, *others = (
+        x.bests for x in ended(runs, {1: 0.5}, {1: 85.0}, {1: 0.4}).values()
+    )
+    assert runs.rule.spares(own, others, 0.9)
 
 
 def test_what_beats_the_incumbent_is_never_stopped_for_its_plateau(model):
@@ -396,9 +408,10 @@ def test_what_beats_the_incumbent_is_never_stopped_for_its_plateau(model):
     runs = SearchMonitor(
         "max", 20, bounds=(0, 1), model=model, protect=0, confidence=0.5
     )
-    better = [runs.best_so_far({i: 0.95 for i in range(1, 21)})]
-    assert not runs.judge("a", curve, [0.8], better.copy)[0]
-    stop, watch = runs.judge("b", curve | {15: np.nan}, [0.8], better.copy)
+    known = ended(runs, {i: 0.8 for i in range(1, 21)})
+    known["going"] = runs.hold("going", {i: 0.95 for i in range(1, 21)})
+    assert not runs.judge("a", curve, known)[0]
+    stop, watch = runs.judge("b", curve | {15: np.nan}, known)
     assert stop
     assert watch.decision.kind == "diverged"
 
@@ -416,10 +429,10 @@ def test_what_beats_the_incumbent_is_never_stopped_for_its_plateau(model):
 )
 def test_finished_runs_tell_where_a_run_ends(steps, last, warns):
     runs = SearchMonitor("max", 10, bounds=(0, 1))
-    ended = [runs.best_so_far({i: 0.5 for i in steps}), runs.best_so_far({1: 0.4})]
+    known = ended(runs, {i: 0.5 for i in steps}, {1: 0.4})
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        found = [last_step(ended, runs.horizon, runs.warn_once) for _ in range(2)]
+        found = [runs.end(known) for _ in range(2)]
         assert found == [last, last]
     assert len(told) == warns
     assert all(
@@ -435,8 +448,9 @@ def test_no_run_is_stopped_at_its_last_observation(model):
     )
     for i, y in enumerate(CURVE):
         runs.report("a", y, i)
-    runs.finish("a")
-    runs.finished["b"] = 1.0
+    runs.report("b", 1.0, 4)
+    for run in "ab":
+        runs.finish(run)
     assert [runs.report("c", y, i) for i, y in enumerate(CURVE)][1:] == [True] * 3 + [
         False
     ]

@@ -15,7 +15,6 @@ import pytest
 from lcpfn.__main__ import main
 from lcpfn.io.follow import Logs, Observation
 from lcpfn.model import Model
-from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.rule import Rule
 from lcpfn.stopping.search_monitor import SearchMonitor
 from lcpfn.watch.board import Board
@@ -152,17 +151,20 @@ def test_it_says_what_the_adapters_do():
     }
     curves["run 8"] = {step: 0.8 + 1e-4 * step for step in range(1, 5)}
     curves["run 9"] |= {16: math.nan}
-    board, search = Board(RULE, alone=True), SearchMonitor(**asdict(RULE))
+    board, search = (
+        Board(RULE, alone=True),
+        SearchMonitor(**asdict(RULE), alone=True),
+    )
     for run, values in curves.items():
         board.take(Observation(run, float(s), v) for s, v in values.items())
-    bests = {run: BestSoFar(values, "max") for run, values in curves.items()}
-    finished = [bests[f"run {i}"].final for i in range(8)]
+    known = {run: search.hold(run, values) for run, values in curves.items()}
+    for i in range(8):
+        search.over(known[f"run {i}"])
     rows = {row.run: row for row in board.rows() if row.verdict != "finished"}
     assert len(rows) == 22
     said = set()
     for run, row in rows.items():
-        others = [best for name, best in bests.items() if name != run]
-        stop, monitor = search.judge(run, curves[run], finished, others.copy)
+        stop, monitor = search.judge(run, curves[run], known)
         said.add(monitor.decision.kind)
         assert (row.saved > 0) == stop
         assert row.reason == monitor.reason
