@@ -53,8 +53,8 @@ class Context(NamedTuple):
 
 def context_of(curve: Mapping[float, float], metric: Metric, horizon: float) -> Context:
     """Of values by step, in order of the steps, in the user's units; may be empty."""
-    steps = np.array(list(curve), float)
-    values = metric.sign * np.array(list(curve.values()), float)
+    steps = np.fromiter(curve, float, len(curve))
+    values = metric.sign * np.fromiter(curve.values(), float, len(curve))
     known = np.isfinite(values)
     last_step, last = (steps[-1], values[-1]) if len(steps) else (0.0, 0.0)
     return Context(

@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lcpfn.eval.speed.fresh import cold_start, memory
-from lcpfn.eval.speed.growth import batch_sizes, long_streams
+from lcpfn.eval.speed.growth import batch_sizes, long_streams, watched_logs
 from lcpfn.eval.speed.measure import (
     Row,
     compared,
@@ -57,6 +57,9 @@ class Settings:
     prior_curves: int = 4000  # drawn by the NumPy loop per repetition
     observations: int = 4000  # of the longest stream
     batches: tuple[int, ...] = (1, 8, 64, 256, 1024, 4096)
+    logs: tuple[int, ...] = (1_000, 10_000, 100_000)  # observations of a watched log
+    logged: tuple[int, ...] = (1, 300)  # runs of it
+    looks: int = 10  # at one more observation each
     runs: int = 1024  # of a search, forecast in one call
     run_observations: int = 40  # how far they are advanced
     train_steps: int = 10  # of pre-training per repetition
@@ -74,6 +77,9 @@ QUICK = Settings(
     prior_curves=50,
     observations=140,
     batches=(1, 8),
+    logs=(20, 40),
+    logged=(1, 2),
+    looks=1,
     runs=8,
     run_observations=4,
     train_steps=1,
@@ -236,6 +242,9 @@ def bench(model: Model, quick: bool = False) -> dict[str, Any]:
         "memory": lambda: memory(model),
         "start": lambda: cold_start(model, settings.repeats),
         "long streams": lambda: long_streams(model, settings.observations),
+        "watched logs": lambda: watched_logs(
+            model, settings.logs, settings.logged, settings.looks
+        ),
         "batch sizes": lambda: batch_sizes(model, settings.batches, settings.repeats),
     }
     rows: list[Row] = []

@@ -1,16 +1,22 @@
-"""How time and memory grow with the length of a curve and the size of a batch."""
+"""How time and memory grow with the length of curves and logs, and with a batch."""
 
 import sys
+import tempfile
 import time
+import tracemalloc
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from lcpfn.eval.speed.measure import Row, compared, interleaved
 from lcpfn.eval.speed.reference_prior import example_curves
+from lcpfn.io.follow import Logs
 from lcpfn.model import Model
+from lcpfn.stopping.rule import Rule
+from lcpfn.watch.board import Board
 
 
 def long_streams(model: Model, total: int) -> list[Row]:
@@ -59,3 +65,66 @@ def batch_sizes(model: Model, batches: Sequence[int], repeats: int) -> list[Row]
         compared("growth", f"batches of {n}", (int(n) / took, "curves/s"), against)
         for n, took in times.items()
     ]
+
+
+def watched_logs(
+    model: Model, lengths: Sequence[int], runs: Sequence[int], looks: int
+) -> list[Row]:
+    """Time of a look of `lcpfn watch` at one new observation, and memory of the log.
+
+    Args:
+        model: that forecasts.
+        lengths: observations of the log.
+        runs: how many runs they are of.
+        looks: of which the median is taken, after as many to warm up.
+    """
+    rows = []
+    for count in runs:
+        found = [_watched(model, length, count, looks) for length in lengths]
+        for part, unit, column in (
+            ("look at one more of", "ms", 0),
+            ("taking in one more of", "ms", 1),
+            ("memory of", "MB", 2),
+        ):
+            against = (f"{lengths[0]} observations", found[0][column])
+            rows += [
+                compared(
+                    *("growth", f"{part} {length} observations of {count} runs"),
+                    *((figures[column], unit), against),
+                )
+                for length, figures in zip(lengths, found, strict=True)
+            ]
+    return rows
+
+
+def _watched(
+    model: Model, length: int, runs: int, looks: int
+) -> tuple[float, float, float]:
+    """Milliseconds of a look, and of its reading alone; megabytes of what was read."""
+    lines = [
+        f"run {i % runs},{i // runs + 1},{2 / (i // runs + 1) ** 0.5}\n"
+        for i in range(length + 2 * looks)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.csv"
+        path.write_text("run,step,loss\n" + "".join(lines[:length]))
+        tracemalloc.start()
+        Logs(path).poll()
+        held = tracemalloc.get_traced_memory()[1] / 1e6
+        tracemalloc.stop()
+        logs = Logs(path)
+        board = Board(Rule(2 * len(lines), "min"), model)
+        board.take(logs.poll())
+        board.rows()
+        times = []
+        for line in lines[length:]:
+            with path.open("a") as file:
+                file.write(line)
+            began = time.perf_counter()
+            new = logs.poll()
+            read = time.perf_counter()
+            board.take(new, logs.gone)
+            board.rows()
+            times.append((time.perf_counter() - began, read - began))
+    whole, reading = 1e3 * np.median(times[looks:], axis=0)
+    return float(whole), float(reading), held

@@ -23,7 +23,7 @@ def told_apart(
     axes: Mapping[str, np.ndarray],
     texts: Mapping[str, Texts],
     metric: str,
-) -> Groups:
+) -> tuple[Groups, list[str]]:
     """Observations by run, with the runs that columns of text tell apart.
 
     Args:
@@ -32,12 +32,15 @@ def told_apart(
         texts: columns that may name runs.
         metric: the column of the values, for the message.
 
+    Returns:
+        The observations, and the columns that tell apart.
+
     Raises:
         ValueError: if a column may tell apart runs or something else.
     """
     rows = [*groups.values()]
     if not texts or any(_increases(axis, rows) for axis in axes.values()):
-        return groups
+        return groups, []
     for axis in axes.values():
         codes = {name: column.codes(len(axis)) for name, column in texts.items()}
         whole = [r[~np.isnan(axis[r])] for r in rows]
@@ -53,10 +56,11 @@ def told_apart(
             parts.append(name)
         parts = parts or _take_turns_together(codes, axis, whole)
         if parts:
-            apart = _split(groups, {n: (texts[n], codes[n]) for n in parts})
+            apart: Groups = _split(groups, {n: (texts[n], codes[n]) for n in parts})
             rest = {n: column for n, column in texts.items() if n not in parts}
-            return told_apart(apart, axes, rest, metric)
-    return groups
+            apart, more = told_apart(apart, axes, rest, metric)
+            return apart, [*parts, *more]
+    return groups, []
 
 
 def _increases(axis: np.ndarray, groups: Sequence[np.ndarray]) -> bool:

@@ -1,6 +1,6 @@
 """From the observations of a table to curves: what is one run, and its step axis."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,17 +8,33 @@ import numpy as np
 from lcpfn.io.apart import Groups, told_apart
 from lcpfn.io.cells import listed
 from lcpfn.io.columns import choose_axis, layout_of
-from lcpfn.io.observed import Observed
+from lcpfn.io.observed import Observed, Texts
 from lcpfn.io.scalar_log import Curve, in_order
 
 NAMED = 3
 
 
-class Assembled(NamedTuple):
-    """Curves, and in sentences what of the table is not in them."""
+# Which run an observation is of: by the names of its run and task, and by the positions
+# of what stands in columns that tell runs apart.
+Place = tuple[str, str, tuple[int, ...]]
 
-    curves: list[Curve]
+
+class Assembled(NamedTuple):
+    """Curves, and how they were made.
+
+    Attributes:
+        curves: by place, in the order of their first observations.
+        notes: in sentences, what of the table is not in them.
+        axis: column of the steps; None if observations are counted.
+        apart: columns that tell runs apart beside their names.
+        counted: whether runs are counted although they have steps.
+    """
+
+    curves: dict[Place, Curve]
     notes: list[str]
+    axis: str | None
+    apart: list[Texts]
+    counted: bool
 
 
 class Axis(NamedTuple):
@@ -62,13 +78,29 @@ def assemble(
         none = np.full(len(seen), np.nan)
         columns = {step: columns.get(step, none)}
     axis = _axis(seen, columns, groups, values, step)
-    apart = _by_id(seen, groups, axis.steps)
-    if apart is None:
+    apart, by = _by_id(seen, groups, axis.steps)
+    if not by:
         usual = {n: column for n, column in columns.items() if _is_usual(column)}
-        apart = told_apart(groups, usual, seen.texts, metric)
-    if apart is not groups:
-        groups, axis = apart, _axis(seen, columns, apart, values, step)
-    return _curves(seen, groups, axis, values, metric)
+        apart, names = told_apart(groups, usual, seen.texts, metric)
+        by = [seen.texts[name] for name in names]
+    if by:
+        axis = _axis(seen, columns, apart, values, step)
+    found = _curves(seen, apart, axis, values, metric)
+    return found._replace(curves=_placed(found.curves, groups, apart, by), apart=by)
+
+
+def _placed(
+    curves: Mapping[Place, Curve], groups: Groups, apart: Groups, by: Sequence[Texts]
+) -> dict[Place, Curve]:
+    """Curves with the places of their observations, not those of their own names."""
+    if not by:
+        return {**curves}
+    found = {}
+    for place, curve in curves.items():
+        row = int(apart[place[:2]][0])
+        owner = next(name for name, rows in groups.items() if row in rows)
+        found[(*owner, tuple(text.code(row) for text in by))] = curve
+    return found
 
 
 def _is_usual(column: np.ndarray) -> bool:
@@ -121,24 +153,27 @@ def _without_repeats(logged: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.sort(rows[order[np.concatenate([[True], is_new])]])
 
 
-def _by_id(seen: Observed, groups: Groups, steps: np.ndarray) -> Groups | None:
+def _by_id(
+    seen: Observed, groups: Groups, steps: np.ndarray
+) -> tuple[Groups, list[Texts]]:
     """Observations by the column `id`, if its values repeat, or the steps do."""
     if seen.ids is None or len(groups) > 1:
-        return None
+        return groups, []
     ((_, rows),) = groups.items()
     codes = seen.ids.codes(len(seen))[rows]
     names = {-1: ""} | {code: text for text, code in seen.ids.names.items()}
     found = list(dict.fromkeys(codes.tolist()))
     distinct = min(len(found), len(np.unique(steps[rows])))
     if len(found) < 2 or distinct == len(rows):
-        return None
-    return {(names[code], ""): rows[codes == code] for code in found}
+        return groups, []
+    return {(names[c], ""): rows[codes == c] for c in found}, [seen.ids]
 
 
 def _curves(
     seen: Observed, groups: Groups, axis: Axis, values: np.ndarray, metric: str
 ) -> Assembled:
-    curves, without, at_once = [], 0, []
+    curves: dict[Place, Curve] = {}
+    without, at_once = 0, []
     dropped: list[tuple[str, int, float]] = []
     for (run, task), rows in groups.items():
         known = rows[~np.isnan(axis.steps[rows])]
@@ -147,7 +182,7 @@ def _curves(
             continue
         steps = axis.steps[known]
         curve = Curve(run, task, metric, *in_order(steps, values[known]))
-        curves.append(curve)
+        curves[run, task, ()] = curve
         back = steps[1:][np.diff(steps) <= 0]
         if len(steps) > 1 and (steps == steps[0]).all():
             at_once.append(steps[0])
@@ -160,7 +195,8 @@ def _curves(
         if bad is None:
             raise ValueError(f"{seen.first} has no {axis.name}")
         raise ValueError(f"{bad} is no {axis.name}, which must be a number from 0 on")
-    return Assembled(curves, _notes(axis, without, bad, at_once, dropped))
+    notes = _notes(axis, without, bad, at_once, dropped)
+    return Assembled(curves, notes, axis.name, [], bool(at_once))
 
 
 def _notes(

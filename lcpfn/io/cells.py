@@ -46,8 +46,19 @@ def number_in(
         if isinstance(cell, bool):
             raise TypeError
         return float(cell)
-    except (TypeError, ValueError, OverflowError):
+    except OverflowError:
+        raise ValueError(f"{shown(cell)} is too large for a number") from None
+    except (TypeError, ValueError):
         raise ValueError(f"{shown(cell)} is not a number") from None
+
+
+def json_number(text: str) -> float | str:
+    """A number of a JSON file; as text, which `number_in` refuses, if it is too large.
+
+    The decoder of JSON takes 1e400 for infinity, which stands for a run that diverged.
+    """
+    number = float(text)
+    return text if math.isinf(number) else number
 
 
 def _written(text: str, percent: float, decimal_comma: bool) -> float:

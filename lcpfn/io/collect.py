@@ -2,7 +2,7 @@
 
 Rows are taken one by one, so a log may grow. Which column is the metric must be said or
 evident; which is the step axis is decided by the observations that there are
-(`columns.choose_axis`). Three layouts are known:
+(`columns.choose_axis`, by way of `table_growth`). Three layouts are known:
 
     run, step, value          one row per observation; run, step, task, metric optional
     run, 1, 2, 5, ...         one row per run, columns named by their step
@@ -16,7 +16,6 @@ validation are.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from lcpfn.io.assemble import assemble
 from lcpfn.io.cells import is_number, number_in, step_in
 from lcpfn.io.columns import (
     Layout,
@@ -32,6 +31,7 @@ from lcpfn.io.observed import Key, Observed, Texts
 from lcpfn.io.request import one_of
 from lcpfn.io.rows import Row, Skipped
 from lcpfn.io.scalar_log import Curve
+from lcpfn.io.table_growth import TableGrowth
 
 # Names that are kept, in all and by kind of row; columns of a row; runs of a file.
 MOST_NAMES, MOST_KINDS = 10_000, 1 << 20
@@ -80,6 +80,7 @@ class Collector:
         """Forgets all observations."""
         self._seen = Observed()
         self._passed: dict[Key, int] = {}
+        self._growth: TableGrowth | None = None
 
     def add(self, row: Row, where: str, decimal_comma: bool = False) -> None:
         """Takes one row.
@@ -246,9 +247,11 @@ class Collector:
         metric = one_of(metrics, self.metric if len(metrics) > 1 else None)
         if self.step is not None:
             one_of(self._columns, self.step, "column")
-        found = assemble(self._seen, metric, self.step, self.percent)
-        self._notes = found.notes
-        return [curve._replace(metric=self.metric or metric) for curve in found.curves]
+        if self._growth is None or self._growth.metric != metric:
+            self._growth = TableGrowth(metric, self.step, self.percent)
+        found = self._growth.look(self._seen)
+        self._notes, name = found.notes, self.metric or metric
+        return [curve._replace(metric=name) for curve in found.curves.values()]
 
     @property
     def column(self) -> str | None:

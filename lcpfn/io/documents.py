@@ -23,7 +23,9 @@ from lcpfn.io.packed import damage, unpacked
 from lcpfn.io.rows import Row
 
 NAMED = 4
-MOST_DOCUMENT = 1 << 26
+# Bytes of a document, and values and what holds them: Python needs up to 100 times as
+# much memory for an object as its text is long.
+MOST_DOCUMENT, MOST_PARTS = 1 << 25, 1 << 21
 # Characters of the longest word of JSON, -Infinity, and of a \\uXXXX in a string.
 LONGEST_WORD = 10
 # Seconds since 1970 as of 2001, which no step of a few logged ones is.
@@ -84,6 +86,11 @@ def read_document(path: Path) -> Iterator[tuple[str, Row]]:
         content = unpacked(file, path.name).read(MOST_DOCUMENT + 1)
     if len(content) > MOST_DOCUMENT:
         raise ValueError(f"is a JSON document of more than {MOST_DOCUMENT} bytes")
+    if sum(map(content.count, (b",", b"[", b"{"))) > MOST_PARTS:
+        raise ValueError(
+            f"is a JSON document of more than {MOST_PARTS} values; write an object per "
+            "line, of which there may be any number"
+        )
     decoder = LineDecoder(MOST_DOCUMENT)
     text = "\n".join([*decoder.feed(content), decoder.rest])
     data = parse(text, "it")

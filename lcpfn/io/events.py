@@ -152,11 +152,11 @@ class EventFile:
             if self._metric in (None, v.tag)
         ]
 
-    def add_to(self, log: Log, run: str) -> None:
-        """Puts all scalars into a log."""
+    def add_to(self, log: Log, run: str, start: int = 0) -> None:
+        """Puts its scalars into a log, from the `start`-th on."""
         for tag in self.tags:
             log.wants(tag)
-        for tag, step, value in self.scalars:
+        for tag, step, value in self.scalars[start:]:
             log.add(tag, run, step, value)
 
 
@@ -205,6 +205,9 @@ class EventLog:
         self._path, self._metric = path, metric
         self._files: dict[Path, EventFile] = {}
         self._final = False
+        self._log = Log(metric)
+        # The scalars of each file that are in the log, and how many.
+        self._taken: list[tuple[list[tuple[str, int, float]], int]] = []
 
     def update(self, final: bool = False) -> bool:
         """Reads on; whether there is anything new. `final`: it will not grow any more.
@@ -227,13 +230,25 @@ class EventLog:
         Raises:
             ValueError: if there is none, or several tags and no choice.
         """
-        log = Log(self._metric)
-        for file in self._files.values():
-            file.add_to(log, "")
+        self._take()
         trouble = self.trouble()
-        if trouble and not log.observed:
+        if trouble and not self._log.observed:
             raise ValueError(trouble)
-        return log.curves()
+        return self._log.curves()
+
+    def _take(self) -> None:
+        """Puts what is new behind what is in the log, or all in its order anew."""
+        files = [*self._files.values()]
+        known = zip(self._taken, files, strict=False)
+        goes_on = all(scalars is file.scalars for (scalars, _), file in known)
+        older = all(len(scalars) == count for scalars, count in self._taken[:-1])
+        if len(self._taken) > len(files) or not (goes_on and older):
+            self._log, self._taken = Log(self._metric), []
+        starts = [count for _, count in self._taken]
+        starts += [0] * (len(files) - len(starts))
+        for file, start in zip(files, starts, strict=True):
+            file.add_to(self._log, "", start)
+        self._taken = [(file.scalars, len(file.scalars)) for file in files]
 
     def trouble(self) -> str:
         """Which files are damaged."""

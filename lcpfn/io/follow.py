@@ -9,7 +9,6 @@ event files   of TensorBoard; all in one directory are one run
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +30,8 @@ ALONE = (".parquet", ".npz", ".db", ".sqlite", ".sqlite3")
 # Columns named so may hold any metric.
 NAMELESS = {"", "value", "values"}
 NAMED = 3
+# By log, its runs and their curves.
+Changed = dict[Path, list[tuple[str, Curve]]]
 
 
 class Observation(NamedTuple):
@@ -61,6 +62,8 @@ class Logs:
     Attributes:
         trouble: what could not be read, by file.
         ended: how runs ended, which logs do not say.
+        gone: runs that the last look found under other names, or not at all, in logs
+            that are still there.
     """
 
     def __init__(
@@ -74,12 +77,15 @@ class Logs:
         self._collector = lambda: Collector(metric, step, percent)
         self.trouble: dict[str, str] = {}
         self.ended: dict[str, str] = {}
+        self.gone: set[str] = set()
         self._followed: dict[Path, TextLog | EventLog] = {}
         self._metrics: dict[Path, str] = {}
-        self._news: dict[Path, list[tuple[str, Curve]]] = {}
+        self._news: Changed = {}
         self._failures: dict[Path, str] = {}
         self._storages: set[Path] = set()
         self._alone: list[str] = []
+        self._names: dict[Path, str] = {}
+        self._runs: dict[Path, set[str]] = {}
         self._given: dict[str, Curve] = {}
 
     def poll(self, final: bool = False) -> list[Observation]:
@@ -88,22 +94,31 @@ class Logs:
         Args:
             final: whether the logs will not grow any more.
         """
+        curves: dict[str, Curve] = {}
+        before: set[str] = set()
+        for path, named in self.changed(final).items():
+            runs = {printable(name): curve for name, curve in named}
+            before |= self._runs.get(path, set())
+            self._runs[path] = {*runs}
+            curves |= runs
+        self.gone = before - curves.keys()
+        for run in self.gone:
+            self._given.pop(run, None)
         found: list[Observation] = []
-        for name, curve in self.changed(final):
-            run = printable(f"{name}:{curve.run}" if curve.run else name)
+        for run, curve in curves.items():
             found += news(run, self._given.get(run), curve)
             self._given[run] = curve
         return found
 
-    def changed(self, final: bool = False) -> Iterator[tuple[str, Curve]]:
-        """Names of the logs in which anything is new, with each of their curves.
+    def changed(self, final: bool = False) -> Changed:
+        """Logs in which anything is new, and all their curves by the names of runs.
 
         None, if they are of several metrics and none was chosen.
         """
         self.trouble, others = {}, []
         paths = self._paths()
         alone = [*self._alone]
-        for known in (self._followed, self._metrics, self._news):
+        for known in (self._followed, self._metrics, self._news, self._names):
             for path in known.keys() - paths:
                 del known[path]
         for path, name in paths.items():
@@ -121,17 +136,19 @@ class Logs:
         metrics = set(self._metrics.values()) - NAMELESS
         if self._metric is None and len(metrics) > 1:
             self.trouble["all files"] = printable(which(sorted(metrics)))
-            return
+            return {}
         new, self._news = self._news, {}
-        for found in new.values():
-            yield from found
+        return new
 
     def _update(
         self, log: TextLog | EventLog, path: Path, name: str, final: bool
     ) -> None:
         """Reads on in one log, and keeps its curves or why there are none."""
         try:
-            if log.update(final):
+            # Where a second log of its name shows, its runs are called otherwise.
+            renamed = self._names.get(path, name) != name
+            self._names[path] = name
+            if log.update(final) or renamed:
                 self._failures.pop(path, None)
                 self._metrics.pop(path, None)
                 self._storages.discard(path)
@@ -140,7 +157,10 @@ class Logs:
                     self._storages.add(path)
                     raise ValueError("is a storage of Optuna now; start again")
                 curves = log.curves()
-                self._news[path] = [(name, curve) for curve in curves]
+                self._news[path] = [
+                    (f"{name}:{curve.run}" if curve.run else name, curve)
+                    for curve in curves
+                ]
                 self._metrics[path] = curves[0].metric
         except (OSError, ValueError) as error:
             self._failures[path] = str(error)
@@ -215,10 +235,7 @@ def stem_of(path: Path) -> str:
 def news(run: str, before: Curve | None, now: Curve) -> list[Observation]:
     """What is new in a curve; all of it, anew, if it does not go on as it was."""
     known = 0 if before is None else len(before.steps)
-    if before is not None and not (
-        np.array_equal(before.steps, now.steps[:known])
-        and np.array_equal(before.values, now.values[:known], equal_nan=True)
-    ):
+    if before is not None and not _begins_as(now, before):
         known = 0
     anew = before is not None and not known
     new = zip(now.steps[known:].tolist(), now.values[known:].tolist(), strict=True)
@@ -226,3 +243,15 @@ def news(run: str, before: Curve | None, now: Curve) -> list[Observation]:
         Observation(run, step, value, anew and i == 0)
         for i, (step, value) in enumerate(new)
     ]
+
+
+def _begins_as(now: Curve, before: Curve) -> bool:
+    """Whether a curve is another one, and perhaps more."""
+    if now.steps is before.steps and now.values is before.values:
+        return True
+    if now.origin is not None and now.origin is before.origin:
+        return True
+    known = len(before.steps)
+    return np.array_equal(before.steps, now.steps[:known]) and np.array_equal(
+        before.values, now.values[:known], equal_nan=True
+    )

@@ -11,10 +11,13 @@ import json
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
+from lcpfn.io.cells import json_number
+
 BLOCK = 1 << 20
 MOST_ENTRY = 1 << 24
 CLOSING = {"{": "}", "[": "]"}
 SPACE = " \t\r\n"
+DECODER = json.JSONDecoder(parse_float=json_number)
 
 
 def parse(text: str, where: object) -> Any:
@@ -24,7 +27,7 @@ def parse(text: str, where: object) -> Any:
         ValueError: saying where, if it is none.
     """
     try:
-        return json.loads(text)
+        return DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is not JSON: {error}") from None
 
@@ -35,7 +38,7 @@ class _Text:
     def __init__(self, file: IO[bytes], seen: Callable[[int], Any]) -> None:
         self._file, self._seen = file, seen
         self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
-        self._scan = json.JSONDecoder().raw_decode
+        self._scan = DECODER.raw_decode
         self._text, self._at = "", 0
 
     def _grow(self) -> bool:

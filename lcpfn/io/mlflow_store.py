@@ -8,12 +8,13 @@ in a database is not read; `MlflowClient.get_metric_history` exports it.
 Source: mlflow/store/tracking/file_store.py.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lcpfn.curves import Run
-from lcpfn.io.cells import shown, step_in
+from lcpfn.io.cells import number_in, shown, step_in
 from lcpfn.io.packed import lines
 from lcpfn.io.request import Request
 from lcpfn.io.rows import Skipped
@@ -92,6 +93,8 @@ def _record(line: str) -> tuple[float, float] | None:
     try:
         int(parts[0])
         value = float(parts[1])
+        if math.isinf(value):
+            number_in(parts[1])  # refuses one that is too large
     except ValueError:
         return None
     step = step_in(parts[2]) if len(parts) > 2 else 0.0

@@ -45,6 +45,10 @@ class Texts:
             self._codes.extend([-1] * (at - len(self._codes)))
         self._codes.append(code)
 
+    def code(self, at: int) -> int:
+        """Position of what stands beside one observation, -1 where nothing does."""
+        return self._codes[at] if at < len(self._codes) else -1
+
     def codes(self, count: int) -> np.ndarray:
         """Positions `(count,)`, -1 where there is none, and all if there are many."""
         codes = np.full(count, -1)
@@ -120,6 +124,19 @@ class Observed:
             self.texts[name] = Texts(MOST_TEXTS)
         if name in self.texts:
             self.texts[name].put(len(self) - 1, text)
+
+    def step(self, name: str | None, at: int) -> float:
+        """A possible step of one observation as it is written; None: its position."""
+        if name is None:
+            return self.positions[at]
+        steps = self._steps.get(name, self.positions[:0])
+        return steps[at] if at < len(steps) else math.nan
+
+    def is_plain(self, percent: float) -> bool:
+        """Whether no number depends on how others are written."""
+        marked = len(self._percents)
+        mixed = percent == 1 and 0 < marked < len(self)
+        return not mixed and not (self._has_commas and self._thousands)
 
     def _mark_thousands(self, name: str, cell: Any) -> None:
         if may_be_thousands(cell):

@@ -14,7 +14,7 @@ import numpy as np
 
 from lcpfn.checks import as_numbers, check_steps
 from lcpfn.curves import Run
-from lcpfn.io.cells import listed
+from lcpfn.io.cells import listed, number_in
 from lcpfn.metric import Bounds, Metric
 
 NAMED = 12
@@ -112,6 +112,12 @@ def numbers(x: Any, what: str) -> np.ndarray:
         raise ValueError(
             f"{what} must be one or more numbers, got an array of shape {array.shape}"
         )
+    if np.isinf(array).any() and not isinstance(x, np.ndarray):
+        for entry in x:
+            try:
+                number_in(entry)
+            except ValueError as error:
+                raise ValueError(f"{what}: {error}") from None
     return array
 
 

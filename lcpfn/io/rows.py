@@ -6,7 +6,6 @@ that line and is named; what was skipped is kept in `Skipped`.
 """
 
 import csv
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,6 +21,7 @@ from lcpfn.io.delimiters import (
     split,
     split_or_whole,
 )
+from lcpfn.io.json_stream import DECODER
 
 Row = Mapping[str, Any]
 # Kept back until the delimiter is evident, or a quoted cell ends.
@@ -148,11 +148,12 @@ class RowParser:
     def _object(self, number: int, text: str) -> Row | None:
         """The JSON object in a line, or None; names it if objects are expected."""
         try:
-            found = json.loads(text)
+            found = DECODER.decode(text)
         except (ValueError, RecursionError) as error:
             if self._json or not (self._header or self._held):
                 self._json = True
-                why = getattr(error, "msg", "nested too deeply")
+                deep = isinstance(error, RecursionError)
+                why = "nested too deeply" if deep else getattr(error, "msg", error)
                 self.skipped.add(f"line {number}", f"no JSON: {why}")
             return None
         return found if isinstance(found, dict) else None

@@ -4,8 +4,8 @@ A log holds many metrics of many runs and does not say which way any of them is 
 one is chosen, and the caller gives its mode.
 """
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,8 @@ class Curve(NamedTuple):
         run, task: as the log names them, or empty.
         metric: what was measured.
         steps, values: `(n,)` float64.
+        origin: of two curves with the same one, the longer begins as the other; None:
+            nothing is known of that.
     """
 
     run: str
@@ -28,6 +30,47 @@ class Curve(NamedTuple):
     metric: str
     steps: np.ndarray
     values: np.ndarray
+    origin: object = None
+
+
+class GrowingCurve:
+    """A curve that goes on: what comes at its end costs the same however long it is.
+
+    Args:
+        curve: what there is of it, at least one observation.
+        once: the step at which all of it was logged, so that it is counted.
+    """
+
+    def __init__(self, curve: Curve, once: float | None = None) -> None:
+        self._about, self._count, self._once = curve[:3], len(curve.steps), once
+        self._rows = np.stack([curve.steps, curve.values])
+
+    def extend(self, steps: Sequence[float], values: Sequence[float]) -> bool:
+        """Puts further observations at the end; False, and nothing, if not all do."""
+        new = np.array(steps, np.float64)
+        if self._once is not None:
+            if (new != self._once).any():
+                return False
+            new = np.arange(self._count + 1.0, self._count + len(new) + 1)
+        elif not (np.diff(new, prepend=self._last) > 0).all():
+            return False
+        end = self._count + len(new)
+        if end > self._rows.shape[1]:
+            known, self._rows = self._rows, np.empty((2, 2 * end))
+            self._rows[:, : self._count] = known[:, : self._count]
+        self._rows[:, self._count : end] = new, values
+        self._count = end
+        return True
+
+    @property
+    def _last(self) -> float:
+        return float(self._rows[0, self._count - 1]) if self._count else -np.inf
+
+    @property
+    def curve(self) -> Curve:
+        """All of it; not to be changed."""
+        steps, values = self._rows[:, : self._count]
+        return Curve(*self._about, steps, values, self)
 
 
 class About(NamedTuple):
@@ -37,17 +80,49 @@ class About(NamedTuple):
     config: Mapping[str, Any] | None = None
 
 
+class Logged:
+    """The observations of one run as they were logged.
+
+    Args:
+        run, metric: their names.
+    """
+
+    def __init__(self, run: str, metric: str) -> None:
+        self._about = run, "", metric
+        self._steps: list[float] = []
+        self._values: list[float] = []
+        self._grown: GrowingCurve | None = None
+        self._taken = 0
+
+    def add(self, step: float, value: float) -> None:
+        """One more."""
+        self._steps.append(step)
+        self._values.append(value)
+
+    @property
+    def curve(self) -> Curve:
+        """All in order; what is new is put at the end if it belongs there."""
+        new = self._steps[self._taken :], self._values[self._taken :]
+        if self._grown is None or not self._grown.extend(*new):
+            steps, values = np.array(self._steps), np.array(self._values)
+            once = steps[0] if len(steps) > 1 and (steps == steps[0]).all() else None
+            curve = Curve(*self._about, *in_order(steps, values))
+            self._grown = GrowingCurve(curve, once)
+        self._taken = len(self._steps)
+        return self._grown.curve
+
+
 class Log:
     """Observations as they were logged, by metric and run.
 
     Attributes:
-        observed: metric -> run -> its steps and values.
+        observed: metric -> run -> its observations.
     """
 
     def __init__(self, wanted: str | None) -> None:
         self._wanted = wanted
         self._seen: set[str] = set()
-        self.observed: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
+        self.observed: dict[str, dict[str, Logged]] = {}
 
     def wants(self, metric: str) -> bool:
         """Whether observations of it are kept; remembers its name, for an error."""
@@ -57,9 +132,9 @@ class Log:
     def add(self, metric: str, run: str, step: float, value: float) -> None:
         """One observation."""
         runs = self.observed.setdefault(metric, {})
-        steps, values = runs.setdefault(run, ([], []))
-        steps.append(step)
-        values.append(value)
+        if run not in runs:
+            runs[run] = Logged(run, metric)
+        runs[run].add(step, value)
 
     def curves(self) -> list[Curve]:
         """Curves of the chosen metric, in the order in which they were logged.
@@ -70,17 +145,14 @@ class Log:
         metric = one_of(self._seen, self._wanted)
         if not self.observed.get(metric):
             raise ValueError(f"no observations of {metric!r}")
-        return [
-            Curve(run, "", metric, *in_order(*map(np.array, both)))
-            for run, both in self.observed[metric].items()
-        ]
+        return [logged.curve for logged in self.observed[metric].values()]
 
     def runs(
         self, request: Request, about: Mapping[str, About] | None = None
     ) -> list[Run]:
         """The same as runs; `about` says more of some, by their names."""
         runs: list[Run] = []
-        for name, _, metric, steps, values in self.curves():
+        for name, _, metric, steps, values, _ in self.curves():
             told = (about or {}).get(name, About())
             run = request.run(
                 name,
@@ -116,18 +188,17 @@ def in_order(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
 def _replayed(
     steps: Sequence[float], values: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    kept: list[float] = []
     value_at: dict[float, float] = {}
+    latest: list[float] = []  # a heap of their steps, negative: the last one first
     for step, value in zip(steps, values, strict=True):
-        at = len(kept) if not kept or step > kept[-1] else bisect_left(kept, step)
-        if at < len(kept) and kept[at] == step:
-            old = value_at[step]
-            if old == value or (old != old and value != value):
-                continue
-            for dropped in kept[at + 1 :]:
-                del value_at[dropped]
-            del kept[at + 1 :]
+        old = value_at.get(step)
+        if old is None:
+            heappush(latest, -step)
+        elif old == value or (old != old and value != value):
+            continue
         else:
-            kept.insert(at, step)
+            while -latest[0] > step:
+                del value_at[-heappop(latest)]
         value_at[step] = value
+    kept = sorted(value_at)
     return np.array(kept), np.array([value_at[step] for step in kept])

@@ -23,10 +23,12 @@ class Source(Protocol):
     Attributes:
         trouble: what could not be read, by file or run.
         ended: how runs ended of which no more observations will come.
+        gone: runs that the last look no longer found in what is still there.
     """
 
     trouble: dict[str, str]
     ended: dict[str, str]
+    gone: set[str]
 
     def poll(self, final: bool = False) -> list[Observation]:
         """Everything new. `final`: nothing will be written any more."""
@@ -94,6 +96,7 @@ class Whole:
     def __init__(self, request: Request, format: str | None) -> None:
         self.trouble: dict[str, str] = {}
         self.ended: dict[str, str] = {}
+        self.gone: set[str] = set()
         self._request, self._format = request, format
         self._state: object = None
         self._given: dict[str, Curve] = {}
@@ -104,7 +107,7 @@ class Whole:
         Raises:
             ValueError: if standard input holds nothing to read.
         """
-        path = self._request.path
+        path, self.gone = self._request.path, set()
         found: list[Observation] = []
         request = replace(self._request, skipped=[])
         try:
@@ -119,6 +122,9 @@ class Whole:
             self.trouble = {"files": printable(str(error))}
             return []
         self.trouble = {"files": "; ".join(request.skipped)} if request.skipped else {}
+        self.gone = self._given.keys() - {printable(run.name) for run in curves.runs}
+        for name in self.gone:
+            del self._given[name]
         for run in curves.runs:
             curve = Curve(run.name, run.task, run.metric, run.steps, run.values)
             name = printable(run.name)

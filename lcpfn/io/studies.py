@@ -29,6 +29,7 @@ class Studies:
     Attributes:
         trouble: what could not be read, by study or trial.
         ended: how trials ended of which no more observations will come.
+        gone: none, as trials are never deleted.
         curves: by trial, the task being the study.
         params: of the trials with curves.
 
@@ -48,6 +49,7 @@ class Studies:
         self.place, self.mode = place, mode
         self.trouble: dict[str, str] = {}
         self.ended: dict[str, str] = {}
+        self.gone: set[str] = set()
         self.curves: dict[str, Curve] = {}
         self.params: dict[str, dict[str, Any]] = {}
         self.storage: Any = None

@@ -41,10 +41,10 @@ def _read_file(path: Path, request: Request) -> Iterator[Run]:
 def read_logs(request: Request) -> Iterator[Run]:
     """All text and event files below a directory."""
     logs = Logs(request.path, request.metric, request.step, request.percent)
-    found = False
-    for name, curve in logs.changed(final=True):
-        found = True
-        yield _run(request, curve, f"{name}:{curve.run}" if curve.run else name)
+    found = logs.changed(final=True)
+    for runs in found.values():
+        for name, curve in runs:
+            yield _run(request, curve, name)
     trouble = [f"{name}: {what}" for name, what in logs.trouble.items()]
     if not found:
         if not trouble:

@@ -1,13 +1,13 @@
 """One run of a search, and what follows from its observations."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from lcpfn.configs import Config
-from lcpfn.context import Context, context_of
+from lcpfn.context import Context, context_of, default_targets
 from lcpfn.metric import Metric
 from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.decision import Progress
@@ -20,6 +20,7 @@ class KnownRun:
     Args:
         metric: direction and bounds.
         observations: its curve, which may grow and change; default: none yet.
+        points: most steps to forecast; default: as many as `Model.extrapolate` does.
 
     Attributes:
         config: its hyperparameters, or None.
@@ -28,9 +29,12 @@ class KnownRun:
     """
 
     def __init__(
-        self, metric: Metric, observations: Observations | None = None
+        self,
+        metric: Metric,
+        observations: Observations | None = None,
+        points: int | None = None,
     ) -> None:
-        self.metric = metric
+        self.metric, self.points = metric, points
         self.observations = observations or Observations(WarnOnce())
         self.config: Config | None = None
         self.finished, self.reached = False, math.nan
@@ -89,11 +93,23 @@ class KnownRun:
         seen = self.observations
         of = (seen.changes, seen.last, horizon)
         if self._context is None or self._context[0] != of:
-            outside = metric.outside(np.array(self.values, float))
-            kept = zip(seen.curve.items(), outside, strict=True)
-            inside = dict(pair for pair, out in kept if not out)
-            self._context = of, context_of(inside, metric, horizon)
+            curve = seen.curve
+            outside = metric.outside(np.fromiter(curve.values(), float, len(curve)))
+            if outside.any():
+                kept = zip(curve.items(), outside, strict=True)
+                curve = dict(pair for pair, out in kept if not out)
+            self._context = of, self.beginning(curve, metric, horizon)
         return self._context[1]
+
+    def beginning(
+        self, curve: Mapping[float, float], metric: Metric, horizon: float
+    ) -> Context:
+        """Its first observations as the network takes them; args as of `context`."""
+        found = context_of(curve, metric, horizon)
+        if self.points is None:
+            return found
+        ahead = (found.last_step, found.unit, horizon, self.points)
+        return found._replace(targets=default_targets(*ahead))
 
 
 def reached_by(runs: Iterable[KnownRun]) -> list[float]:

@@ -149,7 +149,7 @@ class RunMonitor:
 
     @property
     def predicted_final(self) -> tuple[float, float] | None:
-        """Mean and standard deviation at the horizon; None before a decision."""
+        """Mean and standard deviation at the horizon, for programs; None: not yet."""
         last = self.observations.last
         if last is not None and last == self.horizon:
             return self.observations.curve[last], 0.0

@@ -6,6 +6,7 @@ Hosts repeat themselves, report late, go back to a checkpoint, or begin another 
 import logging
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import takewhile
@@ -89,10 +90,23 @@ class DecisionInterval:
         one, two = ((x - self.start_from) // self.every for x in (before, step))
         return one != two
 
-    def cutoffs(self, steps: list[float]) -> list[int]:
-        """Numbers of observations, of a whole curve, after which to decide."""
-        pairs = zip(steps, [None, *steps], strict=False)
-        return [i for i, (at, before) in enumerate(pairs, 1) if self.due(at, before)]
+    def cutoffs(self, steps: Sequence[float], most: int) -> list[int]:
+        """The newest numbers of observations after which to decide.
+
+        Args:
+            steps: of a whole curve, in order.
+            most: how many numbers at most.
+
+        Returns:
+            In order; none if no decision is due at the end.
+        """
+        found: list[int] = []
+        for count in range(len(steps), 0, -1):
+            if self.due(steps[count - 1], steps[count - 2] if count > 1 else None):
+                found.append(count)
+            if not found or len(found) == most:
+                break
+        return found[::-1]
 
 
 def number(x: Any) -> float | None:

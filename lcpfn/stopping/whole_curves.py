@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from lcpfn.context import Context, context_of, default_targets
+from lcpfn.context import Context, context_of
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
 from lcpfn.stopping.decision import Decision, Progress, decide
@@ -19,6 +19,8 @@ from lcpfn.stopping.rule import Rule
 
 # Forecasts of runs, each from a part of what is known of it; by their names.
 Ask = Callable[[Sequence[tuple[Hashable, Context]]], Forecast]
+# The context of a run, of which these are the first observations by step.
+AsContext = Callable[[Hashable, Mapping[float, float]], Context]
 # Whether the run with this curve so far is not to be stopped.
 Protected = Callable[[Mapping[float, float]], bool]
 
@@ -49,7 +51,7 @@ def forecast_curves(
     rule: Rule,
     curves: Mapping[Hashable, Mapping[float, float]],
     interval: DecisionInterval,
-    points: int | None = None,
+    context: AsContext | None = None,
 ) -> tuple[list[CurveForecasts], Forecast | None]:
     """Forecasts several curves in one call.
 
@@ -60,7 +62,8 @@ def forecast_curves(
         curves: values by step, in order, within hard bounds, before the horizon; by
             the names of their runs.
         interval: at which observations to decide.
-        points: most steps to forecast; default: as many as `Model.extrapolate` does.
+        context: makes a context of a curve or its beginning, or gives one that there
+            is; default: `lcpfn.context.context_of`.
 
     Returns:
         One entry per curve; and the batch of all forecasts, curve by curve and cutoff
@@ -70,15 +73,13 @@ def forecast_curves(
     due: list[list[int]] = []
     for name, curve in curves.items():
         steps = list(curve)
-        cutoffs = interval.cutoffs(steps)
-        at_the_end = cutoffs[-1:] == [len(steps)]
-        due.append(cutoffs[-rule.patience :] if at_the_end else [])
+        due.append(interval.cutoffs(steps, rule.patience))
         for n in due[-1]:
-            part = context_of(dict(islice(curve.items(), n)), metric, rule.horizon)
-            if points is not None:
-                ahead = (part.last_step, part.unit, rule.horizon, points)
-                part = part._replace(targets=default_targets(*ahead))
-            parts.append((name, part))
+            seen = curve if n == len(steps) else dict(islice(curve.items(), n))
+            if context is None:
+                parts.append((name, context_of(seen, metric, rule.horizon)))
+            else:
+                parts.append((name, context(name, seen)))
     if not parts:
         return [CurveForecasts(curve, [], []) for curve in curves.values()], None
     batch = ask(parts)
@@ -102,7 +103,13 @@ def decide_on_curve(
     decision, streak = None, 0
     steps, values = list(known.curve), list(known.curve.values())
     for n, forecast in zip(known.cutoffs, known.forecasts, strict=True):
-        seen = dict(zip(steps[:n], values[:n], strict=True))
         run = Progress.of(values[:n], rule.mode, steps[n - 1])
-        decision, streak = decide(rule, run, forecast, streak, partial(protected, seen))
+        spared = partial(_is_protected, protected, steps[:n], values[:n])
+        decision, streak = decide(rule, run, forecast, streak, spared)
     return decision
+
+
+def _is_protected(
+    protected: Protected, steps: Sequence[float], values: Sequence[float]
+) -> bool:
+    return protected(dict(zip(steps, values, strict=True)))

@@ -1,13 +1,14 @@
 """What is known of every run that is watched: forecast, rank, decision; no display."""
 
 import math
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from lcpfn.context import Context
 from lcpfn.io.follow import Observation
 from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.known_run import KnownRun
@@ -21,9 +22,9 @@ from lcpfn.stopping.rule import Rule
 from lcpfn.stopping.search_monitor import SearchMonitor
 from lcpfn.stopping.threshold import best_of, chance_of
 from lcpfn.stopping.whole_curves import CurveForecasts, decide_on_curve, forecast_curves
+from lcpfn.watch.outlook import Fans, Outlook
 
-# Quantiles of an outlook, and how many steps it has.
-LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+# Steps of an outlook.
 POINTS = 24
 
 
@@ -61,22 +62,6 @@ class Row:
     saved: float
 
 
-class Outlook(NamedTuple):
-    """The rest of one run.
-
-    Attributes:
-        steps: later ones, the horizon last `(s,)`.
-        quantiles: of the value there, by `LEVELS` `(5, s)`.
-        final: median and 90 % interval at the horizon.
-        known: its curve, and the forecasts that a decision needs.
-    """
-
-    steps: list[float]
-    quantiles: list[list[float]]
-    final: tuple[float, float, float]
-    known: CurveForecasts
-
-
 class Board:
     """Takes reports, answers with rows.
 
@@ -107,14 +92,35 @@ class Board:
         self.outlooks: dict[str, Outlook] = {}
         self.trouble: dict[str, str] = {}
 
-    def take(self, reports: Iterable[Observation]) -> None:
-        """Puts new observations in their place and forecasts the runs with any."""
+    def take(self, reports: Iterable[Observation], gone: Collection[str] = ()) -> None:
+        """Puts new observations in their place and forecasts the runs with any.
+
+        Args:
+            reports: the new observations.
+            gone: runs that are no more.
+        """
+        for run in gone:
+            self._drop(run)
         news = {report.run for report in reports if self._add(report)}
-        if news and not self.alone and self.search.forecasts.task.model.config.others:
+        if (news or gone) and self._see_others():
             # What one run shows is news to all of them.
             news = {run for run, x in self.observations.items() if x.curve}
         if news:
             self._look_ahead(sorted(news))
+
+    def _see_others(self) -> bool:
+        return not self.alone and self.search.forecasts.task.model.config.others > 0
+
+    def _drop(self, run: str) -> None:
+        for kept in (self.observations, self.known, self.outlooks, self.trouble):
+            kept.pop(run, None)
+
+    def _context(self, run: Hashable, curve: Mapping[float, float]) -> Context:
+        """A run, or its beginning; the same object where nothing is new."""
+        known, metric = self.known[run], self.search.forecasts.task.metric
+        if curve is known.observations.curve:
+            return known.context(metric, self.rule.horizon)
+        return known.beginning(curve, metric, self.rule.horizon)
 
     def _add(self, report: Observation) -> bool:
         run, step, value, anew = report
@@ -134,38 +140,37 @@ class Board:
             return False
         if run not in self.observations:
             self.observations[run] = Observations(WarnOnce())
-            self.known[run] = KnownRun(self.search.metric, self.observations[run])
+            seen = self.observations[run]
+            self.known[run] = KnownRun(self.search.metric, seen, POINTS)
         kind = self.observations[run].add(value, at, self.rule.horizon)
         return kind not in (ReportKind.REPEATED, ReportKind.NOTHING)
 
     def _look_ahead(self, runs: list[str]) -> None:
-        curves = {run: dict(self.observations[run].curve) for run in runs}
         for run in runs:
             self.outlooks.pop(run, None)
-        going = [run for run in runs if max(curves[run]) < self.rule.horizon]
+        known = {run: self.observations[run] for run in runs}
+        going = [run for run, x in known.items() if self._goes_on(x)]
         search = self.search.forecasts
         found, batch = forecast_curves(
             partial(search.ask, {} if self.alone else self.known),
             search.task.metric,
             self.rule,
-            {run: curves[run] for run in going},
+            {run: known[run].curve for run in going},
             DecisionInterval(),
-            POINTS,
+            self._context,
         )
         if batch is None:
             return
-        quantiles = np.moveaxis(batch.quantile(np.array(LEVELS)), 0, 1)
         final = np.stack([batch.final.median(), *batch.final.interval(0.9)], -1)
-        newest = np.cumsum([len(known.cutoffs) for known in found]) - 1
-        for i, run, known in zip(newest, going, found, strict=True):
-            there = np.isfinite(batch.steps[i])
+        newest = np.cumsum([len(forecasts.cutoffs) for forecasts in found]) - 1
+        fans = Fans(batch)
+        for i, run, forecasts in zip(newest.tolist(), going, found, strict=True):
             median, low, high = final[i].tolist()
-            self.outlooks[run] = Outlook(
-                batch.steps[i, there].tolist(),
-                quantiles[i][:, there].tolist(),
-                (median, low, high),
-                known,
-            )
+            self.outlooks[run] = Outlook((median, low, high), forecasts, fans, i)
+
+    def _goes_on(self, observations: Observations) -> bool:
+        last = observations.last
+        return last is not None and last < self.rule.horizon
 
     def rows(self, ended: Mapping[str, str] | None = None) -> list[Row]:
         """All runs, best predicted final value first.

@@ -54,5 +54,6 @@ def look(source: "Source", board: "Board", final: bool = False) -> dict[str, str
         board: for them.
         final: whether this is the only look, and nothing will be written any more.
     """
-    board.take(source.poll(final))
+    reports = source.poll(final)
+    board.take(reports, source.gone)
     return source.trouble | board.trouble

@@ -14,15 +14,15 @@ from lcpfn.watch.board import Row
 
 BARS = "▁▂▃▄▅▆▇█"
 SEEN, AHEAD = 16, 8
+# Values of a run that are looked at for where the bars begin and end.
+LOOKED_AT = 256
 STYLES = {"go on": "green", "stop": "yellow", "diverged": "red", "finished": "dim"}
 
 
 def sparkline(values: Sequence[float], low: float, high: float, width: int) -> str:
     """The newest values as bars between two levels; a dot where one is not finite."""
-    shown = np.array(values, float)
-    if len(shown) > width:
-        edges = np.linspace(0, len(shown), width + 1).astype(int)
-        shown = np.array([shown[b - 1] for b in edges[1:]])
+    edges = np.linspace(0, len(values), min(width, len(values)) + 1).astype(int)
+    shown = [values[b - 1] for b in edges[1:]]
     span = high - low if high > low else 1.0
     bars = []
     for value in shown:
@@ -49,8 +49,9 @@ def fan(row: Row, low: float, high: float) -> Text:
 
 
 def levels(rows: Sequence[Row]) -> tuple[float, float]:
-    """Between which values the fans are drawn: all but the extremes."""
-    seen = [v for row in rows for v in row.values if math.isfinite(v)]
+    """Between which values the fans are drawn: all but the extremes, of some values."""
+    shown = (row.values[:: 1 + len(row.values) // LOOKED_AT] for row in rows)
+    seen = [v for values in shown for v in values if math.isfinite(v)]
     if not seen:
         return 0.0, 1.0
     low, high = np.quantile(seen, [0.05, 0.95])

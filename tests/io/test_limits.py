@@ -126,6 +126,10 @@ def test_a_document_on_one_long_line(tmp_path, monkeypatch):
     monkeypatch.setattr(documents, "MOST_DOCUMENT", 1000)
     with pytest.raises(ValueError, match="a JSON document of more than 1000 bytes"):
         read(path)
+    monkeypatch.setattr(documents, "MOST_PARTS", 1000)
+    monkeypatch.setattr(documents, "MOST_DOCUMENT", 1 << 22)
+    with pytest.raises(ValueError, match="of more than 1000 values; write an object"):
+        read(path)
 
 
 def test_no_more_is_read_of_what_is_no_event_file(tmp_path, monkeypatch):

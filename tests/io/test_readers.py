@@ -455,6 +455,24 @@ def assert_named(written, **options):
     assert any(str(written.path) in message for message in messages)
 
 
+def test_a_number_too_large_for_one_is_named(kind, written):
+    """It is no infinity, which would be a run that diverged."""
+    content = written.file.read_bytes()
+    if b"0.25" not in content:
+        pytest.skip("holds no numbers as text")
+    written.file.write_bytes(content.replace(b"0.25", b"1e400"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", SkippedWarning)
+        try:
+            values = [value for run in read(written).runs for value in run.values]
+            message = str(caught[0].message)
+        except ValueError as error:
+            message, values = str(error), []
+    assert str(written.path) in message
+    assert "1e400" in message
+    assert np.isinf(values).sum() <= 1  # written so, in the second curve
+
+
 def test_a_file_that_is_cut_off_is_named(kind, written):
     content = written.file.read_bytes()
     if b"," in content and "csv" in written.file.name:
@@ -980,8 +998,14 @@ def test_an_event_of_absurd_length_is_not_allocated(tmp_path):
 
 def test_a_number_too_large_for_a_float(tmp_path):
     path = text_file(tmp_path / "t.jsonl", '{"values": [1' + "0" * 400 + "]}")
-    with pytest.raises(ValueError, match=r"line 1: 10+\.\.\. is not a number"):
+    with pytest.raises(
+        ValueError, match=r"line 1: 10+\.\.\. is too large for a number"
+    ):
         read_curves(path, mode="max")
+    digits = "9" * 5000
+    text_file(path, f'{{"step": 1, "y": 2}}\n{{"step": 2, "y": {digits}}}\n')
+    with pytest.warns(SkippedWarning, match=r"line 2: no JSON: .*digits"):
+        assert len(read_curves(path, mode="max").runs[0].values) == 1
 
 
 # Real files

@@ -340,7 +340,7 @@ def test_numbers(cell, expected):
 
 @pytest.mark.parametrize("cell", ["x", "1_000", "1,23", "%", True, [1], {}, 10**400])
 def test_what_is_no_number(cell):
-    with pytest.raises(ValueError, match="is not a number"):
+    with pytest.raises(ValueError, match=r"is (not|too large for) a number"):
         number_in(cell)
 
 

@@ -14,9 +14,11 @@ import pytest
 
 from lcpfn.__main__ import main
 from lcpfn.io.follow import Logs, Observation
+from lcpfn.model import Model
 from lcpfn.stopping.rule import Rule
 from lcpfn.stopping.search_monitor import SearchMonitor
 from lcpfn.watch.board import Board
+from lcpfn.watch.options import look
 from lcpfn.watch.text import sparkline
 
 RULE = Rule(horizon=20, mode="max", bounds=(0, 1))
@@ -193,6 +195,41 @@ def test_a_run_that_went_back_is_forecast_as_it_is_now():
     (one,), (two,) = board.rows(), fresh.rows()
     assert one.values == two.values
     assert one.final == pytest.approx(two.final, rel=1e-5)
+
+
+def test_a_run_that_is_called_otherwise_leaves_no_row(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("seed,epoch,accuracy\n0,1,0.5\n0,2,0.6\n")
+    source, board = Logs(tmp_path), Board(RULE)
+    look(source, board)
+    assert [row.run for row in board.rows()] == ["a"]
+    with path.open("a") as file:
+        file.write("1,1,0.4\n1,2,0.5\n")
+    look(source, board)
+    assert {row.run for row in board.rows()} == {"a:seed 0", "a:seed 1"}
+    fresh = Board(RULE)
+    look(Logs(tmp_path), fresh)
+    for one, two in zip(board.rows(), fresh.rows(), strict=True):
+        assert (one.run, one.values) == (two.run, two.values)
+        assert one.final == pytest.approx(two.final, rel=1e-5)
+
+
+def test_a_look_reads_the_runs_with_news_and_forecasts_no_fan(monkeypatch):
+    board, read = Board(RULE), []
+    board.take(reports("a", curve(0.9)) + reports("b", curve(0.8)))
+    board.rows()
+    assert not any("mixture" in vars(x.fans._batch) for x in board.outlooks.values())
+    read_runs = Model.read_runs
+
+    def counted(self, contexts, *args):
+        read.extend(len(context.values) for context in contexts)
+        return read_runs(self, contexts, *args)
+
+    monkeypatch.setattr(Model, "read_runs", counted)
+    board.take(reports("a", [0.9], first=13))
+    board.rows()
+    assert read == [13]
+    assert np.shape(board.outlooks["b"].quantiles) == (5, 8)
 
 
 def test_records_that_cannot_be_are_named():

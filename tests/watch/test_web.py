@@ -16,7 +16,8 @@ from lcpfn.__main__ import main
 from lcpfn.cli.watch import port
 from lcpfn.io.follow import Observation
 from lcpfn.stopping.rule import Rule
-from lcpfn.watch.board import LEVELS, POINTS, Board
+from lcpfn.watch.board import POINTS, Board
+from lcpfn.watch.outlook import LEVELS
 from lcpfn.watch.web.data import MOST, snapshot, thinned
 from lcpfn.watch.web.page import live_page, policy, still_page
 from lcpfn.watch.web.server import HEADERS, serving

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from lcpfn.io.cells import printable
-from lcpfn.watch.board import LEVELS, Board, Outlook, Row
+from lcpfn.watch.board import Board, Row
+from lcpfn.watch.outlook import LEVELS, Outlook
 
 # Records of a run that the page gets.
 MOST = 64
