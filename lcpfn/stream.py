@@ -89,6 +89,11 @@ class Growing:
         """Bytes held beyond the model, on the device and beside it."""
         return self.row.nbytes + sum(x.nbytes for x in jax.tree.leaves(self._memory))
 
+    def add(self, observations: Sequence[tuple[float, float]]) -> None:
+        """Takes finite observations, steps and values in model space."""
+        for step, value in observations:
+            self.row.add(step, value)
+
     @property
     def now(self) -> Any:
         """What is known at the newest observation; those that are new are read."""
@@ -193,8 +198,7 @@ class Stream:
         self._whole &= all(step.is_integer() for step, _ in checked)
         sign = self.metric.sign
         finite = [(s, sign * v) for s, v in checked if math.isfinite(v)]
-        for observation in finite:
-            self._growing.row.add(*observation)
+        self._growing.add(finite)
         best = min((v for _, v in finite), default=math.nan)
         if not sign * self.best <= best:  # also while there is none
             self.best = sign * best if finite else self.best
