@@ -21,6 +21,7 @@ from lcpfn.eval.studies import (
     history,
     left_out,
     prior_check,
+    pruners_shown,
     worst,
 )
 from lcpfn.eval.tables import columns_table, table
@@ -155,6 +156,7 @@ TABLES = {
     "stopping_front": ("stopping.json", benchmark.front_to_markdown),
     "stopping_risk": ("stopping.json", benchmark.risk_to_markdown),
     "optuna_searches": ("tpe.json", searches),
+    "optuna_settings": ("optuna.json", pruners_shown.settings_to_markdown),
     "speed": ("bench.json", speed),
     "growth": ("bench.json", growth),
     **{
