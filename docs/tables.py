@@ -157,6 +157,7 @@ TABLES = {
     "stopping_risk": ("stopping.json", benchmark.risk_to_markdown),
     "optuna_searches": ("tpe.json", searches),
     "optuna_settings": ("optuna.json", pruners_shown.settings_to_markdown),
+    "pruners": ("pruners.json", pruners_shown.to_markdown),
     "speed": ("bench.json", speed),
     "growth": ("bench.json", growth),
     **{
