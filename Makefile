@@ -35,7 +35,9 @@ frameworks: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps "syne-tune>=0.15"
 	$(BIN)/python -m pytest -q -m "slow or not slow" tests/integrations \
 	  tests/docs/test_readme.py tests/docs/test_examples.py tests/io/test_sources.py \
-	  -k "lightning or transformers or catboost or optunahub or test_ray or test_ax \
+	  tests/eval/speed/test_in_ray.py \
+	  -k "lightning or transformers or catboost or optunahub or test_ray or test_in_ray \
+	    or test_ax \
 	    or test_syne_tune or (test_readme and integrations) \
 	    or (test_examples and (ray or syne or ax_strategy or boosting))"
 

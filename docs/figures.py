@@ -29,6 +29,7 @@ from lcpfn.eval.data import scored_cases
 from lcpfn.eval.nas.asked import GIVEN
 from lcpfn.eval.report_plots import grid
 from lcpfn.eval.searches import Setting, given, searches
+from lcpfn.eval.studies import pruners_shown
 from lcpfn.eval.studies.gallery import effect_rows, montage
 from lcpfn.eval.studies.worst import draw
 from lcpfn.io import read_curves
@@ -222,6 +223,12 @@ def cells() -> Any:
     return figure
 
 
+def pruners() -> Any:
+    """Regret of pruners over epochs and seconds, from the results file."""
+    path = FOLDER.parents[1] / "eval/results/pruners.json"
+    return pruners_shown.draw(json.loads(path.read_text()))
+
+
 def main() -> None:
     """Writes the figures."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -243,6 +250,7 @@ def main() -> None:
         "queries": queries,
         "effects": effects,
         "cells": cells,
+        "pruners": pruners,
     }
     if args.suite:
         suites = [read_curves(path) for path in args.suite]

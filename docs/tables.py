@@ -22,6 +22,7 @@ from lcpfn.eval.studies import (
     left_out,
     prior_check,
     promise,
+    pruners_shown,
     worst,
 )
 from lcpfn.eval.tables import columns_table, table
@@ -158,6 +159,8 @@ TABLES = {
     "promise_doubted": ("promise.json", promise.to_markdown),
     "promise_sources": ("promise.json", promise.sources_to_markdown),
     "optuna_searches": ("tpe.json", searches),
+    "optuna_settings": ("optuna.json", pruners_shown.settings_to_markdown),
+    "pruners": ("pruners.json", pruners_shown.to_markdown),
     "speed": ("bench.json", speed),
     "growth": ("bench.json", growth),
     **{

@@ -92,9 +92,10 @@ def main():
     results = {}
     for name in DATA:
         plain = search(name, optuna.pruners.NopPruner(), args.trials, args.seed)
-        pruner = LCPruner(EPOCHS, n_startup_trials=5, bounds=(0, 1))
+        options = {"n_startup_trials": 5, "confidence": 0.9, "bounds": (0, 1)}
+        pruner = LCPruner(EPOCHS, **options)
         pruned = search(name, pruner, args.trials, args.seed)
-        alone = LCPruner(EPOCHS, n_startup_trials=5, bounds=(0, 1), alone=True)
+        alone = LCPruner(EPOCHS, **options, alone=True)
         pruned_alone = search(name, alone, args.trials, args.seed)
         results[name] = {
             "trials": args.trials,

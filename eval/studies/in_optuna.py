@@ -4,7 +4,8 @@
 
 Every trial of a study is one recorded run with its configuration, in random order: it
 reports what was recorded, step by step, until the pruner ends it, and returns its best
-value. All pruners see the same orders. Needs Optuna.
+value. All pruners see the same orders. Written pruner by pruner; goes on where it was
+interrupted. Needs Optuna.
 
     epochs   share of the observations that no pruning takes
     regret   of the best value returned, in units of (best - median run)
@@ -12,7 +13,7 @@ value. All pruners see the same orders. Needs Optuna.
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,10 @@ from lcpfn.eval.scores import mean_with_error
 from lcpfn.eval.stopping.benchmark import competing
 from lcpfn.eval.stopping.simulate import TaskRuns, without_forecasts
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.tables import columns_table, report
+from lcpfn.eval.studies.pruners_shown import settings_to_markdown
+from lcpfn.eval.tables import report
 from lcpfn.integrations.optuna import LCPruner
+from lcpfn.json_files import add_part, begun
 from lcpfn.model import Model
 
 ORDERS = 10
@@ -42,6 +45,10 @@ def ours(**options: Any) -> Make:
     )
 
 
+# What is documented for searches that have to be cheap.
+CHEAP: dict[str, Any] = {"confidence": 0.8, "n_startup_trials": 1}
+
+
 def _warmed(make: Callable[..., optuna.pruners.BasePruner], **options: Any) -> Make:
     """A pruner that begins after a tenth of a full trial."""
     return lambda horizon, *_: make(n_warmup_steps=horizon // 10, **options)
@@ -50,10 +57,10 @@ def _warmed(make: Callable[..., optuna.pruners.BasePruner], **options: Any) -> M
 PRUNERS: dict[str, Make] = {
     NONE: lambda *_: optuna.pruners.NopPruner(),
     "LCPruner": ours(),
-    "LCPruner, 2 trials to start": ours(n_startup_trials=2),
-    "LCPruner, 0.8": ours(confidence=0.8),
-    "LCPruner, 0.8, 2 trials to start": ours(confidence=0.8, n_startup_trials=2),
-    "LCPruner, 0.6, 2 trials to start": ours(confidence=0.6, n_startup_trials=2),
+    "LCPruner, cheap": ours(**CHEAP),
+    "LCPruner, 0.9, 5 trials to start": ours(confidence=0.9, n_startup_trials=5),
+    "LCPruner, 0.9": ours(confidence=0.9),
+    "LCPruner, 0.6": ours(confidence=0.6),
     "median": lambda *_: optuna.pruners.MedianPruner(),
     "median, warm-up": _warmed(optuna.pruners.MedianPruner),
     "percentile 25, warm-up": _warmed(optuna.pruners.PercentilePruner, percentile=25.0),
@@ -100,6 +107,18 @@ def suggest(trial: optuna.Trial, run: Run, space: Space) -> None:
             trial.suggest_categorical(name, limits)
 
 
+def enqueue(study: optuna.Study, runs: Sequence[Run], order: np.ndarray) -> None:
+    """Makes the configurations of runs those of the next trials, in order."""
+    for i in order:
+        study.enqueue_trial(
+            {
+                name: value if type(value) in (int, float) else str(value)
+                for name, value in (runs[int(i)].config or {}).items()
+                if value is not None
+            }
+        )
+
+
 def play(
     runs: Sequence[Run], order: np.ndarray, pruner: optuna.pruners.BasePruner
 ) -> list[int]:
@@ -120,14 +139,7 @@ def play(
                 raise optuna.TrialPruned
         return float(best(runs[i].values[np.isfinite(runs[i].values)]))
 
-    for i in order:
-        study.enqueue_trial(
-            {
-                name: value if type(value) in (int, float) else str(value)
-                for name, value in (runs[int(i)].config or {}).items()
-                if value is not None
-            }
-        )
+    enqueue(study, runs, order)
     study.optimize(objective, n_trials=len(order))
     return trained
 
@@ -159,46 +171,28 @@ def measure(
 
 
 def study(
-    tasks: Sequence[TaskRuns], model: Model, pruners: Mapping[str, Make], orders: int
+    tasks: Sequence[TaskRuns], model: Model, make: Make, orders: int
 ) -> dict[str, Any]:
-    """All pruners on all tasks.
+    """One pruner on all tasks, over the orders that all pruners get.
 
     Returns:
-        JSON values by pruner: "epochs", "regret" and "lost", means over tasks with
-        standard errors "..._se"; "worst_regret" of a task; "tasks" -> name -> figures.
+        JSON values: "epochs", "regret" and "lost", means over tasks with standard
+        errors "..._se"; "worst_regret" of a task; "tasks" -> name -> figures.
     """
     rng = np.random.default_rng(0)
     shuffled = [
         [rng.permutation(len(task.runs)) for _ in range(orders)] for task in tasks
     ]
-    found = {}
-    for name, make in tqdm(pruners.items(), desc="pruners", disable=None):
-        rows = {
-            task.name: measure(task, some, make, model)
-            for task, some in zip(tasks, shuffled, strict=True)
-        }
-        columns = {
-            key: np.array([row[key] for row in rows.values()])
-            for key in ("epochs", "regret", "lost")
-        }
-        figures: dict[str, Any] = {}
-        for key, column in columns.items():
-            figures |= mean_with_error(key, column)
-        worst = float(columns["regret"].max())
-        found[name] = figures | {"worst_regret": worst, "tasks": rows}
-    return found
-
-
-def to_markdown(results: Mapping[str, Any]) -> str:
-    """A line per pruner, from the cheapest on."""
-    columns = {
-        "epochs": "{epochs:.0%}",
-        "regret": "{regret:.1%} ± {regret_se:.1%}",
-        "worst task": "{worst_regret:.1%}",
-        "winner lost": "{lost:.0%}",
+    pairs = list(zip(tasks, shuffled, strict=True))
+    rows = {
+        task.name: measure(task, some, make, model)
+        for task, some in tqdm(pairs, desc="tasks", disable=None)
     }
-    rows = sorted(results["pruners"].items(), key=lambda item: item[1]["epochs"])
-    return columns_table(("pruner",), [((name,), row) for name, row in rows], columns)
+    figures: dict[str, Any] = {}
+    for key in ("epochs", "regret", "lost"):
+        figures |= mean_with_error(key, np.array([row[key] for row in rows.values()]))
+    worst = max(row["regret"] for row in rows.values())
+    return figures | {"worst_regret": worst, "tasks": rows}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -216,14 +210,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         for suite in suites
         for task in without_forecasts(suite.name, competing(suite, args.curves))
     ]
-    pruners = {name: PRUNERS[name] for name in args.pruners}
-    results = {
+    about = {
         "checkpoint": model.name,
         "checksum": model.card["checksum"],
         "orders": args.orders,
-        "pruners": study(tasks, model, pruners, args.orders),
+        "runs_per_task": args.curves,
+        "suites": [suite.name for suite in suites],
     }
-    report(results, to_markdown(results), args.out)
+    results = begun(args.out, about)
+    for name in args.pruners:
+        make = lambda name=name: study(tasks, model, PRUNERS[name], args.orders)
+        add_part(results, "pruners", name, make, args.out)
+    report(results, settings_to_markdown(results), args.out)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lcpfn.stopping.decision import Decision
 from lcpfn.stopping.known_run import KnownRun
+from lcpfn.stopping.rule import ConfidenceSchedule
 from lcpfn.stopping.search_monitor import SearchMonitor
 
+# What was best on small real searches: see `lcpfn.eval.studies.in_optuna`.
+CONFIDENCE = 0.95
 # Options of what the pruner is made of that it names otherwise, or sets itself.
 OTHER_NAMES = {
     "n_startup": "n_startup_trials",
@@ -39,9 +42,10 @@ class LCPruner(BasePruner):
         n_startup_trials: completed trials before anything is pruned; at least one.
         n_warmup_steps: a trial is not pruned before this step.
         interval_steps: decide at the first report of every so many steps.
-        **rule: `top_k`, `protect`, `confidence` of `SearchMonitor`; `bounds`,
-            `patience`, `min_steps`, `nan`, ... of `lcpfn.EarlyStopping`; `dry_run` and
-            `model`.
+        confidence: as of `lcpfn.EarlyStopping`; a lower one makes a study cheaper, and
+            loses more of its best trials.
+        **rule: `top_k`, `protect` of `SearchMonitor`; `bounds`, `patience`,
+            `min_steps`, `nan`, ... of `lcpfn.EarlyStopping`; `dry_run` and `model`.
 
     Attributes:
         decisions: the newest decision on each trial that this process has made, by its
@@ -55,9 +59,10 @@ class LCPruner(BasePruner):
         self,
         horizon: float,
         *,
-        n_startup_trials: int = 5,
+        n_startup_trials: int = 2,
         n_warmup_steps: int = 0,
         interval_steps: int = 1,
+        confidence: float | ConfidenceSchedule = CONFIDENCE,
         **rule: Any,
     ) -> None:
         for name in OTHER_NAMES.keys() & rule.keys():
@@ -76,6 +81,7 @@ class LCPruner(BasePruner):
             "n_startup_trials": n_startup_trials,
             "n_warmup_steps": n_warmup_steps,
             "interval_steps": interval_steps,
+            "confidence": confidence,
             **rule,
         }
         self._begin()

@@ -104,8 +104,8 @@ def test_impossible_options_are_named_as_the_user_does(name):
 def test_it_shows_its_options():
     pruner = LCPruner(50, bounds=(0, 1), protect=0.1)
     assert repr(pruner) == (
-        "LCPruner(horizon=50, n_startup_trials=5, n_warmup_steps=0, interval_steps=1, "
-        "bounds=(0, 1), protect=0.1)"
+        "LCPruner(horizon=50, n_startup_trials=2, n_warmup_steps=0, interval_steps=1, "
+        "confidence=0.95, bounds=(0, 1), protect=0.1)"
     )
 
 

@@ -1,8 +1,11 @@
 """Ray Tune, for real: a local cluster with two workers."""
 
 import os
+import signal
 
 import pytest
+
+from tests.makers import start_python
 
 pytest.importorskip("ray.tune", reason="needs ray[tune]")
 pytestmark = pytest.mark.slow
@@ -21,7 +24,7 @@ def ray():
     ray.shutdown()
 
 
-def trainable(horizon):
+def trainable(horizon, seconds=0):
     """A function that Ray sends to its workers by value, so it imports what it uses."""
 
     def train(config):
@@ -29,6 +32,7 @@ def trainable(horizon):
         import json
         import os
         import tempfile
+        import time
         from pathlib import Path
 
         from ray import tune
@@ -42,6 +46,7 @@ def trainable(horizon):
             if config["dies"] == config["top"] and step == 4 and begin == 0:
                 os._exit(1)
             value = config["top"] * (1 - 0.5 / (1 + step))
+            time.sleep(seconds)
             with tempfile.TemporaryDirectory() as folder:
                 (Path(folder) / "step.json").write_text(json.dumps(step))
                 tune.report(
@@ -52,11 +57,19 @@ def trainable(horizon):
     return train
 
 
-def search(tmp_path, stop=None, scheduler=None, metric="accuracy", dies=None, **run):
+def search(
+    tmp_path,
+    stop=None,
+    scheduler=None,
+    metric="accuracy",
+    dies=None,
+    seconds=0,
+    **run,
+):
     from ray import tune
 
     tuner = tune.Tuner(
-        tune.with_resources(trainable(HORIZON), {"cpu": 1}),
+        tune.with_resources(trainable(HORIZON, seconds), {"cpu": 1}),
         param_space={"top": tune.grid_search(TOPS), "dies": dies},
         tune_config=tune.TuneConfig(
             scheduler=scheduler,
@@ -128,6 +141,26 @@ def test_scheduler_pauses_and_goes_on_from_checkpoints(ray, tmp_path):
         assert steps == sorted(set(steps))
 
 
+def test_two_workers_train_at_once(ray, tmp_path):
+    from lcpfn.integrations.ray import LCScheduler
+
+    running = []
+
+    class Watched(LCScheduler):
+        def on_trial_result(self, tune_controller, trial, result):
+            statuses = [t.status for t in tune_controller.get_trials()]
+            running.append(statuses.count("RUNNING"))
+            return super().on_trial_result(tune_controller, trial, result)
+
+    scheduler = Watched(horizon=HORIZON, bounds=(0, 1), turn=5)
+    results = search(tmp_path, scheduler=scheduler, seconds=0.3)
+    assert not results.errors
+    assert max(running) == 2
+    found = lengths(results)
+    assert found[0.95] == HORIZON
+    assert min(found[top] for top in (0.5, 0.7, 0.4)) < HORIZON
+
+
 def test_dry_run_stops_nothing(ray, tmp_path):
     from lcpfn.integrations.ray import LCScheduler
 
@@ -168,6 +201,52 @@ def test_a_restored_experiment_knows_the_trials_from_before(ray, tmp_path):
     found = lengths(again)
     assert 3 < found.pop(weak) < HORIZON
     assert set(found.values()) == {HORIZON}
+
+
+# A driver that is killed while trials wait: what restores the experiment is not.
+DRIVER = """
+import os, signal, sys
+from pathlib import Path
+import ray
+from lcpfn.integrations.ray import LCScheduler
+from tests.integrations.test_ray import HORIZON, search
+
+class Killed(LCScheduler):
+    def on_trial_result(self, tune_controller, trial, result):
+        trials = tune_controller.get_trials()
+        begun = [t for t in trials if t.has_reported_at_least_once]
+        # Paused, or on the way back from there.
+        names = [t.trial_id for t in begun if t.status in ("PAUSED", "PENDING")]
+        if names and os.environ.get("DIES"):
+            Path(sys.argv[1], "waiting").write_text(" ".join(names))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().on_trial_result(tune_controller, trial, result)
+
+ray.init("local", num_cpus=2, include_dashboard=False, logging_level="ERROR")
+scheduler = Killed(horizon=HORIZON, bounds=(0, 1), turn=1, n_startup=2)
+search(Path(sys.argv[1]), scheduler=scheduler)
+"""
+
+
+def test_a_killed_driver_is_started_again_and_paused_trials_go_on(ray, tmp_path):
+    from ray import tune
+
+    environment = {"DIES": "1", "TUNE_GLOBAL_CHECKPOINT_S": "0"}
+    driver = start_python("-c", DRIVER, tmp_path, env=environment)
+    assert driver.wait(timeout=600) == -signal.SIGKILL
+    waiting = (tmp_path / "waiting").read_text().split()
+    assert waiting
+    work = tune.with_resources(trainable(HORIZON), {"cpu": 1})
+    results = tune.Tuner.restore(str(tmp_path / "s"), trainable=work).fit()
+    assert not results.errors
+    found = lengths(results)
+    assert found[0.9] == found[0.95] == HORIZON
+    assert min(found[top] for top in (0.5, 0.7, 0.4)) < HORIZON
+    for result in results:
+        steps = list(result.metrics_dataframe["training_iteration"])
+        assert sorted(set(steps)) == list(range(1, max(steps) + 1))
+        if result.metrics["trial_id"] in waiting:  # it did not begin again
+            assert steps.count(1) == 1
 
 
 def test_wrong_options_are_refused_at_once():

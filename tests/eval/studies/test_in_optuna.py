@@ -8,7 +8,7 @@ from lcpfn.eval.stopping.simulate import without_forecasts
 from tests.makers import power_laws
 
 optuna = pytest.importorskip("optuna", reason="needs optuna")
-from lcpfn.eval.studies import in_optuna  # noqa: E402 - needs Optuna
+from lcpfn.eval.studies import in_optuna, pruners_shown  # noqa: E402 - needs Optuna
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 RUNS = [
@@ -46,11 +46,11 @@ def test_who_prunes_everything_finds_nothing():
 
 def test_pruners_are_compared_on_the_same_orders(model):
     pruners = {n: in_optuna.PRUNERS[n] for n in (in_optuna.NONE, "LCPruner", "median")}
-    found = in_optuna.study([TASK], model, pruners, orders=2)
+    found = {n: in_optuna.study([TASK], model, make, 2) for n, make in pruners.items()}
     assert set(found) == set(pruners)
     assert found[in_optuna.NONE]["epochs"] == 1
     assert 0 < found["LCPruner"]["epochs"] <= 1
     assert found["median"]["tasks"]["task"]["regret"] >= 0
-    table = in_optuna.to_markdown({"pruners": found})
+    table = pruners_shown.settings_to_markdown({"pruners": found})
     assert table.count("\n") == 4
     assert "| no pruning | 100% | 0.0% ± " in table
