@@ -107,7 +107,11 @@ def latent_kronecker(
     from botorch.models.latent_kronecker_gp import LatentKroneckerGP
     from botorch.models.transforms import Standardize
     from gpytorch.mlls import ExactMarginalLogLikelihood
-    from gpytorch.settings import fast_computations, max_cholesky_size
+    from gpytorch.settings import (
+        cholesky_jitter,
+        fast_computations,
+        max_cholesky_size,
+    )
     from linear_operator.utils.errors import NotPSDError
 
     runs = [*asked, *others]
@@ -118,11 +122,13 @@ def latent_kronecker(
     columns = [torch.tensor(x) for x in (_numbers(runs), shares[:, None], table)]
     torch.manual_seed(0)
     model = LatentKroneckerGP(*columns, outcome_transform=Standardize(m=1))
+    likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
     # As many points as here are fitted exactly in less time than by iterations.
     with max_cholesky_size(GRID * len(runs)), fast_computations(False, False, False):
         with suppress(ModelFittingError, NotPSDError):
-            fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-    with model.use_iterative_methods():
+            fit_gpytorch_mll(likelihood)
+    # Smooth kernels on a fine grid are singular to rounding.
+    with model.use_iterative_methods(), cholesky_jitter(double_value=1e-5):
         model.eval()
         ask = columns[0][: len(asked)]
         posterior = model.posterior(ask, columns[1])
