@@ -237,9 +237,8 @@ class Study(ReportedRuns):
                 choice._replace(outlook=outlook)
                 for choice, outlook in zip(choices, outlooks, strict=True)
             ]
-        least = float(self.rule.least_chance(0.0))
         begun = len(taken.union(self.runs))
-        return next_step(choices, self.rule.horizon, least, best, begun)
+        return next_step(choices, self.rule.horizon, best, begun)
 
     def _outlooks(
         self,

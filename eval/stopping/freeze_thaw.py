@@ -13,7 +13,7 @@ import numpy as np
 from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
 from lcpfn.mixture import Mixture
 from lcpfn.prefixes import AHEAD
-from lcpfn.stopping.next_step import Choice, Outlook, next_step, outlook_of_any
+from lcpfn.stopping.next_step import LEAST, Choice, Outlook, next_step, outlook_of_any
 
 PERCENT = 100.0
 
@@ -35,7 +35,7 @@ Look = Callable[[Mapping[int, int], Sequence[tuple[int, int]]], Ahead]
 
 
 def freeze_thaw(
-    least: float = 0.1,
+    least: float = LEAST,
     resume_cost: float = 0.0,
     amid: Look | None = None,
     candidates: int = 1,
@@ -76,7 +76,7 @@ def freeze_thaw(
                 Choice(None, k, 0.0, 0.0, outlooks.get(i)) for k, i in enumerate(new)
             ]
             known = float(best) if np.isfinite(best) else None
-            todo = next_step(choices, PERCENT, least, known, len(counts))
+            todo = next_step(choices, PERCENT, known, len(counts), least)
             if todo.kind == "stop":
                 break
             old = todo.candidate is None

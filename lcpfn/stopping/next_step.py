@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 RUNG = 0.05
 # Runs that have to be begun before they are compared with new ones.
 FEWEST = 3
+# Probability of an improvement from which on a run is worth looking at: what was best
+# on recorded searches. Rates see to the rest, so it says little but when to end.
+LEAST = 0.03
 
 
 @dataclass(frozen=True)
@@ -123,19 +126,19 @@ def outlook_of_any(reached: Sequence[float], best: float, horizon: float) -> Out
 def next_step(
     choices: Sequence[Choice],
     horizon: float,
-    least: float,
     best: float | None,
     begun: int,
+    least: float = LEAST,
 ) -> Todo:
     """The choice with the highest index.
 
     Args:
         choices: what can be done.
         horizon: last step of a full run.
-        least: probability of an improvement from which on a run is worth looking at; a
-            candidate always is, since nothing else can be better.
         best: the best value seen; None while there is none.
         begun: runs of the search; while they are few a candidate is started.
+        least: probability of an improvement from which on a run is worth looking at; a
+            candidate always is, since nothing else can be better.
     """
     new = [choice for choice in choices if choice.run is None]
     if new and (best is None or begun < FEWEST):
