@@ -82,9 +82,11 @@ class Task:
         contexts: Mapping[Hashable, Context],
         configs: Mapping[Hashable, Config | None],
         asked: Sequence[tuple[Hashable, Context]],
+        ahead: int | None = None,
     ) -> Forecast:
-        """What `cutoffs` reads, as a forecast."""
-        return Forecast.of(self.cutoffs(contexts, configs, asked))
+        """What `cutoffs` reads, as a forecast of `ahead` later steps or of all."""
+        found = self.cutoffs(contexts, configs, asked)
+        return Forecast.of(found if ahead is None else found.thinned(ahead))
 
     def cutoffs(
         self,

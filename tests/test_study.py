@@ -404,6 +404,7 @@ def test_a_finished_run_that_only_diverged_is_no_measure(model):
     study.report("gone", float("nan"))
     study.finish("gone")
     study.extend("far", [0.9, 0.8], [1, 20])
+    study.extend("also far", [0.9, 0.85], [1, 20])
     todo = study.next([{}])
     assert (todo.kind, todo.candidate) == ("start", 0)
     assert todo.score > 0

@@ -14,6 +14,7 @@ All forecast the final values of several runs of one task, given other runs.
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
@@ -102,17 +103,13 @@ def latent_kronecker(
         Final values, fields `(len(asked), KEPT)`.
     """
     import torch
-    from botorch.exceptions.errors import ModelFittingError
-    from botorch.fit import fit_gpytorch_mll
     from botorch.models.latent_kronecker_gp import LatentKroneckerGP
     from botorch.models.transforms import Standardize
-    from gpytorch.mlls import ExactMarginalLogLikelihood
     from gpytorch.settings import (
         cholesky_jitter,
         fast_computations,
         max_cholesky_size,
     )
-    from linear_operator.utils.errors import NotPSDError
 
     runs = [*asked, *others]
     points = min(GRID, max(len(run.values) for run in runs))
@@ -122,11 +119,9 @@ def latent_kronecker(
     columns = [torch.tensor(x) for x in (_numbers(runs), shares[:, None], table)]
     torch.manual_seed(0)
     model = LatentKroneckerGP(*columns, outcome_transform=Standardize(m=1))
-    likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
     # As many points as here are fitted exactly in less time than by iterations.
     with max_cholesky_size(GRID * len(runs)), fast_computations(False, False, False):
-        with suppress(ModelFittingError, NotPSDError):
-            fit_gpytorch_mll(likelihood)
+        _fit(model)
     # Smooth kernels on a fine grid are singular to rounding.
     with model.use_iterative_methods(), cholesky_jitter(double_value=1e-5):
         model.eval()
@@ -159,10 +154,7 @@ def decaying_process(
         Final values, fields `(len(asked), 1)`.
     """
     import torch
-    from botorch.exceptions.errors import ModelFittingError
-    from botorch.fit import fit_gpytorch_mll
     from botorch.models import SingleTaskMultiFidelityGP
-    from gpytorch.mlls import ExactMarginalLogLikelihood
 
     runs = [*asked, *others]
     configs = _numbers(runs)
@@ -182,13 +174,23 @@ def decaying_process(
         iteration_fidelity=configs.shape[1],
         linear_truncated=False,
     )
-    with suppress(ModelFittingError):
-        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+    _fit(model)
     model.eval()
     with torch.no_grad():
         found = model.posterior(torch.tensor(ask).double(), observation_noise=True)
         mean, variance = found.mean.numpy(), found.variance.numpy()[:, 0]
     return _within_bounds(asked[0], np.ones_like(mean), mean, np.sqrt(variance))
+
+
+def _fit(model: Any) -> None:
+    """By the marginal likelihood; where no fit succeeds, as far as the last one got."""
+    from botorch.exceptions.errors import ModelFittingError
+    from botorch.fit import fit_gpytorch_mll
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+    from linear_operator.utils.errors import NotPSDError
+
+    with suppress(ModelFittingError, NotPSDError):
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
 
 
 def _spread(run: Run) -> np.ndarray:

@@ -46,8 +46,7 @@ def freeze_thaw(
         least: probability of an improvement below which a run is left.
         resume_cost: what going on with a paused run costs, percent of a run.
         amid: forecasts that know the other runs; default: of each run alone.
-        candidates: of how many runs that were not begun the configurations are looked
-            at, amid others.
+        candidates: of how many new runs the configurations are looked at, amid others.
     """
 
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
@@ -56,31 +55,25 @@ def freeze_thaw(
         going: dict[int, Outlook | None] = {}  # None until it is asked
         newest, best = None, np.inf
         while going or waiting:
-            new = waiting[:candidates]
-            outlooks = dict(going)
+            new, outlooks = waiting[:candidates], dict(going)
             if np.isfinite(best):
                 stale = [i for i, known in going.items() if known is None or amid]
-                shown = [runs[i].own[n - 1] for i, n in counts.items()]
-                usual = outlook_of_any([y for y in shown if y < np.inf], best, PERCENT)
                 found = _outlooks(look, counts, stale + (new if amid else []), best)
-                outlooks |= {i: found.get(i, usual) for i in (*new, *found)}
+                usual = dict.fromkeys(new, _usual(task_runs, counts, best))
+                outlooks |= usual | found
                 going |= {i: found[i] for i in stale}
+            done = [(i, PERCENT * counts[i] / len(runs[i].losses)) for i in going]
+            extra = dict.fromkeys(going.keys() - {newest}, resume_cost)
             choices = [
-                Choice(
-                    *(i, None, PERCENT * counts[i] / len(runs[i].losses)),
-                    *(resume_cost * (i != newest), outlooks[i]),
-                )
-                for i in going
+                *(Choice(i, None, x, extra.get(i, 0), outlooks[i]) for i, x in done),
+                *(Choice(None, k, 0, 0, outlooks.get(i)) for k, i in enumerate(new)),
             ]
-            choices += [
-                Choice(None, k, 0.0, 0.0, outlooks.get(i)) for k, i in enumerate(new)
-            ]
-            known = float(best) if np.isfinite(best) else None
-            todo = next_step(choices, PERCENT, known, len(counts), least)
+            beat = best if best < np.inf else None
+            todo = next_step(choices, PERCENT, beat, len(counts), least)
             if todo.kind == "stop":
                 break
-            old = todo.candidate is None
-            i = int(str(todo.run)) if old else waiting.pop(todo.candidate or 0)
+            k = todo.candidate
+            i = int(str(todo.run)) if k is None else waiting.pop(k)
             count = len(runs[i].losses)
             until = max(round(todo.until / PERCENT * count), counts.get(i, 0) + 1)
             yield i, until
@@ -88,9 +81,15 @@ def freeze_thaw(
             if until >= count or not np.isfinite(runs[i].losses[until - 1]):
                 del going[i]
             if runs[i].own[until - 1] < best:
-                best, going = runs[i].own[until - 1], dict.fromkeys(going)
+                best, going = float(runs[i].own[until - 1]), dict.fromkeys(going)
 
     return moves
+
+
+def _usual(task_runs: TaskRuns, counts: Mapping[int, int], best: float) -> Outlook:
+    """That of a run of which nothing is known."""
+    shown = [float(task_runs.runs[i].own[n - 1]) for i, n in counts.items()]
+    return outlook_of_any([y for y in shown if y < np.inf], best, PERCENT)
 
 
 def _outlooks(

@@ -69,8 +69,7 @@ class SearchForecasts:
             check_knows(task.model)
             earlier, of_earlier = self.given.known(task.metric, horizon)
             contexts, about = earlier | contexts, of_earlier | about
-        found = task.cutoffs(contexts, about, asked)
-        return Forecast.of(found if ahead is None else found.thinned(ahead))
+        return task.ask(contexts, about, asked, ahead)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: without what was read, a loaded model by its path."""

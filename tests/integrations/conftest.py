@@ -11,9 +11,9 @@ def asked(monkeypatch):
     forecasts = []
     ask = Task.ask
 
-    def spy(self, contexts, configs, asked):
+    def spy(self, contexts, configs, asked, ahead=None):
         forecasts.append({name: configs.get(name) for name in contexts})
-        return ask(self, contexts, configs, asked)
+        return ask(self, contexts, configs, asked, ahead)
 
     monkeypatch.setattr(Task, "ask", spy)
     return forecasts
