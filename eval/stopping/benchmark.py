@@ -207,7 +207,6 @@ def _table(results: Mapping[str, Any], names: Iterable[str]) -> str:
         "tasks slower than no stop": "{slower_than_no_stop} of {tasks}",
         "winner stopped": "{winner_stopped:.1%}",
         "top 3 stopped early": "{top_3_stopped_early:.0%}",
-        "mean regret over the budget": "{regret_area:.3f}",
         "better than the average run by": "{improvement:.1%}",
         "of the possible": "{share_of_possible:.1%}",
         "where early order lies": "{stress}",
