@@ -254,10 +254,12 @@ class RunMonitor:
             return False
         if self.stopped_at is None:
             self.stopped_at = self.observations.last
-            text = f"stop {self.name} at step {self.stopped_at:g}: {self.reason}"
-            if not self.quiet:
-                would = "dry run, would " if self.dry_run else ""
-                log.log(logging.WARNING if would else logging.INFO, would + text)
+            would = "dry run, would " if self.dry_run else ""
+            level = logging.WARNING if would else logging.INFO
+            # The reason takes as long as the decision: only for those who read it.
+            if not self.quiet and log.isEnabledFor(level):
+                text = f"stop {self.name} at step {self.stopped_at:g}: {self.reason}"
+                log.log(level, would + text)
         return not self.dry_run
 
     def state_dict(self) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class RunReader:
 
     def asker(self, model: "Model", rule: Rule) -> Ask:
         """Gives forecasts that know the other runs, if there are any to be known."""
-        if self.among is not None and model.config.others:
+        if self.among is not None:
             return self.among
         if self._ask is None:
             metric = model.metric(rule.mode, rule.bounds)

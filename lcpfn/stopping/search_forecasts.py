@@ -4,6 +4,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lcpfn.among import check_knows
 from lcpfn.configs import Config
 from lcpfn.context import Context
@@ -12,6 +14,7 @@ from lcpfn.jax_setup import check_process
 from lcpfn.metric import Metric
 from lcpfn.shared_model import name_of, shared_model
 from lcpfn.stopping.given_runs import GivenRuns
+from lcpfn.stopping.kept_streams import KeptStreams
 from lcpfn.stopping.known_run import KnownRun
 from lcpfn.task import Task
 
@@ -37,6 +40,7 @@ class SearchForecasts:
     ) -> None:
         self.metric, self.model, self.given = metric, model, given
         self._task: Task | None = None
+        self._streams: KeptStreams | None = None
 
     @property
     def task(self) -> Task:
@@ -69,8 +73,30 @@ class SearchForecasts:
             check_knows(task.model)
             earlier, of_earlier = self.given.known(task.metric, horizon)
             contexts, about = earlier | contexts, of_earlier | about
+        # A part that is all there is of a run is not read beside it once more.
+        asked = [(name, _same(contexts.get(name), part)) for name, part in asked]
         return task.ask(contexts, about, asked, ahead)
+
+    def ask_alone(self, asked: Sequence[tuple[Hashable, Context]]) -> Forecast:
+        """The same, each from its own curve alone; only what is new of it is read."""
+        if self._streams is None:
+            self._streams = KeptStreams(self.task.model, self.task.metric)
+        return self._streams.ask(asked)
+
+    def drop(self, name: Hashable) -> None:
+        """Forgets what was read of a run."""
+        if self._streams is not None:
+            self._streams.drop(name)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: without what was read, a loaded model by its path."""
-        return vars(self) | {"model": name_of(self.model), "_task": None}
+        model = name_of(self.model)
+        return vars(self) | {"model": model, "_task": None, "_streams": None}
+
+
+def _same(known: Context | None, part: Context) -> Context:
+    """The context that is known, if the part is all of it."""
+    if known is None or part.targets is not None or known[2:5] != part[2:5]:
+        return part
+    alike = np.array_equal(known.steps, part.steps)
+    return known if alike and np.array_equal(known.values, part.values) else part

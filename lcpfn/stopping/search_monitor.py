@@ -1,13 +1,15 @@
 """The runs of one search: a monitor for each, and the incumbent of all."""
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lcpfn.configs import usable_config
+from lcpfn.context import Context
+from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
 from lcpfn.stopping.best_so_far import BestSoFar, last_step
 from lcpfn.stopping.given_runs import take_given
@@ -91,6 +93,21 @@ class SearchMonitor:
         found = RunMonitor(self.mode, horizon or self.horizon, name=run, **self.options)
         if not self.alone:
             found.reader.among = partial(self.forecasts.ask, known)
+        return found
+
+    def _reader_of(
+        self, run: str, known: Known, horizon: float | None = None
+    ) -> RunMonitor:
+        """A monitor that reads whole curves; of those forecast alone what is new."""
+        found = self.monitor(run, known, horizon)
+
+        def ask(asked: Sequence[tuple[Hashable, Context]]) -> Forecast:
+            forecasts = self.forecasts
+            if self.alone or not forecasts.task.model.config.others:
+                return forecasts.ask_alone(asked)
+            return forecasts.ask(known, asked)
+
+        found.reader.among = ask
         return found
 
     def incumbent(self, known: Known | None = None) -> float | None:
@@ -193,6 +210,7 @@ class SearchMonitor:
         """The run has failed or was stopped: it counts for nothing."""
         self.runs.pop(run, None)
         self.known.pop(run, None)
+        self.forecasts.drop(run)
 
     def chance(self, run: str) -> float:
         """Probability that the run beats the incumbent; 1 while nothing is known."""
@@ -223,7 +241,7 @@ class SearchMonitor:
         others = {name: x for name, x in known.items() if name != run}
         incumbent, bounds = self.incumbent(others), self.metric.bounds
         end = self.horizon if incumbent is None else self.end(others)
-        monitor = self.monitor(run, known, end)
+        monitor = self._reader_of(run, known, end)
         if incumbent is None or max(curve, default=0) >= end:
             return False, monitor
         monitor.beat, monitor.quiet = incumbent, run in self._said
@@ -241,7 +259,7 @@ class SearchMonitor:
         self, run: str, curve: Mapping[Any, Any], known: Known
     ) -> tuple[float, float] | None:
         """Mean and standard deviation at the horizon of a curve; args as of `judge`."""
-        monitor = self.monitor(run, known)
+        monitor = self._reader_of(run, known)
         monitor.interval = DecisionInterval()
         monitor.read(curve)
         return monitor.predicted_final
