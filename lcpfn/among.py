@@ -1,5 +1,6 @@
 """Curves that are read together with the other runs of their task."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -174,8 +175,9 @@ def cutoffs_among(
     state = np.array(known.state[asked])
     anchor = np.stack([np.asarray(field)[asked] for field in fields])
     about = [contexts[i] for i in asked]
-    gap = gap_of(contexts, span)
-    for row in np.flatnonzero(others.seen == 0):
+    unseen = np.flatnonzero(others.seen == 0)
+    gap = gap_of(contexts, span) if len(unseen) else math.nan
+    for row in unseen:
         grid = jax.tree.map(lambda x, row=row: x[row], others.known.grid)
         start = span[0] - gap
         anchor[:, row] = anchor_of_others(grid, others.there[row], start, gap, np)

@@ -124,9 +124,11 @@ class Task:
         named = np.array([place.get(name, -1) for name, _ in asked])
         of_runs = [configs.get(name) for name in names]
         about = [configs.get(name) for name, _ in asked]
-        # A curve without a known name may yet be one of the runs.
-        twin = itself(parts, about, runs[:known], of_runs[:known])
-        own = np.where(named < 0, twin, named)
+        own = named
+        if (named < 0).any():
+            # A curve without a known name may yet be one of the runs.
+            twin = itself(parts, about, runs[:known], of_runs[:known])
+            own = np.where(named < 0, twin, named)
         same = [i >= 0 and of_runs[i] == c for i, c in zip(own, about, strict=True)]
         counted = seen & (index < known)
         allowed = counted & (index != own[:, None])

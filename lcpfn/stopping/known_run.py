@@ -75,10 +75,12 @@ class KnownRun:
         if self._bests is not None and self._bests[0] == of:
             best = self._bests[1]
         best = best or BestSoFar({}, self.metric.mode, self.metric.bounds)
-        curve = self.observations.curve
-        for step in self.observations.after(best.steps[-1] if best.steps else None):
-            best.add(step, curve[step])
-        self._bests = of, best
+        last = best.steps[-1] if best.steps else None
+        if last is None or last != self.observations.last:
+            curve = self.observations.curve
+            for step in self.observations.after(last):
+                best.add(step, curve[step])
+            self._bests = of, best
         return best
 
     def context(self, metric: Metric, horizon: float) -> Context:
