@@ -207,6 +207,7 @@ def _table(results: Mapping[str, Any], names: Iterable[str]) -> str:
         "tasks slower than no stop": "{slower_than_no_stop} of {tasks}",
         "winner stopped": "{winner_stopped:.1%}",
         "top 3 stopped early": "{top_3_stopped_early:.0%}",
+        "mean regret over the budget": "{regret_area:.3f}",
         "better than the average run by": "{improvement:.1%}",
         "of the possible": "{share_of_possible:.1%}",
         "where early order lies": "{stress}",
@@ -278,14 +279,15 @@ def draw(results: Mapping[str, Any], names: Sequence[str] = SHOWN) -> "Figure":
 
 
 def _draw_front(ax: "Axes", points: Mapping[str, tuple[float, float]]) -> None:
-    """Cost and regret of the first runs: our rules in colour, others by name."""
-    front = sorted(points[name] for name in on_the_front(points))
+    """Cost and regret of the first runs: our rules in colour, some others by name."""
+    best = on_the_front(points)
+    front = sorted(points[name] for name in best)
     ax.plot(*zip(*front, strict=True), color="0.7", lw=1, zorder=0)
     kinds = {"ever": "#cc79a7", "population": "#0072b2"}
     for name, xy in points.items():
         kind = name.partition(",")[0]
         ax.scatter(*xy, s=16, color=kinds.get(kind, "0.35"))
-        if kind not in kinds:
+        if kind not in kinds and name in {*best, *SHOWN, "median rule"}:
             ax.annotate(name, xy, (3, 3), textcoords="offset points", fontsize=7)
     for kind, colour in kinds.items():
         ax.scatter([], [], s=16, color=colour, label=kind)
