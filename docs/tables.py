@@ -98,9 +98,12 @@ def headline(
     update = next(row for row in speed["rows"] if row["figure"] == "streaming")
     rows = [
         final(
-            "error of the final value; 1: guessing it stays at the last", "error_ratio"
+            "error of the final value, in that of the last value (lower is better)",
+            "error_ratio",
         ),
-        final("CRPS of the whole distribution, in the same unit", "crps_ratio"),
+        final(
+            "CRPS, the error of the whole distribution, in the same unit", "crps_ratio"
+        ),
         (
             "share of true final values in the 90 % interval",
             f"{methods['default']['covered_90']:.0%}",
@@ -111,13 +114,13 @@ def headline(
             *(among(context["settings"]["20 others"]), known_alone),
         ),
         (
-            "adapters in a search: speed-up over no stopping, best run stopped",
+            "stopping in a search, each run forecast alone: speed-up, best run stopped",
             searches[0],
             f"ASHA {searches[1]}; LC-PFN's rule {searches[2]}; "
             f"successive halving {searches[3]}",
         ),
         (
-            "`domhan`: log-density on LC-PFN's prior, 10 / 20 / 40 / 80 % seen",
+            "log-density on LC-PFN's prior, 10 / 20 / 40 / 80 % seen (`domhan`)",
             scores,
             "LC-PFN's largest " + " / ".join(f"{x:.2f}" for x in paper),
         ),

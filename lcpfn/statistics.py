@@ -97,11 +97,25 @@ def empty_stats(batch: int, dtype: Any) -> Stats:
     return Stats(*([zero] * len(Stats._fields)))
 
 
+def to_bounds(value: Array, limits: Limits) -> tuple[Array, Array, Array, Array]:
+    """Which bounds there are, and the distances to them; 0 where there is none.
+
+    Args:
+        value: `(batch,)`, model space.
+        limits: of each curve.
+
+    Returns:
+        Whether there is a low and a high bound, and how far they are `(batch,)`.
+    """
+    low, high = jnp.isfinite(limits.low), jnp.isfinite(limits.high)
+    to_low = jnp.where(low, value - jnp.where(low, limits.low, 0), 0)
+    to_high = jnp.where(high, jnp.where(high, limits.high, 0) - value, 0)
+    return low, high, to_low, to_high
+
+
 def scale_of(stats: Stats, limits: Limits) -> Array:
     """Scale of the values `(batch,)`, positive."""
-    low, high = jnp.isfinite(limits.low), jnp.isfinite(limits.high)
-    to_low = jnp.where(low, stats.value - jnp.where(low, limits.low, 0), 0)
-    to_high = jnp.where(high, jnp.where(high, limits.high, 0) - stats.value, 0)
+    low, high, to_low, to_high = to_bounds(stats.value, limits)
     # Both bounds: their width. One bound: the distance to it. None: |y|.
     guess = jnp.where(low | high, to_low + to_high, jnp.abs(stats.value))
     guess = jnp.where(guess > 0, guess, jnp.abs(stats.value))
@@ -160,9 +174,7 @@ def advance(stats: Stats, limits: Limits, block: Blocks, start: Array) -> Stats:
 
 def _begin(value: Array, limits: Limits) -> Array:
     """Largest scale of a first change: where one bound is known, a share of the way."""
-    low, high = jnp.isfinite(limits.low), jnp.isfinite(limits.high)
-    to_low = value - jnp.where(low, limits.low, 0)
-    to_high = jnp.where(high, limits.high, 0) - value
+    low, high, to_low, to_high = to_bounds(value, limits)
     way = UNSEEN_SHARE * jnp.where(low, to_low, to_high)
     return jnp.where((low != high) & (way > 0), way, jnp.inf)
 

@@ -31,7 +31,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lcpfn.statistics import Array, Blocks, Limits, Stats, advance, scale_of
+from lcpfn.statistics import (
+    Array,
+    Blocks,
+    Limits,
+    Stats,
+    advance,
+    scale_of,
+    to_bounds,
+)
 
 LOG_FLOOR = 1e-5
 # Distances beyond sinh(16) scales, some four million, look alike.
@@ -119,9 +127,7 @@ def _describe(old: Stats, new: Stats, limits: Limits) -> tuple[Anchor, Array]:
     before = jnp.where(old.tokens == 0, scale, scale_of(old, limits))
     diff = jnp.where(old.tokens == 0, 0, new.value - old.value)
     count = new.observations - old.observations
-    low, high = jnp.isfinite(limits.low), jnp.isfinite(limits.high)
-    to_low = jnp.where(low, new.value - jnp.where(low, limits.low, 0), 0)
-    to_high = jnp.where(high, jnp.where(high, limits.high, 0) - new.value, 0)
+    low, high, to_low, to_high = to_bounds(new.value, limits)
     width = jnp.where(low & high, to_low + to_high, 1)
     several = new.observations > 1
     end = position + limits.horizon - new.step

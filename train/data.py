@@ -26,8 +26,8 @@ from lcpfn.train.config import TrainConfig
 
 Source = Callable[[jax.Array, int], Curves]
 Shard = Callable[[jax.Array], jax.Array]
+HIGHEST = 1e6  # sizes of values in units of a run's scale are cut here
 # A run with fewer finite observations teaches nothing.
-HIGHEST = 1e6
 LEAST_RECORDS = 3
 
 

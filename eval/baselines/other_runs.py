@@ -24,7 +24,9 @@ from lcpfn.mixture import Mixture
 
 # A run whose last step is this near to the horizon has ended.
 ENDED = 0.95
-GRID = 50  # steps of the Gaussian process
+GRID = 25  # steps of the Gaussian process
+ITERATIONS = 100  # of fitting a process
+TAIL = 0.05  # share of the values that is clipped at either end
 KEPT = 256  # its posterior samples
 PER_RUN = 20  # observations of a run that the exact process sees
 
@@ -90,9 +92,10 @@ def latent_kronecker(
 ) -> Mixture:
     """Posterior samples of a latent Kronecker Gaussian process, fitted to all curves.
 
-    Configurations are numbers in [0, 1] and categories of one column each, steps shares
-    of the horizon on a grid. Where no fit succeeds its parameters stay where the last
-    one left them. Needs the extra `rivals`.
+    Configurations are numbers in [0, 1] and categories of one column each; steps are
+    shares of the horizon on a grid, on a log scale as its authors have them. Where no
+    fit succeeds its parameters stay where the last one left them. Needs the extra
+    `rivals`. Source: Lin et al. 2024 (2410.09239).
 
     Args:
         asked: as far as they are known, with configurations.
@@ -105,35 +108,41 @@ def latent_kronecker(
     import torch
     from botorch.models.latent_kronecker_gp import LatentKroneckerGP
     from botorch.models.transforms import Standardize
-    from gpytorch.settings import (
-        cholesky_jitter,
-        fast_computations,
-        max_cholesky_size,
-    )
+    from gpytorch.settings import fast_computations, max_cholesky_size
 
     runs = [*asked, *others]
     points = min(GRID, max(len(run.values) for run in runs))
     shares = np.arange(1, points + 1) / points
     steps = shares * max(*horizons, *(run.steps[-1] for run in others))
     table = np.stack([_on_grid(run, steps) for run in runs])
-    columns = [torch.tensor(x) for x in (_numbers(runs), shares[:, None], table)]
+    # A first loss fifty times the last would be all that the process sees.
+    table = np.clip(table, *np.nanquantile(table, (TAIL, 1 - TAIL)))
+    times = 1 + np.log(shares)[:, None] / np.log(points)
+    columns = [torch.tensor(x) for x in (_numbers(runs), times, table)]
     torch.manual_seed(0)
     model = LatentKroneckerGP(*columns, outcome_transform=Standardize(m=1))
     # As many points as here are fitted exactly in less time than by iterations.
     with max_cholesky_size(GRID * len(runs)), fast_computations(False, False, False):
         _fit(model)
-    # Smooth kernels on a fine grid are singular to rounding.
-    with model.use_iterative_methods(), cholesky_jitter(double_value=1e-5):
-        model.eval()
-        ask = columns[0][: len(asked)]
-        posterior = model.posterior(ask, columns[1])
-        samples = posterior.rsample(torch.Size([KEPT])).detach().numpy()
+    samples = _samples(model, columns[0][: len(asked)], columns[1])
     at = np.abs(steps - np.array(horizons)[:, None]).argmin(1)
-    ends = samples.reshape(KEPT, len(asked), -1)[:, np.arange(len(asked)), at].T
+    ends = samples[:, np.arange(len(asked)), at].T
     deviation = model.likelihood.noise.detach().sqrt()
     noise = float(deviation) * float(model.outcome_transform.stdvs)
     width = np.hypot(ends.std(1) * KEPT**-0.2, noise)
     return _within_bounds(asked[0], np.full(ends.shape, 1 / KEPT), ends, width)
+
+
+def _samples(model: Any, configs: Any, times: Any) -> np.ndarray:
+    """Posterior samples of a fitted `LatentKroneckerGP` `(KEPT, configs, times)`."""
+    import torch
+    from gpytorch.settings import cholesky_jitter
+
+    # Smooth kernels on a fine grid are singular to rounding.
+    with model.use_iterative_methods(), cholesky_jitter(double_value=1e-5):
+        model.eval()
+        samples = model.posterior(configs, times).rsample(torch.Size([KEPT]))
+    return samples.detach().numpy().reshape(KEPT, len(configs), -1)
 
 
 def decaying_process(
@@ -141,9 +150,9 @@ def decaying_process(
 ) -> Mixture:
     """Posterior of a Gaussian process of decays, fitted to all curves.
 
-    Of a long run it sees observations that are evenly spread. Configurations and steps
-    are as of `latent_kronecker`; a run is told from another by its configuration alone.
-    Needs the extra `rivals`.
+    Of a long run it sees observations that are evenly spread, clipped as those of
+    `latent_kronecker`. Configurations are as there, steps shares of the horizon; a run
+    is told from another by its configuration alone. Needs the extra `rivals`.
 
     Args:
         asked: as far as they are known, with configurations.
@@ -166,6 +175,7 @@ def decaying_process(
         for step in run.steps[rows]
     ]
     values = np.concatenate([run.values[r] for run, r in zip(runs, seen, strict=True)])
+    values = np.clip(values, *np.quantile(values, (TAIL, 1 - TAIL)))
     ask = [[*c, end / length] for c, end in zip(configs, horizons, strict=False)]
     torch.manual_seed(0)
     model = SingleTaskMultiFidelityGP(
@@ -190,7 +200,10 @@ def _fit(model: Any) -> None:
     from linear_operator.utils.errors import NotPSDError
 
     with suppress(ModelFittingError, NotPSDError):
-        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+        fit_gpytorch_mll(
+            ExactMarginalLogLikelihood(model.likelihood, model),
+            optimizer_kwargs={"options": {"maxiter": ITERATIONS}},
+        )
 
 
 def _spread(run: Run) -> np.ndarray:

@@ -26,9 +26,9 @@ COUNTS = (5, 10, 20)
 RATES = (0.05, 0.1)
 HEADS = tuple(f"doubted after {count} runs" for count in COUNTS)
 RULE = benchmark.PLAIN
-# The sources of the stopping benchmark; chosen on them, or on those of them left.
-BENCHMARK = ("deepobs", "lcbench", "olmo_ladder", "taskset")
-ON_BENCHMARK = "the benchmark"
+# The sources that confidences are chosen on, or on those of them left.
+CHOSEN_ON = ("deepobs", "lcbench", "olmo_ladder", "taskset")
+ON_THESE = "the benchmark"
 # How many times the promised share is measured, from and up to.
 BROKEN = ((0.0, 1.0), (1.0, 1.5), (1.5, 2.5), (2.5, np.inf))
 
@@ -101,7 +101,7 @@ def compared(
 def by_source(tasks: Sequence[Known]) -> list[dict[str, Any]]:
     """Chosen on every source, and on those of the benchmark, measured on each other."""
     sources = sorted({task.source for task in tasks})
-    groups = {name: {name} for name in sources} | {ON_BENCHMARK: {*BENCHMARK}}
+    groups = {name: {name} for name in sources} | {ON_THESE: {*CHOSEN_ON}}
     rows: list[dict[str, Any]] = []
     for left_out in sources:
         own = [task for task in tasks if task.source == left_out]
@@ -170,7 +170,7 @@ def _mean(rows: Sequence[Mapping[str, float]]) -> list[str]:
 
 def sources_to_markdown(results: Mapping[str, Any]) -> str:
     """Every source, with the confidence chosen on those of the benchmark."""
-    chosen = [r for r in results["by_source"] if r["chosen_on"] == ON_BENCHMARK]
+    chosen = [r for r in results["by_source"] if r["chosen_on"] == ON_THESE]
     found = {(row["left_out"], row["rate"]): row for row in chosen}
     rows = []
     for name in dict.fromkeys(row["left_out"] for row in chosen):

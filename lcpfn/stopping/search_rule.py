@@ -8,7 +8,7 @@ from lcpfn.checks import check_count
 from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.threshold import best_of, few_better, incumbent_of
 
-# What was best on the development pools: see `lcpfn.eval.stopping.benchmark`.
+# What was best on the recorded searches: see `lcpfn.eval.stopping.benchmark`.
 PROTECT, CONFIDENCE = 0.05, 0.9
 
 
@@ -18,8 +18,8 @@ class SearchRule:
 
     Attributes:
         mode: "max" or "min".
-        n_startup: finished runs before there is an incumbent, at least 1. The adapters
-            of Optuna and Ax have 5, as these hosts' own pruners; all others 1.
+        n_startup: finished runs before there is an incumbent, at least 1, as it is
+            everywhere but in the adapters of Optuna (2) and Ax (5).
         top_k: the incumbent is the `top_k`-th best finished run.
         protect: share of the runs that is never stopped, see
             `lcpfn.stopping.threshold.among_best`; 0: none is for that.

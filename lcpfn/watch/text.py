@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lcpfn.json_files import finite
 from lcpfn.watch.board import Row
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -122,14 +123,8 @@ def _cut(text: str) -> Text:
 
 def as_json(rows: Sequence[Row], trouble: Mapping[str, str]) -> dict[str, Any]:
     """The same for machines; numbers that are not finite become null."""
-
-    def plain(x: Any) -> Any:
-        if isinstance(x, list):
-            return [plain(part) for part in x]
-        return None if isinstance(x, float) and not math.isfinite(x) else x
-
     return {
-        "runs": [{k: plain(v) for k, v in asdict(row).items()} for row in rows],
+        "runs": [finite(asdict(row)) for row in rows],
         "saved": sum(row.saved for row in rows),
         "trouble": dict(trouble),
     }

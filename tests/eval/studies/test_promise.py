@@ -33,7 +33,7 @@ def test_a_broken_promise_is_doubted_and_a_kept_one_is_not(tasks):
     assert broken["measured"] == 1
     assert broken["as_met"] == pytest.approx(1)
     assert set(broken["doubted"].values()) == {1.0}
-    kept = found[promise.ON_BENCHMARK, "foreseen", 0.1]
+    kept = found[promise.ON_THESE, "foreseen", 0.1]
     assert kept["measured"] == kept["as_met"] == 0
     assert set(kept["doubted"].values()) == {0.0}
 
