@@ -7,10 +7,11 @@ has seen: a decision there asks the network anew, which takes a thousand times a
 as to look up a forecast. Written task by task; goes on where it was interrupted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 import lcpfn
@@ -70,6 +71,13 @@ def to_markdown(results: Mapping[str, Any]) -> str:
     return columns_table(("policy",), rows, columns)
 
 
+def spread(tasks: Iterable[str], most: int) -> list[str]:
+    """At most so many tasks, evenly spread over all."""
+    names = list(tasks)
+    places = np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int)
+    return [names[i] for i in places]
+
+
 def _of(name: str, source: str) -> bool:
     return name.partition("/")[0] == source
 
@@ -78,7 +86,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command above."""
     parser = study_parser(__doc__, 40, RESULTS / "decisions_amid_others.json")
     parser.add_argument("--checkpoint", help="bundled name or path")
-    parser.add_argument("--orders", type=int, default=4, help="of the runs; default: 4")
+    parser.add_argument("--orders", type=int, default=2, help="of the runs; default: 2")
+    parser.add_argument(
+        "--tasks", type=int, default=6, help="most of a source, evenly spread; default: 6"
+    )
     args, suites = parse(parser, argv)
     model = lcpfn.load(args.checkpoint)
     about = {
@@ -91,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     known = compared(model)
     for suite in suites:
         tasks = benchmark.competing(suite, args.curves)
-        for name in tqdm(tasks, desc=suite.name, disable=None):
+        for name in tqdm(spread(tasks, args.tasks), desc=suite.name, disable=None):
             (task,) = with_forecasts(model, suite.name, {name: tasks[name]})
             make = lambda task=task: measure(task, known, args.orders)
             add_part(results, "tasks", f"{suite.name}/{name}", make, args.out)
