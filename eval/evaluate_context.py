@@ -133,8 +133,8 @@ def evaluate_context(
     Args:
         model: the checkpoint.
         suites: recorded searches, one set per source.
-        rivals: tasks of each suite on which Gaussian processes are fitted too, a
-            minute a cutoff; they are left out for 0. Needs the extra `rivals`.
+        rivals: tasks of each suite on which Gaussian processes are fitted too, half
+            a minute a cutoff; they are left out for 0. Needs the extra `rivals`.
         seed: of what is asked and shown.
         out: results file; parts that it has of this checkpoint are not made again.
 

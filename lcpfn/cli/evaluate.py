@@ -185,7 +185,7 @@ def _context_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="TASKS",
         help="tasks of each suite on which BoTorch's Gaussian processes are fitted "
-        "too, a minute a cutoff (extra: rivals)",
+        "too, half a minute a cutoff (extra: rivals)",
     )
 
 
