@@ -24,6 +24,7 @@ from lcpfn.forecast import Forecast
 from lcpfn.metric import Bounds, Metric
 from lcpfn.prefixes import AHEAD
 from lcpfn.reported_runs import ReportedRuns
+from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.finalists import Finalist, finalists, late_spread, seed_spread
 from lcpfn.stopping.known_run import reached_by
@@ -158,6 +159,7 @@ class Study(ReportedRuns):
             if not self.runs[name].progress.count:
                 raise ValueError(f"run {name!r:.80} has no observations to decide on")
         rule, decisions = replace(self.rule, beat=incumbent), {}
+        bests = [run.bests for run in self.runs.values()]
         for start in range(0, len(names), PART):
             some = names[start : start + PART]
             forecasts = self._ask(some)
@@ -166,18 +168,26 @@ class Study(ReportedRuns):
             least = [rule.least_chance(run.step / rule.horizon) for run in shown]
             chances = chance_of(rule, forecasts, beaten, least).tolist()
             for i, name in enumerate(some):
-                decisions[name] = self._decide(rule, name, forecasts[i], chances[i])
+                known = forecasts[i], chances[i], bests
+                decisions[name] = self._decide(rule, name, *known)
         return decisions
 
     def _decide(
-        self, rule: Rule, name: Hashable, forecast: Forecast, chance: float
+        self,
+        rule: Rule,
+        name: Hashable,
+        forecast: Forecast,
+        chance: float,
+        bests: Sequence[BestSoFar],
     ) -> Decision:
         run, incumbent = self.runs[name], rule.beat
+        own = run.bests
+        others = (best for best in bests if best is not own)
         progress = run.progress
         fresh = run.judged < progress.count
         decision, streak = decide(
             *(rule, progress, forecast, run.streak if fresh else run.before),
-            lambda: incumbent is None or self._spared(name, incumbent),
+            lambda: incumbent is None or self.search.spares(own, others, incumbent),
             chance,
         )
         if fresh:
@@ -186,11 +196,6 @@ class Study(ReportedRuns):
         if not run.finished:
             run.stopped = decision.stop
         return decision
-
-    def _spared(self, name: Hashable, incumbent: float) -> bool:
-        """Whether it is better than the incumbent, or among the best at its step."""
-        others = (run.bests for key, run in self.runs.items() if key != name)
-        return self.search.spares(self.runs[name].bests, others, incumbent)
 
     def next(
         self,
@@ -217,12 +222,9 @@ class Study(ReportedRuns):
         if not 0 <= as_numbers(resume_cost, "resume_cost") < math.inf:
             raise ValueError(f"resume_cost must be steps >= 0, got {resume_cost!r:.80}")
         taken = set(busy)
-        going = [
-            name
-            for name in self.going
-            # What has diverged is over.
-            if name not in taken and math.isfinite(self.runs[name].progress.last)
-        ]
+        # What has diverged is over.
+        well = {n for n, run in self.runs.items() if math.isfinite(run.progress.last)}
+        going = [name for name in self.going if name in well and name not in taken]
         choices = [
             *(Choice(n, None, self.runs[n].progress.step, resume_cost) for n in going),
             *(Choice(None, i, 0.0, 0.0) for i in range(len(candidates))),
@@ -276,11 +278,8 @@ class Study(ReportedRuns):
         check_count(k, "k")
         over = {name: run for name, run in self.runs.items() if reached_by([run])}
         outlooks = {name: np.array([run.reached]) for name, run in over.items()}
-        going = [
-            name
-            for name, run in self.runs.items()
-            if name not in over and math.isfinite(run.progress.last)
-        ]
+        rest = {name: run for name, run in self.runs.items() if name not in over}
+        going = [n for n, run in rest.items() if math.isfinite(run.progress.last)]
         levels = (np.arange(LEVELS) + 0.5) / LEVELS
         better = np.maximum if self.rule.mode == "max" else np.minimum
         for start in range(0, len(going), PART):
