@@ -1,6 +1,7 @@
 """Curves that are read together with the other runs of their task."""
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from lcpfn.tokens import Anchor
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
+
+FAR = 100  # horizons beyond which the steps of a run are taken to be of another unit
 
 
 def runs_of(others: Any) -> list[Run]:
@@ -103,6 +106,18 @@ def check_others(
             contexts.append(context)
             configs.append(config)
     return contexts, configs
+
+
+def warn_of_far(others: Sequence[Context], horizon: float) -> None:
+    """Says if a run ends at a step that is hardly one of the unit of the horizon."""
+    last = max((context.last_step for context in others), default=0.0)
+    if last > FAR * horizon:
+        warnings.warn(
+            f"one of the other runs ends at step {last:g}, and the horizon is "
+            f"{horizon:g}: if its steps are of another unit, give it those of the "
+            "horizon, or leave it out; forecasts are vague beside it",
+            stacklevel=4,
+        )
 
 
 def check_configs(config: Any, count: int, single: bool) -> list[Config | None]:

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from lcpfn import checkpoint, network, programs
-from lcpfn.among import check_configs, check_knows, check_others, runs_of
+from lcpfn.among import check_configs, check_knows, check_others, runs_of, warn_of_far
 from lcpfn.checks import check_curves
 from lcpfn.config import ModelConfig
 from lcpfn.configs import Config
@@ -138,6 +138,7 @@ class Model:
         """Reads checked curves, and the other runs of their task if there are any."""
         end = max(context.horizon for context in contexts)
         around, of_others = check_others(others, end, metric)
+        warn_of_far(around, end)
         if around:
             check_knows(self)
             known: dict[Hashable, Context] = dict(enumerate(around))

@@ -1,5 +1,6 @@
 """Forecasts that know the other runs of a task."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -143,6 +144,16 @@ def test_others_known_at_their_ends_alone_are_no_trouble(knowing):
     ends = [lcpfn.Run([value], [20]) for value in (0.3, 0.4, 0.35)]
     for curve in (CURVE, []):
         assert np.isfinite(quantiles(knowing, curve, others=ends)).all()
+
+
+def test_other_steps_than_those_of_the_horizon_are_warned_of(knowing):
+    far = lcpfn.Run([0.5, 0.4], steps=[1, 1e6])
+    with pytest.warns(UserWarning, match="ends at step 1e\\+06, and the horizon is 20"):
+        knowing.extrapolate(CURVE, **OPTIONS, others=[*OTHERS, far])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        longer = lcpfn.Run([0.5, 0.4], steps=[1, 200])
+        knowing.extrapolate(CURVE, **OPTIONS, others=[*OTHERS, longer])
 
 
 def test_a_curve_without_observations_needs_others_that_have_some(knowing):

@@ -88,7 +88,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", help="bundled name or path")
     parser.add_argument("--orders", type=int, default=2, help="of the runs; default: 2")
     parser.add_argument(
-        "--tasks", type=int, default=6, help="most of a source, evenly spread; default: 6"
+        "--tasks",
+        type=int,
+        default=6,
+        help="most of a source, evenly spread; default: 6",
     )
     args, suites = parse(parser, argv)
     model = lcpfn.load(args.checkpoint)

@@ -8,6 +8,7 @@ from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from lcpfn.shared_model import name_of
 from lcpfn.stopping.decision import Decision
 from lcpfn.stopping.known_run import KnownRun
 from lcpfn.stopping.rule import ConfidenceSchedule
@@ -148,8 +149,11 @@ class LCPruner(BasePruner):
         return runs.predict(_name(trial), trial.intermediate_values, known)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle: without what was decided."""
-        return vars(self) | {"decisions": {}, "_study": None}
+        """For pickle: without what was decided, a loaded model by its path."""
+        options = dict(self._options)
+        if "model" in options:
+            options["model"] = name_of(options["model"])
+        return vars(self) | {"decisions": {}, "_study": None, "_options": options}
 
 
 def _name(trial: FrozenTrial) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcpfn.among import check_knows, check_others, runs_of
+from lcpfn.among import check_knows, check_others, runs_of, warn_of_far
 from lcpfn.configs import Config, check_config, usable_config
 from lcpfn.context import Context
 from lcpfn.curves import Run
@@ -72,6 +72,7 @@ class GivenRuns:
         key = (metric, horizon)
         if key not in self.read:
             contexts, configs = check_others(self.runs, horizon, metric)
+            warn_of_far(contexts, horizon)
             names: list[Hashable] = [("given", i) for i in range(len(contexts))]
             self.read[key] = (
                 dict(zip(names, contexts, strict=True)),

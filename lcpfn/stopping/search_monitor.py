@@ -11,6 +11,7 @@ from lcpfn.configs import usable_config
 from lcpfn.context import Context
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
+from lcpfn.shared_model import name_of
 from lcpfn.stopping.best_so_far import BestSoFar, last_step
 from lcpfn.stopping.given_runs import take_given
 from lcpfn.stopping.known_run import KnownRun, reached_by
@@ -254,6 +255,11 @@ class SearchMonitor:
         if monitor.stopped_at is not None:
             self._said.add(run)
         return stop, monitor
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copies: a loaded model by its path."""
+        model = name_of(self.options.get("model"))
+        return vars(self) | {"options": self.options | {"model": model}}
 
     def predict(
         self, run: str, curve: Mapping[Any, Any], known: Known

@@ -42,9 +42,9 @@ def test_forecasts_know_the_other_trials(asked):
     search(LCEarlyStoppingStrategy(HORIZON, min_curves=3))
     assert asked[-1] == {f"trial {i}": {"top": top} for i, top in enumerate(TOPS)}
     asked.clear()
-    search(LCEarlyStoppingStrategy(HORIZON, min_curves=3, alone=True))
-    assert asked
-    assert not any(asked)
+    found = search(LCEarlyStoppingStrategy(HORIZON, min_curves=3, alone=True))
+    assert min(found) < HORIZON
+    assert not asked
 
 
 @pytest.mark.parametrize("objective", ["accuracy", "-accuracy"])

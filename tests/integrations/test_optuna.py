@@ -8,6 +8,7 @@ import warnings
 
 import pytest
 
+import lcpfn
 from lcpfn.stopping.observations import MonitorWarning
 from lcpfn.stopping.search_monitor import SearchMonitor
 
@@ -123,6 +124,16 @@ def test_each_decision_has_a_reason():
     copy = pickle.loads(pickle.dumps(pruner))
     assert copy.prune(study, pruned(study)[0])
     assert repr(copy) == repr(pruner)
+
+
+def test_a_pruner_with_a_loaded_model_goes_to_another_process_by_its_path():
+    pruner = pruner_of(model=lcpfn.load())
+    copy = pickle.loads(pickle.dumps(pruner))
+    assert f"model={lcpfn.load().path!r}" in repr(copy)
+    study = optuna.create_study(pruner=copy)
+    trial = study.ask()
+    trial.report(0.5, 1)
+    assert not trial.should_prune()
 
 
 def test_a_dry_run_says_one_line_per_trial(caplog):
