@@ -153,7 +153,9 @@ def _distances(
     categorical = configs.categorical[varies]
     placed = place(configs.values[:, varies], counted, np)
     some = lambda rows: Placed(placed.value[rows], placed.rank[rows])
-    ended = np.argsort(np.where(counted, outcome, np.nan), kind="stable")
+    reached = np.where(counted, outcome, np.nan)
+    # Of runs that reached the same it is not the order they are given in that decides.
+    ended = np.lexsort((*np.nan_to_num(configs.values.T), reached))
     ended = ended[: np.isfinite(outcome[counted]).sum()]
     known: dict[bytes, np.ndarray] = {}  # most runs are told by the same ones
     matters = []
@@ -172,13 +174,22 @@ def _distances(
     return np.concatenate(parts)
 
 
-def _order(grid: OnGrid) -> np.ndarray:
-    """Places of runs in the order of what they reached `(N,)`, ties by their paths."""
+def _orders(grid: OnGrid, apart: np.ndarray) -> np.ndarray:
+    """Places of runs in the order of what they reached, for each question `(B, N)`.
+
+    Ties are broken by their paths, then by their configurations as the question sees
+    them, so that the order in which runs are given says nothing.
+    """
     level = np.asarray(grid.level)
-    keys = (level[:, level.shape[1] // 2], level[:, -1], np.asarray(grid.best))
-    order = np.empty(len(level), int)
-    order[np.lexsort(keys)] = np.arange(len(level))
-    return order
+    half = level[:, level.shape[1] // 2]
+    keys = np.stack([*level.T, half, level[:, -1], np.asarray(grid.best)])
+    order = np.lexsort(keys)
+    in_order = keys[:, order]
+    if not (in_order[:, 1:] == in_order[:, :-1]).all(0).any():
+        return np.tile(np.argsort(order), (len(apart), 1))
+    return np.stack(
+        [np.argsort(np.lexsort(np.concatenate([own.T, keys]))) for own in apart]
+    )
 
 
 def choose(grid: OnGrid, apart: np.ndarray, allowed: np.ndarray) -> np.ndarray:
@@ -189,19 +200,19 @@ def choose(grid: OnGrid, apart: np.ndarray, allowed: np.ndarray) -> np.ndarray:
 
     Args:
         grid: of the N runs.
-        apart: distances of configurations `(B, N)`, in [0, 1].
+        apart: of configurations `(B, N, CONFIG_FEATURES)`, first their distance.
         allowed: which of them a question may see `(B, N)`.
     """
-    order = _order(grid)
+    orders, count = _orders(grid, apart), allowed.shape[1]
     # Places with their bits reversed: any first few of them are spread over all.
-    spread = np.array([int(f"{place:020b}"[::-1], 2) for place in order])
-    worth = np.round(np.asarray(grid.last) + (1 - apart), 9)
-    if len(order) > MOST:
-        rank = np.argsort(np.argsort(np.where(allowed, order, 2 * len(order)), 1), 1)
+    spread = np.array([int(f"{place:020b}"[::-1], 2) for place in range(count)])
+    worth = np.round(np.asarray(grid.last) + (1 - apart[..., 0]), 9)
+    if count > MOST:
+        rank = np.argsort(np.argsort(np.where(allowed, orders, 2 * count), 1), 1)
         worth = np.where(rank < BEST, 3.0, worth)
     worth = np.where(allowed, worth, -np.inf)
-    rows = [np.lexsort((spread, -own))[:MOST] for own in worth]
-    return np.stack(rows)
+    rows = zip(spread[orders], worth, strict=True)
+    return np.stack([np.lexsort((bits, -own))[:MOST] for bits, own in rows])
 
 
 def others_of(
@@ -235,7 +246,7 @@ def others_of(
         own, with_it = as_runs[row : row + 1], counted.copy()
         with_it[own] = True
         apart[row] = _distances(configs, own, with_it, outcome)[0]
-    chosen = choose(grid, apart[..., 0], allowed)
+    chosen = choose(grid, apart, allowed)
     there = np.take_along_axis(allowed, chosen, 1)
     # What it sees comes first, so that no more is looked at than has to be.
     most = bucket(max(int(there.sum(1).max(initial=0)), 1), SIZES)

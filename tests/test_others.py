@@ -194,6 +194,21 @@ def test_which_of_very_many_are_seen_does_not_depend_on_their_order(knowing):
     )
 
 
+@pytest.mark.parametrize("ends", [5, 150])
+def test_nor_does_it_where_many_runs_went_alike(knowing, ends):
+    draws = np.random.default_rng(1)
+    curves = np.round(draws.random((ends, 1)) * np.arange(1.0, 21) ** -0.5, 1)
+    many = [
+        lcpfn.Run(curves[i % ends], config={"lr": draws.random(), "wd": draws.random()})
+        for i in range(150)
+    ]
+    about = {"config": {"lr": 0.5, "wd": 0.5}}
+    found = quantiles(knowing, CURVE, others=many, **about)
+    np.testing.assert_allclose(
+        quantiles(knowing, CURVE, others=many[::-1], **about), found, rtol=1e-4
+    )
+
+
 def test_a_curve_set_or_a_single_run_are_others_too(knowing):
     one = quantiles(knowing, CURVE, others=OTHERS[0])
     several = quantiles(knowing, CURVE, others=CurveSet("s", (OTHERS[0],)))
