@@ -10,8 +10,9 @@ known and not on how it arrived.
 """
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,7 +160,7 @@ class Study(ReportedRuns):
             if not self.runs[name].progress.count:
                 raise ValueError(f"run {name!r:.80} has no observations to decide on")
         rule, decisions = replace(self.rule, beat=incumbent), {}
-        bests = [run.bests for run in self.runs.values()]
+        bests = cache(lambda: [run.bests for run in self.runs.values()])  # on demand
         for start in range(0, len(names), PART):
             some = names[start : start + PART]
             forecasts = self._ask(some)
@@ -178,16 +179,19 @@ class Study(ReportedRuns):
         name: Hashable,
         forecast: Forecast,
         chance: float,
-        bests: Sequence[BestSoFar],
+        bests: Callable[[], Sequence[BestSoFar]],
     ) -> Decision:
         run, incumbent = self.runs[name], rule.beat
-        own = run.bests
-        others = (best for best in bests if best is not own)
-        progress = run.progress
+        own, progress = run.bests, run.progress
         fresh = run.judged < progress.count
         decision, streak = decide(
             *(rule, progress, forecast, run.streak if fresh else run.before),
-            lambda: incumbent is None or self.search.spares(own, others, incumbent),
+            lambda: (
+                incumbent is None
+                or self.search.spares(
+                    own, (x for x in bests() if x is not own), incumbent
+                )
+            ),
             chance,
         )
         if fresh:
@@ -223,8 +227,8 @@ class Study(ReportedRuns):
             raise ValueError(f"resume_cost must be steps >= 0, got {resume_cost!r:.80}")
         taken = set(busy)
         # What has diverged is over.
-        well = {n for n, run in self.runs.items() if math.isfinite(run.progress.last)}
-        going = [name for name in self.going if name in well and name not in taken]
+        going = [name for name in self.going if name not in taken]
+        going = [n for n in going if math.isfinite(self.runs[n].progress.last)]
         choices = [
             *(Choice(n, None, self.runs[n].progress.step, resume_cost) for n in going),
             *(Choice(None, i, 0.0, 0.0) for i in range(len(candidates))),

@@ -256,11 +256,6 @@ class SearchMonitor:
             self._said.add(run)
         return stop, monitor
 
-    def __getstate__(self) -> dict[str, Any]:
-        """For pickle and copies: a loaded model by its path."""
-        model = name_of(self.options.get("model"))
-        return vars(self) | {"options": self.options | {"model": model}}
-
     def predict(
         self, run: str, curve: Mapping[Any, Any], known: Known
     ) -> tuple[float, float] | None:
@@ -269,6 +264,11 @@ class SearchMonitor:
         monitor.interval = DecisionInterval()
         monitor.read(curve)
         return monitor.predicted_final
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copies: a loaded model by its path."""
+        model = name_of(self.options.get("model"))
+        return vars(self) | {"options": self.options | {"model": model}}
 
 
 def _others(run: str, known: Known) -> Iterator[BestSoFar]:
