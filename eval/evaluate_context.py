@@ -156,7 +156,7 @@ def evaluate_context(
         section: str, name: str, by: Rival, some: Sequence[Search], setting: Setting
     ) -> None:
         make = partial(over_searches, by, some, setting, seed)
-        add_part(results, section, name, make, out)
+        add_part(results, (section, name), make, out)
 
     for name, setting in SETTINGS.items():
         part("settings", name, of_model(model), tasks, setting)

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +49,24 @@ def begun(path: Path | None, about: dict[str, Any]) -> dict[str, Any]:
 
 def add_part(
     results: dict[str, Any],
-    section: str,
-    name: str,
+    at: Sequence[str],
     make: Callable[[], Any],
     path: Path | None,
 ) -> None:
-    """Makes a part of results unless they have it, and writes them to a file if any."""
-    if name not in results.setdefault(section, {}):
-        results[section][name] = make()
+    """Makes a part of results unless they have it, and writes them to a file if any.
+
+    Args:
+        results: changed in place.
+        at: keys from the outermost on, the last is that of the part.
+        make: the part.
+        path: of the file.
+    """
+    *sections, name = at
+    part = results
+    for section in sections:
+        part = part.setdefault(section, {})
+    if name not in part:
+        part[name] = make()
         if path is not None:
             write_json(path, results)
 

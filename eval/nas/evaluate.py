@@ -39,33 +39,36 @@ def evaluate_nas(
     Returns:
         JSON values: "checkpoint", "checksum", "seeds"; "cells" -> data set -> how many;
         by data set "ranks" (`ranks.rank_agreement`), "confidence" and, for the largest
-        of a source, "search" (`search.compare`); "transfer" -> pair of data sets, where
-        the checkpoint knows other runs; "networks" and "few_shot" of the digits.
+        of a source, "search" -> search (`search.compare`); "transfer" -> pair of data
+        sets, where the checkpoint knows other runs; "networks" and "few_shot" of
+        the digits.
     """
     sets = [recorded_cells(suite.runs) for suite in suites]
     results = begun(out, _about(model, seeds))
     results["cells"] = {cells.name: len(cells) for parts in sets for cells in parts}
 
-    def part(section: str, name: str, make: Callable[..., Any], *of: Any) -> None:
-        add_part(results, section, name, partial(make, *of), out)
+    def part(at: tuple[str, ...], make: Callable[..., Any], *of: Any) -> None:
+        add_part(results, at, partial(make, *of), out)
 
     known = {cells.name: _scored(cells) for parts in sets for cells in parts}
     for name, pair in known.items():
-        part("ranks", name, ranks.rank_agreement, model, *pair)
-        part("confidence", name, confidence.of_forecasts, model, *pair)
+        part(("ranks", name), ranks.rank_agreement, model, *pair)
+        part(("confidence", name), confidence.of_forecasts, model, *pair)
     if arrays is not None and "temperature" in arrays:
-        part("networks", "digits", confidence.of_networks, arrays)
+        part(("networks", "digits"), confidence.of_networks, arrays)
     if DIGITS in known:
-        part("few_shot", "digits", supernet.few_shot, model, known[DIGITS][0])
+        part(("few_shot", "digits"), supernet.few_shot, model, known[DIGITS][0])
     for parts in sets:
         largest = max(parts, key=len)
-        part("search", largest.name, search.compare, model, largest, seeds)
+        for name in search.policies(largest, model):
+            at = "search", largest.name, name
+            part(at, search.compare, model, largest, name, seeds)
     if model.config.others:
         # What is better when lower is another question, not another data set.
         same = {n: x for n, x in known.items() if x[0].runs[0].mode == "max"}
         for one, two in permutations(same, 2):
             both = model, same[one], same[two]
-            part("transfer", f"{one}, {two}", transfer.transfer, *both)
+            part(("transfer", f"{one}, {two}"), transfer.transfer, *both)
     return results
 
 

@@ -174,51 +174,52 @@ def as_task_runs(cells: Recorded) -> TaskRuns:
 
 
 def compare(
-    model: Model, cells: Recorded, seeds: int = 20, full: int = 20
-) -> dict[str, dict[str, Any]]:
-    """Every search with and without forecasts, on the same orders.
+    model: Model, cells: Recorded, name: str, seeds: int = 20, full: int = 20
+) -> dict[str, Any]:
+    """A search with and without forecasts, on the same orders.
 
     Args:
         model: of the forecasts.
         cells: to choose from.
+        name: of `policies`; freeze-thaw is put beside random search.
         seeds: orders.
         full: budget, in full runs.
 
     Returns:
-        By algorithm (freeze-thaw against random search): "regret" and
-        "regret_forecast", from the best (0) to the median cell (1), when the budget is
-        spent; "gain", the paired difference; "improvement" and "improvement_forecast",
-        by which share the value found is better than the average cell; all with
-        standard errors "..._se". "share", of the budget that it takes with forecasts to
-        the regret without, None if more than all; "cells" and "cells_forecast" begun.
+        "regret" and "regret_forecast", from the best (0) to the median cell (1), when
+        the budget is spent; "gain", the paired difference; "improvement" and
+        "improvement_forecast", by which share the value found is better than the
+        average cell; all with standard errors "..._se". "share", of the budget
+        that it takes with forecasts to the regret without, None if more than all;
+        "cells" and "cells_forecast" begun.
     """
     task_runs = as_task_runs(cells)
     rng = np.random.default_rng(0)
     orders = [rng.permutation(len(cells)) for _ in range(seeds)]
     budget = full * len(cells.runs[0].values)
     grid = np.linspace(0, 1, 200)[1:]
-    plain, forecast = policies(cells, None), policies(cells, model)
-    found = {}
-    for name in tqdm(forecast, desc=cells.name, disable=None):
-        both = [
-            [simulate(task_runs, p, order, budget).within(budget) for order in orders]
-            for p in (plain.get(name, plain[RANDOM]), forecast[name])
-        ]
-        curves = [np.array([t.regret(grid * budget) for t in x]) for x in both]
-        goal, mean = curves[0][:, -1].mean(), curves[1].mean(0)
-        there = np.flatnonzero(mean <= goal)
-        row: dict[str, Any] = {
-            "share": float(grid[there[0]]) if len(there) else None,
-            **scores.mean_with_error("gain", curves[0][:, -1] - curves[1][:, -1]),
-        }
-        for suffix, traces, curve in zip(("", "_forecast"), both, curves, strict=True):
-            ends = curve[:, -1]
-            row |= scores.mean_with_error(f"regret{suffix}", ends)
-            gained = _improvement(task_runs, ends)
-            row |= scores.mean_with_error(f"improvement{suffix}", gained)
-            row[f"cells{suffix}"] = float(np.mean([len(t.trained) for t in traces]))
-        found[name] = row
-    return found
+    plain = policies(cells, None)
+    both = [
+        [simulate(task_runs, policy, order, budget).within(budget) for order in shown]
+        for policy, shown in (
+            (plain.get(name, plain[RANDOM]), orders),
+            (policies(cells, model)[name], tqdm(orders, desc=name, disable=None)),
+        )
+    ]
+    curves = [np.array([t.regret(grid * budget) for t in x]) for x in both]
+    goal, mean = curves[0][:, -1].mean(), curves[1].mean(0)
+    there = np.flatnonzero(mean <= goal)
+    row: dict[str, Any] = {
+        "share": float(grid[there[0]]) if len(there) else None,
+        **scores.mean_with_error("gain", curves[0][:, -1] - curves[1][:, -1]),
+    }
+    for suffix, traces, curve in zip(("", "_forecast"), both, curves, strict=True):
+        ends = curve[:, -1]
+        row |= scores.mean_with_error(f"regret{suffix}", ends)
+        gained = _improvement(task_runs, ends)
+        row |= scores.mean_with_error(f"improvement{suffix}", gained)
+        row[f"cells{suffix}"] = float(np.mean([len(t.trained) for t in traces]))
+    return row
 
 
 def _improvement(task_runs: TaskRuns, regret: np.ndarray) -> np.ndarray:

@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name in tqdm(spread(tasks, args.tasks), desc=suite.name, disable=None):
             (task,) = with_forecasts(model, suite.name, {name: tasks[name]})
             make = lambda task=task: measure(task, known, args.orders)
-            add_part(results, "tasks", f"{suite.name}/{name}", make, args.out)
+            add_part(results, ("tasks", f"{suite.name}/{name}"), make, args.out)
     report(results, to_markdown(results), args.out)
 
 

@@ -220,7 +220,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     results = begun(args.out, about)
     for name in args.pruners:
         make = lambda name=name: study(tasks, model, PRUNERS[name], args.orders)
-        add_part(results, "pruners", name, make, args.out)
+        add_part(results, ("pruners", name), make, args.out)
     report(results, settings_to_markdown(results), args.out)
 
 
