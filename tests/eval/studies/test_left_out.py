@@ -42,8 +42,8 @@ def test_errors_of_the_gain_are_clustered_by_task(model, suite, monkeypatch):
     )
     methods = {id(before): off_by(0.02), id(after): off_by(0.01)}
     monkeypatch.setattr(left_out, "of_model", lambda model: methods[id(model)])
-    found = left_out.compare(before, {"one": after}, [suite], most=16)
-    row = found["gain"]["one"]["20"]
+    found = left_out.compare(before, {"0.5": {"one": after}}, [suite], most=16)
+    row = found["shares"]["0.5"]["gain"]["one"]["20"]
     assert row["tasks"] == 4
     last = found["before"]["suites"]["one"]["20"]["last_error"]
     each = np.repeat(0.01 * np.arange(1, 5), 4) / last  # by task, over its four runs
