@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
@@ -42,7 +42,8 @@ class LCPruner(BasePruner):
         horizon: how many steps a full trial takes, or the last one that it reports.
         n_startup_trials: completed trials before anything is pruned; at least one.
         n_warmup_steps: a trial is not pruned before this step.
-        interval_steps: decide at the first report of every so many steps.
+        interval_steps: decide at the first report of every so many steps; "auto": as
+            often as a tenth of the time allows, where steps are shorter than decisions.
         confidence: as of `lcpfn.EarlyStopping`; a lower one makes a study cheaper, and
             loses more of its best trials.
         **rule: `top_k`, `protect` of `SearchMonitor`; `bounds`, `patience`,
@@ -62,7 +63,7 @@ class LCPruner(BasePruner):
         *,
         n_startup_trials: int = 2,
         n_warmup_steps: int = 0,
-        interval_steps: int = 1,
+        interval_steps: int | Literal["auto"] = 1,
         confidence: float | ConfidenceSchedule = CONFIDENCE,
         **rule: Any,
     ) -> None:
@@ -73,7 +74,7 @@ class LCPruner(BasePruner):
         for name, value, least in (
             ("n_startup_trials", n_startup_trials, 0),
             ("n_warmup_steps", n_warmup_steps, 0),
-            ("interval_steps", interval_steps, 1),
+            ("interval_steps", 1 if interval_steps == "auto" else interval_steps, 1),
         ):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}, got {value!r}")

@@ -20,13 +20,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lcpfn.shared_model import name_of, shared_model
 from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.given_runs import take_given
+from lcpfn.stopping.interval import DecisionInterval, Pace
 from lcpfn.stopping.observations import (
-    DecisionInterval,
     Observations,
     ReportKind,
     WarnOnce,
@@ -62,7 +62,8 @@ class RunMonitor:
         mode: "max" or "min".
         horizon: last step of a full run; None: the host tells it, see `set_horizon`.
         start_from: no decision before this step; earlier observations still count.
-        every: decide at the first observation of every so many steps.
+        every: decide at the first observation of every so many steps; "auto": as
+            often as a tenth of the time allows, by the clock.
         dry_run: stop nothing; log what would have been done.
         model: a loaded model, a checkpoint name or path, or None for the default. It
             is loaded at the first decision, once per process.
@@ -90,14 +91,14 @@ class RunMonitor:
         horizon: float | None = None,
         *,
         start_from: float = 0,
-        every: float = 1,
+        every: float | Literal["auto"] | Pace = 1,
         dry_run: bool = False,
         model: "Model | str | Path | None" = None,
         name: str = "the run",
         warn_once: WarnOnce | None = None,
         **rule: Any,
     ) -> None:
-        self.interval, self.dry_run = DecisionInterval(start_from, every), dry_run
+        self.interval, self.dry_run = DecisionInterval.of(start_from, every), dry_run
         self.name, self.model, self.quiet = name, model, False
         self.nan = check_nan(rule.pop("nan", "diverged"))
         self.warn_once = warn_once or WarnOnce()
@@ -195,7 +196,7 @@ class RunMonitor:
             return False
         if kind is ReportKind.REPEATED:
             return self._verdict()
-        due = self.interval.due(last, before)
+        due = self.interval.due(last, before) and self.interval.pace.due()
         return due and self._attempt(self._update, protected)
 
     def read(self, curve: Mapping[Any, Any], protected: Protected = never) -> bool:
@@ -207,14 +208,15 @@ class RunMonitor:
         self.reset()
         for step in sorted(curve):
             self.observations.add(curve[step], step, self.horizon)
-        return self._attempt(self._read, protected)
+        return self.interval.pace.due() and self._attempt(self._read, protected)
 
     def _attempt(
         self, make: Callable[[Protected], Decision | None], protected: Protected
     ) -> bool:
         """Makes a decision; whatever goes wrong in it, the run goes on."""
         try:
-            decision = make(protected)
+            with self.interval.pace.timed():
+                decision = make(protected)
         except Exception as error:  # noqa: BLE001 - the training must go on
             self._read_anew()
             self.warn_once("forecast", "no forecast, the run goes on", error)

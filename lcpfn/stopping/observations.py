@@ -6,8 +6,6 @@ Hosts repeat themselves, report late, go back to a checkpoint, or begin another 
 import logging
 import math
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import takewhile
 from typing import Any
@@ -63,50 +61,6 @@ class ReportKind(Enum):
     RESTART = "restart"
     LATE = "late"
     NOTHING = "nothing"
-
-
-@dataclass(frozen=True)
-class DecisionInterval:
-    """At which observations to decide.
-
-    Attributes:
-        start_from: first step with a decision.
-        every: decide at the first observation of every so many steps from there on.
-    """
-
-    start_from: float = 0
-    every: float = 1
-
-    def __post_init__(self) -> None:
-        if not self.every > 0:
-            raise ValueError(f"the interval must be positive, got {self.every!r}")
-
-    def due(self, step: float, before: float | None) -> bool:
-        """Whether to decide at `step`, the observation before it being at `before`."""
-        if step < self.start_from:
-            return False
-        if before is None or not self.start_from <= before < step:
-            return True
-        one, two = ((x - self.start_from) // self.every for x in (before, step))
-        return one != two
-
-    def cutoffs(self, steps: Sequence[float], most: int) -> list[int]:
-        """The newest numbers of observations after which to decide.
-
-        Args:
-            steps: of a whole curve, in order.
-            most: how many numbers at most.
-
-        Returns:
-            In order; none if no decision is due at the end.
-        """
-        found: list[int] = []
-        for count in range(len(steps), 0, -1):
-            if self.due(steps[count - 1], steps[count - 2] if count > 1 else None):
-                found.append(count)
-            if not found or len(found) == most:
-                break
-        return found[::-1]
 
 
 def number(x: Any) -> float | None:

@@ -14,9 +14,10 @@ from lcpfn.metric import Metric
 from lcpfn.shared_model import name_of
 from lcpfn.stopping.best_so_far import BestSoFar, last_step
 from lcpfn.stopping.given_runs import take_given
+from lcpfn.stopping.interval import DecisionInterval, Pace
 from lcpfn.stopping.known_run import KnownRun, reached_by
 from lcpfn.stopping.monitor import RunMonitor
-from lcpfn.stopping.observations import DecisionInterval, Observations, WarnOnce, number
+from lcpfn.stopping.observations import Observations, WarnOnce, number
 from lcpfn.stopping.rule import ConfidenceSchedule
 from lcpfn.stopping.search_forecasts import SearchForecasts
 from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT, SearchRule
@@ -78,6 +79,8 @@ class SearchMonitor:
         self.mode, self.horizon, self.alone = mode, horizon, alone
         self.options = {"confidence": confidence, "beat": beat, **monitor}
         self.warn_once = self.options.setdefault("warn_once", WarnOnce())
+        if self.options.get("every") == "auto":
+            self.options["every"] = Pace()  # one for all runs
         self.runs: dict[str, RunMonitor] = {}
         self.known: dict[Hashable, KnownRun] = {}
         self._said: set[str] = set()

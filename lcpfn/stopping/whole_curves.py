@@ -14,7 +14,7 @@ from lcpfn.context import Context, context_of
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
 from lcpfn.stopping.decision import Decision, Progress, decide
-from lcpfn.stopping.observations import DecisionInterval
+from lcpfn.stopping.interval import DecisionInterval
 from lcpfn.stopping.rule import Rule
 
 # Forecasts of runs, each from a part of what is known of it; by their names.

@@ -11,13 +11,9 @@ import numpy as np
 from lcpfn.context import Context
 from lcpfn.io.follow import Observation
 from lcpfn.stopping.best_so_far import BestSoFar
+from lcpfn.stopping.interval import DecisionInterval
 from lcpfn.stopping.known_run import KnownRun
-from lcpfn.stopping.observations import (
-    DecisionInterval,
-    Observations,
-    ReportKind,
-    WarnOnce,
-)
+from lcpfn.stopping.observations import Observations, ReportKind, WarnOnce
 from lcpfn.stopping.rule import Rule
 from lcpfn.stopping.search_monitor import SearchMonitor
 from lcpfn.stopping.threshold import best_of, chance_of
