@@ -39,7 +39,7 @@ def runs_of(others: Any) -> list[Run]:
     if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
         raise ValueError(
             f"others must be runs, lcpfn.Run(values, steps, config), got "
-            f"{type(others).__name__}"
+            f"{type(others).__name__}; lcpfn.io.read_curves(path) reads them"
         )
     runs = list(found)
     for i, run in enumerate(runs):

@@ -8,7 +8,7 @@ runs, by NumPy: `xp` is one or the other.
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -63,6 +63,21 @@ def check_config(config: Any, name: str) -> dict[str, Any] | None:
             )
         found[field] = plain
     return found
+
+
+def check_candidates(candidates: Iterable[Any]) -> list[Config]:
+    """Configurations that may be started; None is one of which nothing is known.
+
+    Raises:
+        ValueError: they are no list of configurations.
+    """
+    if isinstance(candidates, str | Mapping):
+        kind = type(candidates).__name__
+        raise ValueError(f"candidates must be a list of configurations, got {kind}")
+    return [
+        check_config(config, f"candidate {i}") or {}
+        for i, config in enumerate(candidates)
+    ]
 
 
 def usable_config(

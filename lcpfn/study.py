@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lcpfn.checks import as_numbers, check_count
-from lcpfn.configs import Config, check_config
+from lcpfn.configs import Config, check_candidates
 from lcpfn.context import context_of
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Bounds, Metric
@@ -87,7 +87,8 @@ class Study(ReportedRuns):
         confidence: float | ConfidenceSchedule = CONFIDENCE,
         **rule: Any,
     ) -> None:
-        self.rule = Rule(horizon, mode, bounds, confidence=confidence, **rule)
+        options = {"bounds": bounds, "confidence": confidence, **rule}
+        self.rule = Rule.of(horizon, mode, **options)
         self.search = SearchRule(mode, n_startup, top_k, protect, self.rule.beat)
         metric = Metric(mode, bounds)
         self._forecasts = SearchForecasts(metric, model)
@@ -203,7 +204,7 @@ class Study(ReportedRuns):
 
     def next(
         self,
-        candidates: Sequence[Config] = (),
+        candidates: Iterable[Config] = (),
         *,
         busy: Iterable[Hashable] = (),
         resume_cost: float = 0.0,
@@ -219,8 +220,7 @@ class Study(ReportedRuns):
                 with those of the others. A candidate that was started is one no more.
             resume_cost: steps that going on with a paused run costs.
         """
-        for i, config in enumerate(candidates):
-            check_config(config, f"candidate {i}")
+        candidates = check_candidates(candidates)
         if isinstance(busy, str):
             raise ValueError(f"busy must be a list of names, got the string {busy!r}")
         if not 0 <= as_numbers(resume_cost, "resume_cost") < math.inf:

@@ -218,6 +218,18 @@ def test_next_without_others_in_the_checkpoint_still_has_a_price_for_a_fresh_run
     assert (todo.kind, todo.candidate) == ("start", 0)
     with pytest.raises(ValueError, match="config of candidate 0 must map"):
         study.next([3])
+    for one in ({"lr": 0.1}, "lr"):
+        with pytest.raises(ValueError, match="candidates must be a list"):
+            study.next(one)
+    # Candidates are looked at once.
+    assert study.next({"lr": lr} for lr in (0.1, 0.2)) == study.next(
+        [{"lr": 0.1}, {"lr": 0.2}]
+    )
+
+
+def test_an_option_that_there_is_not_is_named():
+    with pytest.raises(TypeError, match="there is no option 'protct'; those of a stop"):
+        lcpfn.Study(20, "min", protct=0.1)
 
 
 @pytest.mark.parametrize("count", [4, 18])

@@ -7,6 +7,7 @@ from ax.core.experiment import Experiment
 from ax.core.trial_status import TrialStatus
 from ax.early_stopping.strategies import ModelBasedEarlyStoppingStrategy
 
+from lcpfn.stopping.either_direction import EitherDirection
 from lcpfn.stopping.known_run import KnownRun
 from lcpfn.stopping.search_monitor import SearchMonitor
 
@@ -52,16 +53,13 @@ class LCEarlyStoppingStrategy(ModelBasedEarlyStoppingStrategy):
             interval=interval,
             check_safe=check_safe,
         )
-        n_startup = max(min_curves, 1)
-        self._runs = {
-            mode: SearchMonitor(mode, horizon, n_startup=n_startup, **rule)
-            for mode in ("max", "min")
-        }
+        options = {"horizon": horizon, "n_startup": max(min_curves, 1), **rule}
+        self._runs = EitherDirection(**options)
 
     def _curves(self, experiment: Experiment) -> tuple[Curves, SearchMonitor, str, Any]:
         """Curves by trial, the rule, the metric, and the data as Ax keeps them."""
         signature, minimize = self._default_objective_and_direction(experiment)
-        runs = self._runs["min" if minimize else "max"]
+        runs = self._runs.of("min" if minimize else "max")
         data = self._lookup_and_validate_data(experiment, [signature])
         if data is None:
             return {}, runs, signature, None

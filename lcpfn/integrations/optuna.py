@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lcpfn.shared_model import name_of
 from lcpfn.stopping.decision import Decision
+from lcpfn.stopping.either_direction import EitherDirection
 from lcpfn.stopping.known_run import KnownRun
 from lcpfn.stopping.rule import ConfidenceSchedule
 from lcpfn.stopping.search_monitor import SearchMonitor
@@ -74,7 +75,6 @@ class LCPruner(BasePruner):
         for name, value, least in (
             ("n_startup_trials", n_startup_trials, 0),
             ("n_warmup_steps", n_warmup_steps, 0),
-            ("interval_steps", 1 if interval_steps == "auto" else interval_steps, 1),
         ):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}, got {value!r}")
@@ -94,10 +94,7 @@ class LCPruner(BasePruner):
         n_startup = max(options.pop("n_startup_trials"), 1)
         options["start_from"] = options.pop("n_warmup_steps")
         options["every"] = options.pop("interval_steps")
-        self._runs = {
-            mode: SearchMonitor(mode, n_startup=n_startup, **options)
-            for mode in ("max", "min")
-        }
+        self._runs = EitherDirection(n_startup=n_startup, **options)
         self.decisions: dict[int, Decision] = {}
         self._study: tuple[int, int] | None = None
 
@@ -107,7 +104,7 @@ class LCPruner(BasePruner):
 
     def _runs_of(self, study: Study) -> SearchMonitor:
         maximize = study.direction == StudyDirection.MAXIMIZE
-        return self._runs["max" if maximize else "min"]
+        return self._runs.of("max" if maximize else "min")
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether to prune the trial now, from what it has reported so far."""

@@ -10,6 +10,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from lcpfn.checks import check_count
+from lcpfn.stopping.either_direction import EitherDirection
 from lcpfn.stopping.search_monitor import SearchMonitor
 
 TIME = "training_iteration"
@@ -99,7 +100,10 @@ class LCScheduler(FIFOScheduler):
         self.turn, self._since = turn, dict[str, int]()
         self._options = {"horizon": horizon, "n_startup": n_startup, **rule}
         # Refuses impossible options here and now.
-        self.runs = SearchMonitor(mode or "max", **self._options)
+        options = self._options
+        self.runs = (
+            SearchMonitor(mode, **options) if mode else EitherDirection(**options).any
+        )
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, **spec: Any

@@ -61,7 +61,8 @@ class EarlyStopping:
         **options: Any,
     ) -> None:
         given = take_given(options, mode, bounds)
-        self.rule = Rule(horizon, mode, bounds, beat, confidence, **options)
+        options |= {"bounds": bounds, "beat": beat, "confidence": confidence}
+        self.rule = Rule.of(horizon, mode, **options)
         self.nan, self._reader = check_nan(nan), RunReader("this run", model, given)
         self._restart({}, 0)
 

@@ -105,7 +105,7 @@ class RunMonitor:
         self.horizon, self._from_host = horizon, horizon is None
         # A rule needs some horizon; nothing is decided before the host has told it.
         given = take_given(rule, mode, rule.get("bounds"))
-        self.rule = Rule(1.0 if horizon is None else horizon, mode, **rule)
+        self.rule = Rule.of(1.0 if horizon is None else horizon, mode, **rule)
         self.reader = RunReader(name, model, given)
         self.reset()
 

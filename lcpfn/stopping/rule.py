@@ -5,7 +5,7 @@ threshold (see `lcpfn.stopping.threshold`), and is stopped when the forecast giv
 a probability of at most 1 - confidence (see `lcpfn.stopping.decision`).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -96,18 +96,29 @@ class Rule:
         return {name: plain(value) for name, value in asdict(self).items()}
 
     @classmethod
+    def of(cls, horizon: float, mode: str, **options: Any) -> "Rule":
+        """A rule from a user's options; refuses by name what it has no field for."""
+        known = [field.name for field in fields(cls)][2:]
+        for name in options.keys() - set(known):
+            raise TypeError(
+                f"there is no option {name!r}; those of a stopping rule are "
+                f"{', '.join(known)}"
+            )
+        return cls(horizon, mode, **options)
+
+    @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Rule":
         """The rule of a `state()`; raises for anything else."""
-        fields = dict(state)
-        if fields["bounds"] is not None:
-            low, high = fields["bounds"]
+        found = dict(state)
+        if found["bounds"] is not None:
+            low, high = found["bounds"]
             ends = (None if end is None else float(end) for end in (low, high))
-            fields["bounds"] = tuple(ends)
-        if isinstance(fields["beat"], str):
-            fields["beat"] = float(fields["beat"])
-        if isinstance(fields["confidence"], list):
-            fields["confidence"] = tuple(tuple(pair) for pair in fields["confidence"])
-        return cls(**fields)
+            found["bounds"] = tuple(ends)
+        if isinstance(found["beat"], str):
+            found["beat"] = float(found["beat"])
+        if isinstance(found["confidence"], list):
+            found["confidence"] = tuple(tuple(pair) for pair in found["confidence"])
+        return cls(**found)
 
 
 def confidence_at(confidence: float | ConfidenceSchedule, share: Any) -> Any:

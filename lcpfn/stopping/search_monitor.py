@@ -76,7 +76,9 @@ class SearchMonitor:
                 "config is of one run; those of a search's runs come with the runs"
             )
         self.rule = SearchRule(mode, n_startup, top_k, protect, beat)
-        self.mode, self.horizon, self.alone = mode, horizon, alone
+        if alone and monitor.get("others") is not None:
+            raise ValueError("others cannot be seen by runs that are forecast alone")
+        self.mode, self.horizon, self.alone = mode, horizon, bool(alone)
         self.options = {"confidence": confidence, "beat": beat, **monitor}
         self.warn_once = self.options.setdefault("warn_once", WarnOnce())
         if self.options.get("every") == "auto":

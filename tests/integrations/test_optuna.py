@@ -94,12 +94,27 @@ def test_internal_options_do_not_pass_through(name):
         LCPruner(9, **{name: 1})
 
 
-@pytest.mark.parametrize(
-    "name", ["n_startup_trials", "n_warmup_steps", "interval_steps"]
-)
+@pytest.mark.parametrize("name", ["n_startup_trials", "n_warmup_steps"])
 def test_impossible_options_are_named_as_the_user_does(name):
     with pytest.raises(ValueError, match=f"{name} must be at least"):
         LCPruner(9, **{name: -1})
+
+
+@pytest.mark.parametrize("steps", [0, "often", None])
+def test_an_interval_is_steps_or_chosen_by_itself(steps):
+    with pytest.raises(ValueError, match="number of steps or 'auto'"):
+        LCPruner(9, interval_steps=steps)
+    assert "interval_steps='auto'" in repr(LCPruner(9, interval_steps="auto"))
+
+
+def test_it_begins_with_runs_that_say_their_direction(default):
+    runs = [lcpfn.Run([rising(0, i) for i in range(1, STEPS + 1)], mode="max")]
+    pruner = LCPruner(STEPS, bounds=(0, 1), others=runs, model=default)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MonitorWarning)
+        study = search(pruner, trials=5)
+    assert pruner.decisions.keys() >= {4}
+    assert len(study.trials) == 5
 
 
 def test_it_shows_its_options():
