@@ -10,10 +10,10 @@ import numpy as np
 
 from lcpfn import network
 from lcpfn.checks import check_curves
-from lcpfn.configs import Config, check_config
 from lcpfn.context import Context
 from lcpfn.curves import Run
 from lcpfn.cutoffs import Cutoffs
+from lcpfn.hyperparameters import Config, check_config
 from lcpfn.metric import Metric
 from lcpfn.others import Others, Readings, gap_of
 from lcpfn.pairs import anchor_of_others

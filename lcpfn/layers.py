@@ -151,7 +151,7 @@ class Copies(NamedTuple):
     spread: jax.Array
 
 
-class Others(nnx.Module):
+class AttentionToOthers(nnx.Module):
     """Two rounds of attention of a query over the other runs, and over nothing.
 
     What others gained is copied, not computed: a network that squeezes its inputs could

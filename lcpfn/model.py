@@ -15,11 +15,11 @@ from lcpfn import checkpoint, network, programs
 from lcpfn.among import check_configs, check_knows, check_others, runs_of, warn_of_far
 from lcpfn.checks import check_curves
 from lcpfn.config import ModelConfig
-from lcpfn.configs import Config
 from lcpfn.context import Context
 from lcpfn.curves import Run
 from lcpfn.cutoffs import Cutoffs, slices
 from lcpfn.forecast import Forecast
+from lcpfn.hyperparameters import Config
 from lcpfn.jax_setup import check_process
 from lcpfn.memory import Now
 from lcpfn.metric import Bounds, Metric

@@ -25,7 +25,15 @@ import jax.numpy as jnp
 from flax import nnx
 
 from lcpfn.config import FADED, ModelConfig
-from lcpfn.layers import COPIES, Block, Copies, Gated, Memory, OtherRuns, Others
+from lcpfn.layers import (
+    COPIES,
+    AttentionToOthers,
+    Block,
+    Copies,
+    Gated,
+    Memory,
+    OtherRuns,
+)
 from lcpfn.statistics import REACH
 from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES, log_count
 
@@ -75,7 +83,7 @@ class _Network(nnx.Module):
         self.ask1 = nnx.Linear(QUERY_FEATURES + config.best, width // 2, rngs=rngs)
         self.ask2 = nnx.Linear(width // 2, 2 * width, rngs=rngs)
         if config.others:
-            self.others = Others(config, rngs)
+            self.others = AttentionToOthers(config, rngs)
             # The state of a run of which nothing is known yet.
             self.unseen = nnx.Param(jnp.zeros(width))
             nothing = nnx.initializers.zeros

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lcpfn.batch import bucket
-from lcpfn.configs import (
+from lcpfn.context import Context
+from lcpfn.hyperparameters import (
     CONFIG_FEATURES,
     Configs,
     Placed,
@@ -21,7 +22,6 @@ from lcpfn.configs import (
     varying,
     what_matters,
 )
-from lcpfn.context import Context
 from lcpfn.layers import OtherRuns
 from lcpfn.pairs import Cutoff, OnGrid, Pairs, pair_features
 from lcpfn.statistics import Array
@@ -37,7 +37,7 @@ TELLING_RUNS = 64  # that say which hyperparameters matter
 ROWS = 64  # questions whose distances are computed at a time
 
 
-class Known(NamedTuple):
+class ReadRuns(NamedTuple):
     """Runs of a task as the network has read them; M of them.
 
     Attributes:
@@ -58,7 +58,7 @@ class Readings(NamedTuple):
         span: first step and horizon of the task `(2,)`.
     """
 
-    known: Known
+    known: ReadRuns
     anchor: Anchor
     span: np.ndarray
 
@@ -75,7 +75,7 @@ class Others(NamedTuple):
         span: first step and horizon of the task `(B, 2)`.
     """
 
-    known: Known
+    known: ReadRuns
     there: Array
     apart: Array
     path: Array
@@ -93,7 +93,7 @@ def share_of(span: Array, step: Array) -> Array:
     return jnp.clip((step - span[0]) / (span[1] - span[0]), 0, 1)
 
 
-def context_of(others: Others, anchor: Anchor, targets: Array) -> OtherRuns:
+def other_runs_of(others: Others, anchor: Anchor, targets: Array) -> OtherRuns:
     """What the other runs say to questions about steps `(B, Q)`; traced."""
 
     def look(others: Others, anchor: Anchor, targets: Array) -> Pairs:

@@ -26,7 +26,7 @@ from lcpfn.jax_setup import float64
 from lcpfn.memory import Now, known_now
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
-from lcpfn.others import Known, Others, context_of, share_of
+from lcpfn.others import Others, ReadRuns, other_runs_of, share_of
 from lcpfn.pairs import on_grid
 from lcpfn.queries import predict_values
 from lcpfn.tokens import Anchor
@@ -102,7 +102,7 @@ def predict(
         targets: jax.Array,
         others: Others | None,
     ) -> Mixture:
-        look = None if others is None else functools.partial(context_of, others)
+        look = None if others is None else functools.partial(other_runs_of, others)
         return predict_values(
             config, params, state, anchor, horizon, targets, best, look
         )
@@ -114,10 +114,10 @@ def predict(
 @functools.partial(jax.jit, static_argnums=0)
 def read_runs(
     config: ModelConfig, params: Any, batch: Batch, span: jax.Array
-) -> tuple[Known, Anchor]:
+) -> tuple[ReadRuns, Anchor]:
     """Runs of a task, and the anchors at their newest observations."""
 
-    def run(batch: Batch) -> tuple[Known, Anchor]:
+    def run(batch: Batch) -> tuple[ReadRuns, Anchor]:
         _, anchors, features = read_batch(batch)
         states, _ = network.encode(config, params, features, only=batch.last)
         there = jnp.arange(features.shape[1]) <= batch.last[:, None]
@@ -127,7 +127,7 @@ def read_runs(
             *(batch.blocks.value, anchors.level, jnp.where(there, anchors.scale, 1)),
             batch.last + 1,
         )
-        return Known(states[:, 0], grid), at_last(anchors, batch.last)
+        return ReadRuns(states[:, 0], grid), at_last(anchors, batch.last)
 
     return chunked(run, batch)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lcpfn.checks import check_observation
-from lcpfn.configs import Config, check_config
+from lcpfn.hyperparameters import Config, check_config
 from lcpfn.metric import Metric
 from lcpfn.stopping.known_run import KnownRun
 from lcpfn.stopping.observations import plain

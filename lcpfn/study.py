@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lcpfn.checks import as_numbers, check_count
-from lcpfn.configs import Config, check_candidates
 from lcpfn.context import context_of
 from lcpfn.forecast import Forecast
+from lcpfn.hyperparameters import Config, check_candidates
 from lcpfn.metric import Bounds, Metric
 from lcpfn.prefixes import AHEAD
 from lcpfn.reported_runs import ReportedRuns
@@ -31,11 +31,11 @@ from lcpfn.stopping.finalists import Finalist, finalists, late_spread, seed_spre
 from lcpfn.stopping.known_run import reached_by
 from lcpfn.stopping.next_step import (
     Choice,
-    Outlook,
+    Prospect,
     Todo,
     next_step,
-    outlook_of_any,
-    outlooks_of,
+    prospect_of_any,
+    prospects_of,
     to_come,
 )
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
@@ -238,31 +238,31 @@ class Study(ReportedRuns):
         beat = [] if self.rule.beat is None else [self.rule.beat]
         best = best_of([*shown, *beat], self.rule.mode) if shown else None
         if best is not None and choices:
-            outlooks = self._outlooks(going, candidates, best, shown)
+            prospects = self._prospects(going, candidates, best, shown)
             choices = [
-                choice._replace(outlook=outlook)
-                for choice, outlook in zip(choices, outlooks, strict=True)
+                choice._replace(prospect=prospect)
+                for choice, prospect in zip(choices, prospects, strict=True)
             ]
         begun = len(taken.union(self.runs))
         return next_step(choices, self.rule.horizon, best, begun)
 
-    def _outlooks(
+    def _prospects(
         self,
         going: Sequence[Hashable],
         candidates: Sequence[Config],
         best: float,
         shown: Sequence[float],
-    ) -> list[Outlook]:
+    ) -> list[Prospect]:
         """What runs, and candidates behind them, may gain on the best value shown."""
         # A checkpoint that knows no other runs cannot forecast one that is not there.
         new = candidates if self._forecasts.task.model.config.others else ()
-        found: list[Outlook] = []
+        found: list[Prospect] = []
         for start in range(0, len(going) + len(new), PART):
             runs = going[start : start + PART]
             first = max(start - len(going), 0)
             ahead = self._ask(runs, new[first : first + PART - len(runs)], AHEAD)
-            found += outlooks_of(ahead, best)
-        fresh = outlook_of_any(shown, best, self.rule.horizon)
+            found += prospects_of(ahead, best)
+        fresh = prospect_of_any(shown, best, self.rule.horizon)
         return found + [fresh] * (len(going) + len(candidates) - len(found))
 
     def finalists(self, k: int = 3) -> list[Finalist]:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lcpfn.configs import CONFIG_FEATURES
+from lcpfn.hyperparameters import CONFIG_FEATURES
 from lcpfn.jax_setup import float64
 from lcpfn.pairs import (
     PAIR_FEATURES,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lcpfn.configs import Placed, config_distances, place, varying, what_matters
+from lcpfn.hyperparameters import Placed, config_distances, place, varying, what_matters
 from lcpfn.others import TELLING, share_of
 from lcpfn.pairs import (
     GRID,

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.configs import encode_configs
 from lcpfn.curves import Run
+from lcpfn.hyperparameters import encode_configs
 from lcpfn.mixture import Mixture
 
 # A run whose last step is this near to the horizon has ended.

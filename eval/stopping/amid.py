@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lcpfn.configs import Config
 from lcpfn.context import Context, context_of
 from lcpfn.cutoffs import Cutoffs
 from lcpfn.eval.stopping import halving, policies
 from lcpfn.eval.stopping.freeze_thaw import PERCENT, Ahead, freeze_thaw, with_last
 from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
+from lcpfn.hyperparameters import Config
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 from lcpfn.prefixes import AHEAD, PrefixForecasts

@@ -13,7 +13,7 @@ import numpy as np
 from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
 from lcpfn.mixture import Mixture
 from lcpfn.prefixes import AHEAD
-from lcpfn.stopping.next_step import LEAST, Choice, Outlook, next_step, outlook_of_any
+from lcpfn.stopping.next_step import LEAST, Choice, Prospect, next_step, prospect_of_any
 
 PERCENT = 100.0
 
@@ -52,21 +52,21 @@ def freeze_thaw(
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
         runs, waiting = task_runs.runs, [int(i) for i in order]
         look, counts = amid or alone(task_runs), dict[int, int]()
-        going: dict[int, Outlook | None] = {}  # None until it is asked
+        going: dict[int, Prospect | None] = {}  # None until it is asked
         newest, best = None, np.inf
         while going or waiting:
-            new, outlooks = waiting[:candidates], dict(going)
+            new, prospects = waiting[:candidates], dict(going)
             if np.isfinite(best):
                 stale = [i for i, known in going.items() if known is None or amid]
-                found = _outlooks(look, counts, stale + (new if amid else []), best)
+                found = _prospects(look, counts, stale + (new if amid else []), best)
                 usual = dict.fromkeys(new, _usual(task_runs, counts, best))
-                outlooks |= usual | found
+                prospects |= usual | found
                 going |= {i: found[i] for i in stale}
             done = [(i, PERCENT * counts[i] / len(runs[i].losses)) for i in going]
             extra = dict.fromkeys(going.keys() - {newest}, resume_cost)
             choices = [
-                *(Choice(i, None, x, extra.get(i, 0), outlooks[i]) for i, x in done),
-                *(Choice(None, k, 0, 0, outlooks.get(i)) for k, i in enumerate(new)),
+                *(Choice(i, None, x, extra.get(i, 0), prospects[i]) for i, x in done),
+                *(Choice(None, k, 0, 0, prospects.get(i)) for k, i in enumerate(new)),
             ]
             beat = best if best < np.inf else None
             todo = next_step(choices, PERCENT, beat, len(counts), least)
@@ -86,15 +86,15 @@ def freeze_thaw(
     return moves
 
 
-def _usual(task_runs: TaskRuns, counts: Mapping[int, int], best: float) -> Outlook:
+def _usual(task_runs: TaskRuns, counts: Mapping[int, int], best: float) -> Prospect:
     """That of a run of which nothing is known."""
     shown = [float(task_runs.runs[i].own[n - 1]) for i, n in counts.items()]
-    return outlook_of_any([y for y in shown if y < np.inf], best, PERCENT)
+    return prospect_of_any([y for y in shown if y < np.inf], best, PERCENT)
 
 
-def _outlooks(
+def _prospects(
     look: Look, counts: Mapping[int, int], asked: Sequence[int], best: float
-) -> dict[int, Outlook]:
+) -> dict[int, Prospect]:
     """What runs may gain after so many observations."""
     if not asked:
         return {}
@@ -102,7 +102,7 @@ def _outlooks(
     beat = np.full(steps.shape, best)
     gains = values.expected_shortfall(beat)
     chances = values.at(slice(None), -1).cdf(beat[:, -1]).tolist()
-    return dict(zip(asked, map(Outlook, steps, gains, chances), strict=True))
+    return dict(zip(asked, map(Prospect, steps, gains, chances), strict=True))
 
 
 def with_last(steps: np.ndarray, each: Mixture, last: Mixture) -> Ahead:

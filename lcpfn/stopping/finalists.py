@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lcpfn.configs import Config
+from lcpfn.hyperparameters import Config
 
 DRAWS = 2048
 # Below that a run is not worth a seed.

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.configs import Config
 from lcpfn.context import Context, context_of, default_targets
+from lcpfn.hyperparameters import Config
 from lcpfn.metric import Metric
 from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.decision import Progress

@@ -50,7 +50,7 @@ class Todo:
     reason: str
 
 
-class Outlook(NamedTuple):
+class Prospect(NamedTuple):
     """What a choice may gain.
 
     Attributes:
@@ -72,14 +72,14 @@ class Choice(NamedTuple):
         candidate: its index; None for a run.
         step: where it is, 0 for a candidate.
         extra: steps to pay before it goes on, as of a run that was paused.
-        outlook: what it may gain; None while there is nothing to compare with.
+        prospect: what it may gain; None while there is nothing to compare with.
     """
 
     run: Hashable | None
     candidate: int | None
     step: float
     extra: float = 0.0
-    outlook: Outlook | None = None
+    prospect: Prospect | None = None
 
 
 def worth_of_any(reached: Sequence[float], best: float) -> tuple[float, float]:
@@ -103,7 +103,7 @@ def to_come(found: "Forecast") -> "Forecast":
     return found.best if found.has_best else found.final
 
 
-def outlooks_of(ahead: "Forecast", best: float) -> list[Outlook]:
+def prospects_of(ahead: "Forecast", best: float) -> list[Prospect]:
     """Those of curves.
 
     Args:
@@ -114,13 +114,13 @@ def outlooks_of(ahead: "Forecast", best: float) -> list[Outlook]:
     gains = [each.expected_improvement(best) for each in (ahead, end)]
     steps = np.column_stack([ahead.steps, end.steps])
     chances = end.prob_better(best).tolist()
-    return list(map(Outlook, steps, np.column_stack(gains), chances))
+    return list(map(Prospect, steps, np.column_stack(gains), chances))
 
 
-def outlook_of_any(reached: Sequence[float], best: float, horizon: float) -> Outlook:
+def prospect_of_any(reached: Sequence[float], best: float, horizon: float) -> Prospect:
     """That of a run of which nothing is known, after its first rung."""
     gain, chance = worth_of_any(reached, best)
-    return Outlook(np.array([_rung(horizon)]), np.array([gain]), chance)
+    return Prospect(np.array([_rung(horizon)]), np.array([gain]), chance)
 
 
 def next_step(
@@ -146,33 +146,33 @@ def next_step(
         return _todo(new[0], horizon, math.nan, why)
     if best is None:
         return _nothing("there are no runs and no candidates")
-    worth = [c for c in choices if c.run is None or _outlook(c).chance > least]
+    worth = [c for c in choices if c.run is None or _prospect(c).chance > least]
     if not worth:
         return _nothing(f"nothing beats {best:g} with a probability above {least:.1%}")
     rates = [_rates(choice) for choice in worth]
     first = int(np.argmax([rate.max() for rate in rates]))
     choice, rate = worth[first], rates[first]
-    outlook, at = _outlook(choice), int(np.argmax(rate))
+    prospect, at = _prospect(choice), int(np.argmax(rate))
     return _todo(
         choice,
         horizon,
         float(rate[at]),
-        f"it beats {best:g} with probability {outlook.chance:.1%}, an expected "
-        f"improvement of {outlook.gains[at]:.3g} for {_price(choice)[at]:g} steps",
+        f"it beats {best:g} with probability {prospect.chance:.1%}, an expected "
+        f"improvement of {prospect.gains[at]:.3g} for {_price(choice)[at]:g} steps",
     )
 
 
-def _outlook(choice: Choice) -> Outlook:
-    assert choice.outlook is not None, "compared are choices that were looked at"
-    return choice.outlook
+def _prospect(choice: Choice) -> Prospect:
+    assert choice.prospect is not None, "compared are choices that were looked at"
+    return choice.prospect
 
 
 def _price(choice: Choice) -> np.ndarray:
-    return _outlook(choice).steps - choice.step + choice.extra
+    return _prospect(choice).steps - choice.step + choice.extra
 
 
 def _rates(choice: Choice) -> np.ndarray:
-    return _outlook(choice).gains / _price(choice)
+    return _prospect(choice).gains / _price(choice)
 
 
 def _rung(horizon: float) -> float:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lcpfn.among import check_knows
-from lcpfn.configs import Config
 from lcpfn.context import Context
 from lcpfn.forecast import Forecast
+from lcpfn.hyperparameters import Config
 from lcpfn.jax_setup import check_process
 from lcpfn.metric import Metric
 from lcpfn.shared_model import name_of, shared_model

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.configs import usable_config
 from lcpfn.context import Context
 from lcpfn.forecast import Forecast
+from lcpfn.hyperparameters import usable_config
 from lcpfn.metric import Metric
 from lcpfn.shared_model import name_of
 from lcpfn.stopping.best_so_far import BestSoFar, last_step
@@ -22,7 +22,7 @@ from lcpfn.stopping.rule import ConfidenceSchedule
 from lcpfn.stopping.search_forecasts import SearchForecasts
 from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT, SearchRule
 
-Known = Mapping[Hashable, KnownRun]
+KnownRuns = Mapping[Hashable, KnownRun]
 
 
 class SearchMonitor:
@@ -93,7 +93,7 @@ class SearchMonitor:
         self.monitor("any run", self.known)  # refuses impossible options here and now
 
     def monitor(
-        self, run: str, known: Known, horizon: float | None = None
+        self, run: str, known: KnownRuns, horizon: float | None = None
     ) -> RunMonitor:
         """A monitor for one more run, whose forecasts know these runs."""
         found = RunMonitor(self.mode, horizon or self.horizon, name=run, **self.options)
@@ -102,7 +102,7 @@ class SearchMonitor:
         return found
 
     def _reader_of(
-        self, run: str, known: Known, horizon: float | None = None
+        self, run: str, known: KnownRuns, horizon: float | None = None
     ) -> RunMonitor:
         """A monitor that reads whole curves; of those forecast alone what is new."""
         found = self.monitor(run, known, horizon)
@@ -116,7 +116,7 @@ class SearchMonitor:
         found.reader.among = ask
         return found
 
-    def incumbent(self, known: Known | None = None) -> float | None:
+    def incumbent(self, known: KnownRuns | None = None) -> float | None:
         """The value to beat; None while too few runs have finished.
 
         Args:
@@ -199,7 +199,7 @@ class SearchMonitor:
             monitor.rest()
         return stop
 
-    def end(self, known: Known) -> float:
+    def end(self, known: KnownRuns) -> float:
         """Where a run ends, by the horizon and by the finished runs that count."""
         counted = [run for run in known.values() if math.isfinite(run.reached)]
         longest = max(counted, key=lambda run: run.observations.last or 0, default=None)
@@ -228,7 +228,7 @@ class SearchMonitor:
         return max(runs, key=self.chance, default=None)
 
     def judge(
-        self, run: str, curve: Mapping[Any, Any], known: Known
+        self, run: str, curve: Mapping[Any, Any], known: KnownRuns
     ) -> tuple[bool, RunMonitor]:
         """Decides on a whole curve, for hosts that keep the observations themselves.
 
@@ -262,7 +262,7 @@ class SearchMonitor:
         return stop, monitor
 
     def predict(
-        self, run: str, curve: Mapping[Any, Any], known: Known
+        self, run: str, curve: Mapping[Any, Any], known: KnownRuns
     ) -> tuple[float, float] | None:
         """Mean and standard deviation at the horizon of a curve; args as of `judge`."""
         monitor = self._reader_of(run, known)
@@ -276,6 +276,6 @@ class SearchMonitor:
         return vars(self) | {"options": self.options | {"model": model}}
 
 
-def _others(run: str, known: Known) -> Iterator[BestSoFar]:
+def _others(run: str, known: KnownRuns) -> Iterator[BestSoFar]:
     """The best values of all other runs."""
     return (other.bests for name, other in known.items() if name != run)

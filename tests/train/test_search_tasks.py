@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lcpfn.config import ModelConfig
-from lcpfn.configs import CONFIG_FEATURES
+from lcpfn.hyperparameters import CONFIG_FEATURES
 from lcpfn.network import init
 from lcpfn.train.config import TrainConfig
 from lcpfn.train.search_tasks import Searches, make_search_tasks

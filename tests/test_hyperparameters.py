@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lcpfn.configs import (
+from lcpfn.hyperparameters import (
     CONFIG_FEATURES,
     check_config,
     config_distances,
