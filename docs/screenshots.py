@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.watch.options import add_board, look, open_board
+from lcpfn.cli.board import add_board, look, open_board
 from lcpfn.watch.web.data import snapshot
 from lcpfn.watch.web.page import still_page
 from tests.browser.chromium import browser, prefer, resize

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lcpfn.watch.options import add_board, look, open_board
+from lcpfn.cli.board import add_board, look, open_board
 
 EXAMPLE = "runs/ --horizon 50 --mode max --metric val_accuracy --out report.html"
 

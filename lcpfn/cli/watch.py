@@ -5,7 +5,7 @@ import json
 import sys
 import time
 
-from lcpfn.watch.options import add_board, look, open_board
+from lcpfn.cli.board import add_board, look, open_board
 
 EXAMPLE = "runs/ --horizon 50 --mode max --metric val_accuracy --bounds 0 1"
 PORT = 8765

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from lcpfn.__main__ import main
+from lcpfn.cli.board import look
 from lcpfn.io.follow import Logs, Observation
 from lcpfn.model import Model
 from lcpfn.stopping.rule import Rule
 from lcpfn.stopping.search_monitor import SearchMonitor
 from lcpfn.watch.board import Board
-from lcpfn.watch.options import look
 from lcpfn.watch.text import sparkline
 
 RULE = Rule(horizon=20, mode="max", bounds=(0, 1))
