@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-WORKERS ?= 2
+WORKERS ?= logical
 
 .PHONY: demo test browser screenshots frameworks lint bench docs clean
 
@@ -13,8 +13,8 @@ demo: $(READY)
 # In processes that take whole files. The slow tests compute more than they compile, so
 # they compile as users do (see tests/conftest.py).
 test: $(READY) lint
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
-	XLA_FLAGS= $(BIN)/python -m pytest -q -m slow -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 4 --dist loadfile
+	XLA_FLAGS= $(BIN)/python -m pytest -q -m slow -n $(WORKERS) --maxprocesses 4 --dist loadfile
 
 # The page in a real browser: Debian's, which is installed where that is possible.
 browser: $(READY)
