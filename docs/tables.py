@@ -17,6 +17,7 @@ from lcpfn.eval.speed import bench
 from lcpfn.eval.stopping import benchmark
 from lcpfn.eval.studies import (
     calibrate,
+    decisions_amid_others,
     ftpfn_protocol,
     history,
     left_out,
@@ -158,6 +159,7 @@ TABLES = {
     "stopping": ("stopping.json", benchmark.to_markdown),
     "stopping_paused": ("stopping.json", benchmark.paused_to_markdown),
     "stopping_front": ("stopping.json", benchmark.front_to_markdown),
+    "amid_others": ("decisions_amid_others.json", decisions_amid_others.to_markdown),
     "stopping_risk": ("stopping.json", benchmark.risk_to_markdown),
     "promise_doubted": ("promise.json", promise.to_markdown),
     "promise_sources": ("promise.json", promise.sources_to_markdown),

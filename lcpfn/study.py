@@ -35,6 +35,7 @@ from lcpfn.stopping.next_step import (
     Todo,
     next_step,
     prospect_of_any,
+    prospect_of_new,
     prospects_of,
     to_come,
 )
@@ -233,18 +234,15 @@ class Study(ReportedRuns):
             *(Choice(n, None, self.runs[n].progress.step, resume_cost) for n in going),
             *(Choice(None, i, 0.0, 0.0) for i in range(len(candidates))),
         ]
-        shown = [run.progress.best for run in self.runs.values()]
-        shown = [value for value in shown if math.isfinite(value)]
+        bests = (run.progress.best for run in self.runs.values())
+        shown = list(filter(math.isfinite, bests))
         beat = [] if self.rule.beat is None else [self.rule.beat]
         best = best_of([*shown, *beat], self.rule.mode) if shown else None
         if best is not None and choices:
             prospects = self._prospects(going, candidates, best, shown)
-            choices = [
-                choice._replace(prospect=prospect)
-                for choice, prospect in zip(choices, prospects, strict=True)
-            ]
-        begun = len(taken.union(self.runs))
-        return next_step(choices, self.rule.horizon, best, begun)
+            pairs = zip(choices, prospects, strict=True)
+            choices = [choice._replace(prospect=each) for choice, each in pairs]
+        return next_step(choices, self.rule.horizon, best, len(taken | set(self.runs)))
 
     def _prospects(
         self,
@@ -262,8 +260,10 @@ class Study(ReportedRuns):
             first = max(start - len(going), 0)
             ahead = self._ask(runs, new[first : first + PART - len(runs)], AHEAD)
             found += prospects_of(ahead, best)
-        fresh = prospect_of_any(shown, best, self.rule.horizon)
-        return found + [fresh] * (len(going) + len(candidates) - len(found))
+        usual = prospect_of_any(shown, best, self.rule.horizon)
+        count = len(going)
+        found += [usual] * (count + len(candidates) - len(found))
+        return found[:count] + [prospect_of_new(each, usual) for each in found[count:]]
 
     def finalists(self, k: int = 3) -> list[Finalist]:
         """The `k` runs that are likeliest the best of all, and seeds to run again.

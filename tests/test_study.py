@@ -10,6 +10,7 @@ import pytest
 import lcpfn
 from lcpfn import programs
 from lcpfn.model import Model
+from lcpfn.stopping.next_step import Prospect, prospect_of_new, worth_of_any
 from lcpfn.stopping.rule import METHODS, Rule
 from lcpfn.stopping.search_monitor import SearchMonitor
 from lcpfn.stopping.threshold import chance_of
@@ -225,6 +226,30 @@ def test_next_without_others_in_the_checkpoint_still_has_a_price_for_a_fresh_run
     assert study.next({"lr": lr} for lr in (0.1, 0.2)) == study.next(
         [{"lr": 0.1}, {"lr": 0.2}]
     )
+
+
+def test_a_candidate_is_worth_what_is_forecast_and_no_more_than_is_usual():
+    low, high = (
+        Prospect(np.array([2.0, 4]), np.array(x), 0.5) for x in ([1, 3], [2, 9])
+    )
+    usual = Prospect(np.array([1.0]), np.array([1.0]), 0.1)
+    assert prospect_of_new(low, usual) is low
+    assert prospect_of_new(high, usual) is usual
+
+
+def test_a_candidate_that_will_improve_on_first_steps_is_worth_no_more_than_is_usual(
+    default,
+):
+    """All runs have begun and rise: every new one will get beyond what they showed."""
+    study = lcpfn.Study(40, "max", (0, 1), model=default)
+    for k in range(8):
+        study.extend(k, [0.3 + 0.01 * k, 0.45], config={"lr": 0.1 + 0.01 * k})
+    todo = study.next([{"lr": 0.14}], busy=range(8))
+    gain, _ = worth_of_any([0.45] * 8, 0.45)
+    assert todo.score == pytest.approx(gain / 2)  # at the first rung, 0.05 * 40
+    study.report(0, 0.5, step=3)
+    gain, _ = worth_of_any([0.5, *[0.45] * 7], 0.5)
+    assert study.next([{"lr": 0.14}], busy=range(8)).score == pytest.approx(gain / 2)
 
 
 def test_an_option_that_there_is_not_is_named():

@@ -13,7 +13,14 @@ import numpy as np
 from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
 from lcpfn.mixture import Mixture
 from lcpfn.prefixes import AHEAD
-from lcpfn.stopping.next_step import LEAST, Choice, Prospect, next_step, prospect_of_any
+from lcpfn.stopping.next_step import (
+    LEAST,
+    Choice,
+    Prospect,
+    next_step,
+    prospect_of_any,
+    prospect_of_new,
+)
 
 PERCENT = 100.0
 
@@ -59,9 +66,9 @@ def freeze_thaw(
             if np.isfinite(best):
                 stale = [i for i, known in going.items() if known is None or amid]
                 found = _prospects(look, counts, stale + (new if amid else []), best)
-                usual = dict.fromkeys(new, _usual(task_runs, counts, best))
-                prospects |= usual | found
                 going |= {i: found[i] for i in stale}
+                usual = _usual(task_runs, counts, best)
+                prospects |= found | _of_new(new, found, usual)
             done = [(i, PERCENT * counts[i] / len(runs[i].losses)) for i in going]
             extra = dict.fromkeys(going.keys() - {newest}, resume_cost)
             choices = [
@@ -84,6 +91,13 @@ def freeze_thaw(
                 best, going = float(runs[i].own[until - 1]), dict.fromkeys(going)
 
     return moves
+
+
+def _of_new(
+    new: Sequence[int], found: Mapping[int, Prospect], usual: Prospect
+) -> dict[int, Prospect]:
+    """Those of runs that were not begun, forecast or not."""
+    return {i: prospect_of_new(found.get(i, usual), usual) for i in new}
 
 
 def _usual(task_runs: TaskRuns, counts: Mapping[int, int], best: float) -> Prospect:

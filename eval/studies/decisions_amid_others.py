@@ -90,8 +90,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--tasks",
         type=int,
-        default=6,
-        help="most of a source, evenly spread; default: 6",
+        default=2,
+        help="most of a source, evenly spread; default: 2",
     )
     args, suites = parse(parser, argv)
     model = lcpfn.load(args.checkpoint)

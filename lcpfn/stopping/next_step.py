@@ -123,6 +123,20 @@ def prospect_of_any(reached: Sequence[float], best: float, horizon: float) -> Pr
     return Prospect(np.array([_rung(horizon)]), np.array([gain]), chance)
 
 
+def prospect_of_new(forecast: Prospect, usual: Prospect) -> Prospect:
+    """That of a candidate: what is forecast of it, at most what is usual.
+
+    While all runs are at their beginnings each new one will improve on what they have
+    shown: a search that believes its forecasts there begins all and ends none.
+
+    Args:
+        forecast: amid the runs of the search.
+        usual: of `prospect_of_any`.
+    """
+    one, other = (float((x.gains / x.steps).max()) for x in (forecast, usual))
+    return forecast if one < other else usual
+
+
 def next_step(
     choices: Sequence[Choice],
     horizon: float,
