@@ -13,7 +13,7 @@ from pathlib import Path
 from lcpfn.eval import evaluate_context, report, report_tables
 from lcpfn.eval.exact import importance, mcmc_score, prior_score
 from lcpfn.eval.nas import evaluate
-from lcpfn.eval.speed import bench
+from lcpfn.eval.speed import bench, ray_shown
 from lcpfn.eval.stopping import benchmark
 from lcpfn.eval.studies import (
     calibrate,
@@ -166,6 +166,7 @@ TABLES = {
     "optuna_searches": ("tpe.json", searches),
     "optuna_settings": ("optuna.json", pruners_shown.settings_to_markdown),
     "pruners": ("pruners.json", pruners_shown.to_markdown),
+    "ray": ("ray.json", ray_shown.to_markdown),
     "speed": ("bench.json", speed),
     "growth": ("bench.json", growth),
     **{

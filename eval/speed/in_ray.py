@@ -26,7 +26,8 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from lcpfn.eval.speed.measure import machine
-from lcpfn.eval.tables import columns_table, report
+from lcpfn.eval.speed.ray_shown import to_markdown
+from lcpfn.eval.tables import report
 from lcpfn.integrations.ray import LCScheduler, LCStopper
 
 HORIZON = 20
@@ -162,34 +163,6 @@ def search(name: str, trials: int) -> dict[str, float]:
         "best": float(max(result.metrics[METRIC] for result in found)),
         "possible": max(ends),
     }
-
-
-def to_markdown(results: Mapping[str, Any]) -> str:
-    """A line per scheduler."""
-    trials = results["trials"]
-    columns = {
-        "results": "{results}",
-        "best value missed by": "{missed:.4f}",
-        "s": "{seconds:.0f}",
-        "trials per s": "{trials_per_s:.1f}",
-        "results per s": "{results_per_s:.0f}",
-        "s in the scheduler": "{scheduler_seconds:.1f}",
-        "ms a result, first 1,000": "{ms_first:.2f}",
-        "last 1,000": "{ms_last:.2f}",
-    }
-    rows = [
-        (
-            (name,),
-            row
-            | {
-                "missed": row["possible"] - row["best"],
-                "trials_per_s": trials / row["seconds"],
-                "results_per_s": row["results"] / row["seconds"],
-            },
-        )
-        for name, row in results["schedulers"].items()
-    ]
-    return columns_table(("scheduler",), rows, columns)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
