@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from lcpfn.curves import CurveSet
 from lcpfn.eval import paired, recalibrate
-from lcpfn.eval.baselines.bayesian_fits import FITS, TITLES, bayesian
+from lcpfn.eval.baselines.bayesian_fits import FITS, bayesian
 from lcpfn.eval.baselines.last_value import across_tasks, best_so_far, last_value
 from lcpfn.eval.baselines.least_squares import CURVES, fitted
 from lcpfn.eval.curves import Method, measure, of_model, summarise
@@ -133,7 +133,7 @@ def baselines(
     if fits:
         methods |= {name: fitted(name) for name in CURVES}
     if mcmc:
-        methods |= {TITLES[name]: bayesian(name) for name in FITS}
+        methods |= {name: bayesian(name) for name in FITS}
     return methods
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lcpfn.model import Model
 
 
-class Kept:
+class ReadOnce:
     """What was read of runs by name, row by row; only those with news are read."""
 
     def __init__(self) -> None:
@@ -73,9 +73,9 @@ class Task:
 
     def __init__(self, model: "Model", metric: Metric) -> None:
         self.model, self.metric = model, metric
-        self._alone = Kept()
+        self._alone = ReadOnce()
         # Runs of a task are read anew if it begins earlier, or ends later.
-        self._among: tuple[np.ndarray, Kept] | None = None
+        self._among: tuple[np.ndarray, ReadOnce] | None = None
 
     def ask(
         self,
@@ -161,7 +161,7 @@ class Task:
         """What is known of all runs, and behind them of parts that are not kept."""
         before = self._among
         same = before is not None and np.array_equal(before[0], span)
-        kept = before[1] if before is not None and same else Kept()
+        kept = before[1] if before is not None and same else ReadOnce()
         read = lambda news: self.model.read_runs(news, self.metric, span)[:2]
         known, anchor = kept.rows(contexts.items(), contexts, read)
         self._among = span, kept

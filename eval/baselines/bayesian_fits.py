@@ -1,6 +1,6 @@
 """Bayesian fits of parametric curves by MCMC, each as a `Method`.
 
-domhan
+MCMC, 11 families
     The weighted sum of the eleven families of Domhan et al. 2015 by an ensemble of 100
     walkers. Weights are positive and normalised; all priors are flat within the bounds
     of `lcpfn.priors.families` (a log-normal parameter in its logarithm, within three
@@ -8,14 +8,14 @@ domhan
     Walkers start at draws from the bounds, weighted by how well each family fits alone,
     which stands for least squares. Left out of the original: weights that grow with the
     step, and that a family whose fit is poor is dropped.
-deephyper
-    One family, mmf4, by NUTS: 200 steps of warm-up and 1,000 more. Parameters are
+NUTS, mmf4
+    One family: 200 steps of warm-up and 1,000 more. Parameters are
     normal around their least-squares fit with spread 1, noise is exponential with mean
     1. Source: LCModelStopper of DeepHyper, but the forecast includes the noise.
 
 Steps count from 1 in units of their gap. Values are scaled so that higher is better: by
 the bounds where both are known, otherwise so that what is shown spans the lower half of
-[0, 1] (domhan); as they are, by what is shown (deephyper).
+[0, 1] (11 families); as they are, by what is shown (mmf4).
 """
 
 from collections.abc import Callable, Sequence
@@ -39,9 +39,8 @@ from lcpfn.mixture import Mixture
 from lcpfn.priors import observe
 from lcpfn.priors.families import FAMILIES
 
-DOMHAN = Settings("ensemble", chains=100, warmup=300, samples=300, thin=30)
-DEEPHYPER = Settings("nuts", chains=1, warmup=200, samples=1000, thin=20)
-TITLES = {"domhan": "MCMC, 11 families", "deephyper": "NUTS, mmf4"}
+ENSEMBLE = Settings("ensemble", chains=100, warmup=300, samples=300, thin=30)
+NUTS = Settings("nuts", chains=1, warmup=200, samples=1000, thin=20)
 COMPONENTS = 50  # samples in a forecast
 BANK = 512  # draws of each family that walkers start from
 NOISE = dist.Uniform(-9.0, 0.0)  # of log sigma
@@ -75,7 +74,7 @@ def box(distribution: dist.Distribution) -> dist.Distribution:
 def eleven_families(
     center: jax.Array, steps: jax.Array, observed: jax.Array | None = None
 ) -> None:
-    """NumPyro model of `domhan`, which has no center."""
+    """NumPyro model of eleven families; there is no center."""
     weight = numpyro.sample(
         "weight", dist.Uniform(0.0, 1.0).expand([len(FAMILIES)]).to_event(1)
     )
@@ -94,7 +93,7 @@ def eleven_families(
 def mmf4(
     center: jax.Array, steps: jax.Array, observed: jax.Array | None = None
 ) -> None:
-    """NumPyro model of `deephyper`: a + b / (1 + (t e^-c)^(e^d))."""
+    """NumPyro model of mmf4: a + b / (1 + (t e^-c)^(e^d))."""
     free = dist.Normal(center, 1.0).to_event(1)
     a, b, c, d = numpyro.sample("parameters", free)
     power = jnp.exp(jnp.clip(jnp.exp(d) * (jnp.log(steps) - c), -50.0, 50.0))
@@ -103,7 +102,7 @@ def mmf4(
 
 
 def walkers(key: jax.Array, case: Scaled, chains: int) -> tuple[jax.Array, Latents]:
-    """Starts of `domhan`: draws of every family by its fit, nearly equal weights."""
+    """Starts of eleven families: draws of each by its fit, nearly equal weights."""
     key, key_chains = jax.random.split(key)
     known = ~jnp.isnan(case.v)
     seen, count = jnp.where(known, case.v, 0.0), jnp.sum(known)
@@ -140,7 +139,7 @@ def walkers(key: jax.Array, case: Scaled, chains: int) -> tuple[jax.Array, Laten
 def around_center(
     key: jax.Array, case: Scaled, chains: int
 ) -> tuple[jax.Array, Latents]:
-    """Starts of `deephyper`: the least-squares fit and a noise of e^-3."""
+    """Starts of mmf4: the least-squares fit and a noise of e^-3."""
     center = jnp.tile(case.center, (chains, 1))
     return key, {"parameters": center, "sigma": jnp.full(chains, -3.0)}
 
@@ -207,9 +206,11 @@ def no_center(t: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 FITS = {
-    "domhan": Fit(eleven_families, DOMHAN, walkers, 2, rising_scale, no_center),
-    "deephyper": Fit(
-        *(mmf4, DEEPHYPER, around_center, 4, shown_scale),
+    "MCMC, 11 families": Fit(
+        *(eleven_families, ENSEMBLE, walkers, 2, rising_scale, no_center)
+    ),
+    "NUTS, mmf4": Fit(
+        *(mmf4, NUTS, around_center, 4, shown_scale),
         partial(best_fit, CURVES["mmf4"]),
     ),
 }

@@ -39,6 +39,6 @@ def test_a_fit_finds_where_a_saturating_curve_ends(name):
 
 
 def test_too_few_records_give_the_last_value_and_its_reach():
-    forecast = bayesian("deephyper")([a_case([0.2, 0.5])])
+    forecast = bayesian("NUTS, mmf4")([a_case([0.2, 0.5])])
     assert forecast.mean[0] == pytest.approx(0.5)
     assert forecast.std[0] == pytest.approx(0.3)
