@@ -19,7 +19,7 @@ from lcpfn.eval.stopping.simulate import Policy, TaskRuns, by_task, with_forecas
 from lcpfn.eval.tables import columns_table, table
 from lcpfn.model import Model
 from lcpfn.stopping.rule import Rule
-from lcpfn.stopping.search_rule import PROTECT
+from lcpfn.stopping.search_rule import CONFIDENCE, IN_A_SEARCH, PROTECT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,10 +31,11 @@ LYING = 0.6  # rank correlation below which early order lies
 # Policies in the picture.
 SHOWN = (
     *("no stop", "oracle", "10 %-epoch", "ASHA", "successive halving"),
-    *("LC-PFN's rule, 0.95", "ever, 0.975", "population, 0.9"),
+    *("LC-PFN's rule, 0.95", "ever, 0.975", "population by cost, 0.85"),
 )
 # Horizon and direction are those of each run.
 PLAIN = Rule(horizon=1, mode="min", confidence=0.95)
+BY_COST = replace(PLAIN, **IN_A_SEARCH)
 RULES = {
     # As in the paper, which has no caution after few observations.
     "LC-PFN's rule, 0.95": replace(PLAIN, method="marginal", cautious=1),
@@ -43,12 +44,14 @@ RULES = {
     "ever, 0.99": replace(PLAIN, confidence=0.99),
     "ever, 0.99, patience 3": replace(PLAIN, confidence=0.99, patience=3),
     "ever, 0.95, surprise 3": replace(PLAIN, max_surprise=3.0),
+    "ever by cost, 0.95": BY_COST,
 }
 OURS = {
     **{name: policies.by_rule(rule) for name, rule in RULES.items()},
     **{
-        f"population, {c:g}": policies.by_rule(replace(PLAIN, confidence=c), PROTECT)
-        for c in (0.95, 0.9, 0.8)
+        f"{name}, {c:g}": policies.by_rule(replace(rule, confidence=c), PROTECT)
+        for name, rule in (("population", PLAIN), ("population by cost", BY_COST))
+        for c in (0.95, 0.9, CONFIDENCE, 0.8)
     },
     "population, 0.9, never cautious": policies.by_rule(
         replace(PLAIN, confidence=0.9, cautious=1), PROTECT

@@ -23,9 +23,9 @@ from lcpfn.eval.studies.options import RESULTS, parse, study_parser
 from lcpfn.eval.tables import columns_table, report
 from lcpfn.json_files import add_part, begun
 from lcpfn.model import Model
-from lcpfn.stopping.search_rule import PROTECT
+from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT
 
-RULE = replace(benchmark.PLAIN, confidence=0.9)
+RULE = replace(benchmark.BY_COST, confidence=CONFIDENCE)
 
 
 def compared(model: Model) -> dict[str, Policy]:

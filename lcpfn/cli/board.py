@@ -1,11 +1,12 @@
 """What `lcpfn watch` and `lcpfn report` share: observations from anywhere, a board."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lcpfn.cli.options import add_alone, add_rule, rule_of
-from lcpfn.stopping.search_rule import CONFIDENCE
+from lcpfn.stopping.search_rule import CONFIDENCE, IN_A_SEARCH
 
 if TYPE_CHECKING:
     from lcpfn.io.sources import Source
@@ -36,7 +37,7 @@ def open_board(args: argparse.Namespace) -> "tuple[Source, Board]":
     from lcpfn.jax_setup import confine_jax, enable_compilation_cache
     from lcpfn.watch.board import Board
 
-    rule = rule_of(args)
+    rule = replace(rule_of(args), **IN_A_SEARCH)
     request = Request(
         Path(args.logs), rule.mode, rule.bounds, args.metric, args.step, progress=False
     )

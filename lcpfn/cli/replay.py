@@ -64,6 +64,11 @@ def _add_rule(parser: argparse.ArgumentParser) -> None:
         help="never stop before",
     )
     parser.add_argument(
+        "--by-cost",
+        action="store_true",
+        help="weigh the probability by what is left to train, as searches do",
+    )
+    parser.add_argument(
         "--cautious",
         type=int,
         metavar="N",
@@ -142,6 +147,7 @@ def _rule(args: argparse.Namespace, curves: "CurveSet") -> Rule:
         horizon=args.horizon or max(float(run.steps[-1]) for run in curves.runs),
         mode=curves.runs[0].mode,
         confidence=args.confidence,
+        by_cost=args.by_cost,
         patience=args.patience,
         min_steps=args.min_steps,
         cautious=args.cautious,

@@ -12,11 +12,13 @@ from lcpfn.shared_model import name_of
 from lcpfn.stopping.decision import Decision
 from lcpfn.stopping.either_direction import EitherDirection
 from lcpfn.stopping.known_run import KnownRun
-from lcpfn.stopping.rule import ConfidenceSchedule
+from lcpfn.stopping.rule import ConfidenceSchedule, Rule
 from lcpfn.stopping.search_monitor import SearchMonitor
 
-# What was best on small real searches: see `lcpfn.eval.studies.in_optuna`.
+# What was best on small real searches: see `lcpfn.eval.studies.in_optuna`. Their
+# winners look worst after a third of a trial, where it still costs much to go on.
 CONFIDENCE = 0.95
+DEFAULTS: dict[str, Any] = {"by_cost": False, "cautious": Rule.cautious}
 # Options of what the pruner is made of that it names otherwise, or sets itself.
 OTHER_NAMES = {
     "n_startup": "n_startup_trials",
@@ -90,7 +92,7 @@ class LCPruner(BasePruner):
 
     def _begin(self) -> None:
         """Another study: what was said and decided in the last one is forgotten."""
-        options = dict(self._options)
+        options = DEFAULTS | self._options
         n_startup = max(options.pop("n_startup_trials"), 1)
         options["start_from"] = options.pop("n_warmup_steps")
         options["every"] = options.pop("interval_steps")

@@ -50,7 +50,7 @@ def timeline(
     ax = axes(ax)
     chance = np.maximum([d.prob_better for d in decisions], LEAST)
     if rule is not None:
-        most = [rule.least_chance(step / rule.horizon) for step in at]
+        most = [max(rule.least_chance(step / rule.horizon), LEAST) for step in at]
         ax.plot(
             at,
             most,

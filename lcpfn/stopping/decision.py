@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lcpfn.stopping.rule import Rule, confidence_at
+from lcpfn.stopping.rule import Rule
 from lcpfn.stopping.threshold import best_of, chance_of, threshold_of
 
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ def decide(
 def _consequence(rule: Rule, kind: str, evidence: Evidence, streak: int) -> str:
     """What follows for the run, for people."""
     surprise, count = evidence.surprise, evidence.count
-    confidence = confidence_at(rule.confidence, evidence.share)
+    confidence = 1 - rule.least_chance(evidence.share)
     return {
         "promising": "going on",
         "protected": "protected, it is among the best so far",
@@ -293,4 +293,4 @@ def _consequence(rule: Rule, kind: str, evidence: Evidence, streak: int) -> str:
         if count < rule.min_steps
         else f"not sure enough to stop after {count} observations",
         "patience": f"{streak} of {rule.patience} agreeing decisions",
-    }.get(kind, f"stopped at confidence {confidence:g}")
+    }.get(kind, f"stopped at confidence {confidence:.4g}")

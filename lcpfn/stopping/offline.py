@@ -121,8 +121,8 @@ def stop_after(
 def critical(rule: Rule, past: RecordedRun, threshold: float) -> float:
     """The largest probability at which the rule would still not lose a good run.
 
-    With `confidence` at most 1 minus this, a run that beats the threshold in the end is
-    stopped before it has; above, it is not.
+    For one that goes by cost, of a full run. With `confidence` at most 1 minus this, a
+    run that beats the threshold in the end is stopped before it has; above, it is not.
 
     Args:
         rule: its `confidence` is not used.
@@ -139,7 +139,8 @@ def critical(rule: Rule, past: RecordedRun, threshold: float) -> float:
         return float("inf")
     evidence = evidence_of(rule, past, threshold, None)
     with np.errstate(divide="ignore", invalid="ignore"):
-        chance = evidence.chance / rule.caution(evidence.count)
+        weight = rule.caution(evidence.count) * rule.cost(evidence.share)
+        chance = evidence.chance / weight
     chance = np.where(evidence.diverged, 0.0, chance)
     chance = np.where(spared(rule, evidence), np.inf, chance)
     before = evidence.count <= beats[0]

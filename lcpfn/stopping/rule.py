@@ -2,7 +2,7 @@
 
 A run is worth continuing only for what it has not reached yet. It has to beat a
 threshold (see `lcpfn.stopping.threshold`), and is stopped when the forecast gives that
-a probability of at most 1 - confidence (see `lcpfn.stopping.decision`).
+too small a probability (see `lcpfn.stopping.decision`).
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -32,6 +32,9 @@ class Rule:
         confidence: stop when beating the threshold has probability at most
             1 - confidence; or a schedule, pairs (share of the horizon, confidence) of
             which each holds from its share on.
+        by_cost: weigh the probability by what going on costs: that which stops a run
+            falls with the share of the horizon that remains, so that a run which is
+            nearly through may finish.
         patience: consecutive decisions that must agree before the run is stopped.
         min_steps: observations before which a run is never stopped.
         cautious: observations up to which a probability has to be smaller to stop a
@@ -51,6 +54,7 @@ class Rule:
     bounds: Bounds | None = None
     beat: float | None = None
     confidence: float | ConfidenceSchedule = 0.975
+    by_cost: bool = False
     patience: int = 1
     min_steps: int = 2
     cautious: int = 7
@@ -83,7 +87,11 @@ class Rule:
 
     def least_chance(self, share: Any) -> Any:
         """The probability at which a run is stopped at a share of the horizon."""
-        return 1 - confidence_at(self.confidence, share)
+        return (1 - confidence_at(self.confidence, share)) * self.cost(share)
+
+    def cost(self, share: Any) -> Any:
+        """What a probability is weighed by: that of going on, 1 for a full run."""
+        return np.maximum(1 - np.asarray(share), 0.0) if self.by_cost else 1.0
 
     def caution(self, count: Any) -> Any:
         """By what a probability has to be smaller after so many observations."""

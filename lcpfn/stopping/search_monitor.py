@@ -20,7 +20,7 @@ from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.observations import Observations, WarnOnce, number
 from lcpfn.stopping.rule import ConfidenceSchedule
 from lcpfn.stopping.search_forecasts import SearchForecasts
-from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT, SearchRule
+from lcpfn.stopping.search_rule import CONFIDENCE, IN_A_SEARCH, PROTECT, SearchRule
 
 KnownRuns = Mapping[Hashable, KnownRun]
 
@@ -44,7 +44,7 @@ class SearchMonitor:
             `lcpfn.stopping.threshold.among_best`; 0: none is for that. A run that is
             better than the incumbent never is: what it has reached counts only if it
             finishes.
-        confidence: as of `lcpfn.EarlyStopping`.
+        confidence: as of `lcpfn.EarlyStopping`, but by cost, see `Rule.by_cost`.
         beat: value to beat beside the finished runs; with it runs are also stopped
             before any has finished.
         alone: forecast every run from its own curve alone; by default checkpoints
@@ -79,7 +79,7 @@ class SearchMonitor:
         if alone and monitor.get("others") is not None:
             raise ValueError("others cannot be seen by runs that are forecast alone")
         self.mode, self.horizon, self.alone = mode, horizon, bool(alone)
-        self.options = {"confidence": confidence, "beat": beat, **monitor}
+        self.options = {"confidence": confidence, "beat": beat} | IN_A_SEARCH | monitor
         self.warn_once = self.options.setdefault("warn_once", WarnOnce())
         if self.options.get("every") == "auto":
             self.options["every"] = Pace()  # one for all runs

@@ -3,13 +3,16 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from lcpfn.checks import check_count
 from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.threshold import best_of, few_better, incumbent_of
 
 # What was best on the recorded searches: see `lcpfn.eval.stopping.benchmark`.
-PROTECT, CONFIDENCE = 0.05, 0.9
+PROTECT, CONFIDENCE = 0.05, 0.85
+# Further fields of `lcpfn.stopping.rule.Rule`, where others are there to compare with.
+IN_A_SEARCH: dict[str, Any] = {"by_cost": True, "cautious": 10}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -401,6 +402,17 @@ def test_confidence_may_follow_a_schedule():
     assert Rule(10, "max", confidence=((0.3, 0.8),)).confidence_at(1) == 0.8
 
 
+def test_by_cost_a_run_that_is_nearly_through_may_finish():
+    rule = Rule(10, "max", beat=0.8, confidence=0.9, by_cost=True, cautious=1)
+    found = [
+        judge(rule, [0.5, 0.6], joint(0.05), 0, step=step)[0] for step in (2, 4, 6)
+    ]
+    assert [decision.stop for decision in found] == [True, True, False]
+    assert "stopped at confidence 0.92." in found[0].reason
+    plain = replace(rule, by_cost=False)
+    assert judge(plain, [0.5, 0.6], joint(0.05), 0, step=9)[0].stop
+
+
 def test_without_others_a_run_stops_on_its_plateau():
     queried = []
     rule = Rule(10, "min", method="marginal", min_delta=0.1, cautious=1)
@@ -423,6 +435,7 @@ RULES = st.builds(
     mode=st.just("max"),
     beat=st.just(0.8),
     confidence=st.sampled_from([0.9, ((0.0, 0.99), (0.5, 0.8))]),
+    by_cost=st.booleans(),
     patience=st.integers(1, 3),
     min_steps=st.integers(1, 4),
     max_surprise=st.sampled_from([None, 1.0]),

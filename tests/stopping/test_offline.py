@@ -41,6 +41,7 @@ def streamed(model, rule, run, threshold):
         run.mode,
         beat=threshold,
         confidence=rule.confidence,
+        by_cost=rule.by_cost,
         model=model,
         patience=rule.patience,
         min_steps=rule.min_steps,
@@ -63,6 +64,7 @@ def streamed(model, rule, run, threshold):
         {"confidence": ((0.0, 0.99), (0.5, 0.6))},
         {"max_surprise": 1.0},
         {"min_delta": 0.05},
+        {"by_cost": True, "confidence": 0.8},
     ],
 )
 @pytest.mark.parametrize("mode", ["min", "max"])
@@ -92,7 +94,10 @@ def test_critical_is_where_a_good_run_begins_to_be_lost(default):
     checked = 0
     for past in replay(default, runs()):
         threshold = past.best + 0.02
-        for options in ({}, {"patience": 2}, {"min_steps": 6}, {"max_surprise": 2.0}):
+        for options in (
+            *({}, {"patience": 2}, {"min_steps": 6}, {"max_surprise": 2.0}),
+            {"by_cost": True},
+        ):
             rule = replace(RULE, **options)
             edge = critical(rule, past, threshold)
             for shift, lost in ((1.02, True), (0.98, False)):
