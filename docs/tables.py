@@ -84,7 +84,7 @@ def headline(
     searches = [
         "{speed_up:.1f} x, {winner_stopped:.0%}".format(**stopping["overall"][name])
         for name in (
-            *("population, 0.9", "ASHA", "LC-PFN's rule, 0.95"),
+            *("population by cost, 0.85", "ASHA", "LC-PFN's rule, 0.95"),
             "successive halving",
         )
     ]

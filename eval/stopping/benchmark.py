@@ -288,7 +288,7 @@ def _draw_front(ax: "Axes", points: Mapping[str, tuple[float, float]]) -> None:
     ax.plot(*zip(*front, strict=True), color="0.7", lw=1, zorder=0)
     kinds = {"ever": "#cc79a7", "population": "#0072b2"}
     for name, xy in points.items():
-        kind = name.partition(",")[0]
+        kind = name.partition(",")[0].removesuffix(" by cost")
         ax.scatter(*xy, s=16, color=kinds.get(kind, "0.35"))
         if kind not in kinds and name in {*best, *SHOWN, "median rule"}:
             ax.annotate(name, xy, (3, 3), textcoords="offset points", fontsize=7)
