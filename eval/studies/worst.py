@@ -59,7 +59,10 @@ def draw(
     found = {}
     for line, suite in zip(axes, suites, strict=True):
         cases, crps, surprise = scored(model, suite, percent, most)
-        for ax, i in zip(line, pick(cases, crps), strict=False):
+        chosen = pick(cases, crps)
+        for ax in line[len(chosen) :]:
+            ax.set_axis_off()
+        for ax, i in zip(line, chosen, strict=False):
             fan_of(model, cases[i], ax)
             title = f"{suite.name}: CRPS {crps[i]:.2f}, surprise {surprise[i]:.1f}"
             ax.set_title(title, fontsize=8)
