@@ -71,7 +71,7 @@ def check_candidates(candidates: Iterable[Any]) -> list[Config]:
     Raises:
         ValueError: they are no list of configurations.
     """
-    if isinstance(candidates, str | Mapping):
+    if isinstance(candidates, str | Mapping) or not isinstance(candidates, Iterable):
         kind = type(candidates).__name__
         raise ValueError(f"candidates must be a list of configurations, got {kind}")
     return [

@@ -183,7 +183,8 @@ class ReportedRuns:
         """What all runs have in common, in plain JSON values."""
         metric = self._metric
         bounds = plain(list(metric.bounds or (None, None)))
-        return {"horizon": self.horizon, "mode": metric.mode, "bounds": bounds}
+        horizon = plain(self.horizon)
+        return {"horizon": horizon, "mode": metric.mode, "bounds": bounds}
 
     def load_state_dict(self, state: Any) -> None:
         """Goes on from a `state_dict()`, under this study's own rule.

@@ -14,11 +14,11 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
-from lcpfn.checks import as_numbers, check_count
+from lcpfn.checks import check_count
 from lcpfn.context import context_of
 from lcpfn.forecast import Forecast
 from lcpfn.hyperparameters import Config, check_candidates
@@ -222,9 +222,9 @@ class Study(ReportedRuns):
             resume_cost: steps that going on with a paused run costs.
         """
         candidates = check_candidates(candidates)
-        if isinstance(busy, str):
-            raise ValueError(f"busy must be a list of names, got the string {busy!r}")
-        if not 0 <= as_numbers(resume_cost, "resume_cost") < math.inf:
+        if isinstance(busy, str) or not isinstance(busy, Iterable):
+            raise ValueError(f"busy must be a list of names, got {busy!r:.80}")
+        if not (isinstance(resume_cost, SupportsFloat) and 0 <= resume_cost < math.inf):
             raise ValueError(f"resume_cost must be steps >= 0, got {resume_cost!r:.80}")
         taken = set(busy)
         # What has diverged is over.

@@ -2,6 +2,7 @@
 
 import importlib.util
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,12 @@ def test_timeline_shows_threshold_kinds_and_the_stop(made):
     assert labels(ax) == ["threshold", "too early", "hopeless"]
     assert "stop at 2" in ax.get_title()
     assert len(plot.timeline(decisions[:1], [7]).get_lines()) == 1
+    # At the steps the decisions were made at, where none are given.
+    falling = replace(rule, by_cost=True)
+    threshold, chance, _ = plot.timeline(decisions[1:], rule=falling).get_lines()
+    np.testing.assert_array_equal(chance.get_xdata(), [2, 3])
+    expected = [falling.least_chance(step / rule.horizon) for step in (2, 3)]
+    np.testing.assert_allclose(threshold.get_ydata(), expected)
     with pytest.raises(ValueError, match="3 decisions need as many steps, got 1"):
         plot.timeline(decisions, [1])
     with pytest.raises(ValueError, match="no decisions"):

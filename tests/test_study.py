@@ -159,10 +159,20 @@ def test_the_state_of_another_search_is_refused(knowing, other):
     assert len(study) == 0
 
 
-@pytest.mark.parametrize("cost", [-1, float("nan"), float("inf"), "x"])
+@pytest.mark.parametrize("cost", [-1, float("nan"), float("inf"), "2", None])
 def test_what_resuming_costs_is_checked(knowing, cost):
     with pytest.raises(ValueError, match="resume_cost must be"):
         make_study(knowing).next(resume_cost=cost)
+
+
+def test_what_is_no_list_is_refused(knowing):
+    study = make_study(knowing)
+    with pytest.raises(ValueError, match="busy must be a list of names, got 5"):
+        study.next(busy=5)
+    with pytest.raises(ValueError, match="candidates must be a list of configurations"):
+        study.next(5)
+    with pytest.raises(ValueError, match=r"protect must lie in \[0, 1\], got 'a'"):
+        lcpfn.Study(20, "min", protect="a")
 
 
 def test_the_same_question_has_the_same_answer(knowing):
@@ -456,8 +466,8 @@ def test_a_study_is_pickled_without_its_network():
     np.testing.assert_allclose(median(pickle.loads(packed), "a"), before, rtol=1e-6)
 
 
-def test_a_name_may_be_a_number_of_numpy(model):
-    study = lcpfn.Study(20, "min", model=model)
+def test_names_and_horizon_may_be_numbers_of_numpy(model):
+    study = lcpfn.Study(np.int64(20), "min", model=model)
     study.report(np.int64(3), 0.5)
     study.report(3, 0.4)
     assert list(study.runs) == [3]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Hashable, Sequence
+from numbers import Real
 from typing import Any, Literal
 
 from optuna.pruners import BasePruner
@@ -78,7 +79,7 @@ class LCPruner(BasePruner):
             ("n_startup_trials", n_startup_trials, 0),
             ("n_warmup_steps", n_warmup_steps, 0),
         ):
-            if value < least:
+            if not (isinstance(value, Real) and value >= least):
                 raise ValueError(f"{name} must be at least {least}, got {value!r}")
         self._options = {
             "horizon": horizon,

@@ -32,7 +32,7 @@ def timeline(
 
     Args:
         decisions: of `EarlyStopping.update`, in order.
-        steps: their steps; default 1..n.
+        steps: where to draw them; default: the steps that they were made at.
         rule: `EarlyStopping.rule`, for the threshold.
         ax: matplotlib axes; default: new ones.
         title: of the axes.
@@ -42,7 +42,8 @@ def timeline(
     """
     if not decisions:
         raise ValueError("there are no decisions to draw")
-    at = np.arange(1, len(decisions) + 1) if steps is None else np.asarray(steps, float)
+    made = [decision.progress.step for decision in decisions]
+    at = np.asarray(made if steps is None else steps, float)
     if len(at) != len(decisions):
         raise ValueError(
             f"{len(decisions)} decisions need as many steps, got {len(at)}"
@@ -50,7 +51,7 @@ def timeline(
     ax = axes(ax)
     chance = np.maximum([d.prob_better for d in decisions], LEAST)
     if rule is not None:
-        most = [max(rule.least_chance(step / rule.horizon), LEAST) for step in at]
+        most = [max(rule.least_chance(step / rule.horizon), LEAST) for step in made]
         ax.plot(
             at,
             most,

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lcpfn.stopping.rule import Rule
+from lcpfn.stopping.rule import Rule, confidence_at
 from lcpfn.stopping.threshold import best_of, chance_of, threshold_of
 
 if TYPE_CHECKING:
@@ -284,13 +284,17 @@ def decide(
 def _consequence(rule: Rule, kind: str, evidence: Evidence, streak: int) -> str:
     """What follows for the run, for people."""
     surprise, count = evidence.surprise, evidence.count
-    confidence = 1 - rule.least_chance(evidence.share)
+    confidence = confidence_at(rule.confidence, evidence.share)
+    by_cost = ", by cost" if rule.by_cost else ""
     return {
         "promising": "going on",
-        "protected": "protected, it is among the best so far",
+        "protected": "protected, there is no value to beat yet"
+        if rule.beat is None
+        else "protected, it is among the best so far",
         "surprised": f"not stopped, the model mispredicts it (surprise {surprise:.2g})",
         "too early": f"too early to stop, {count} of {rule.min_steps} observations"
         if count < rule.min_steps
         else f"not sure enough to stop after {count} observations",
         "patience": f"{streak} of {rule.patience} agreeing decisions",
-    }.get(kind, f"stopped at confidence {confidence:.4g}")
+        "diverged": "stopped",
+    }.get(kind, f"stopped at confidence {confidence:g}{by_cost}")

@@ -285,8 +285,8 @@ class RunMonitor:
             saved = saved_run(state)
             if saved.rule is not None:
                 self.set_horizon(saved.rule["horizon"])
-                mine = self.state_dict()["rule"]
-                if saved.rule | {"beat": None} == mine | {"beat": None}:
+                mine = self.rule.state() | {"horizon": self.horizon, "beat": None}
+                if mine == mine | saved.rule | {"beat": None}:
                     self._streak = saved.streak
             self.observations.restore(saved.curve)
             self.stopped_at = saved.stopped_at

@@ -70,6 +70,8 @@ class Rule:
                 raise ValueError(f"beat must be a number or None, got {self.beat!r}")
             metric.check(np.array([float(self.beat)]), "beat")
         _check_confidence(self.confidence)
+        if not isinstance(self.by_cost, bool | np.bool_):
+            raise ValueError(f"by_cost must be True or False, got {self.by_cost!r:.80}")
         for name in ("patience", "min_steps", "cautious"):
             check_count(getattr(self, name), name)
         if self.method not in METHODS:

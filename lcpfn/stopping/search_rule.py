@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from lcpfn.checks import check_count
@@ -36,7 +37,7 @@ class SearchRule:
     beat: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.protect <= 1:
+        if not (isinstance(self.protect, Real) and 0 <= self.protect <= 1):
             raise ValueError(f"protect must lie in [0, 1], got {self.protect!r}")
         for name in ("n_startup", "top_k"):
             check_count(getattr(self, name), name)

@@ -98,6 +98,8 @@ def test_internal_options_do_not_pass_through(name):
 def test_impossible_options_are_named_as_the_user_does(name):
     with pytest.raises(ValueError, match=f"{name} must be at least"):
         LCPruner(9, **{name: -1})
+    with pytest.raises(ValueError, match=f"{name} must be at least .*, got '2'"):
+        LCPruner(9, **{name: "2"})
 
 
 @pytest.mark.parametrize("steps", [0, "often", None])

@@ -186,6 +186,8 @@ def test_at_the_horizon_there_is_nothing_to_stop(beat, chance):
         ({"confidence": 1}, "confidence must lie"),
         ({"confidence": 95}, "confidence must lie"),
         ({"patience": 0}, "patience must be a positive integer, got 0"),
+        ({"by_cost": "no"}, "by_cost must be True or False, got 'no'"),
+        ({"by_cost": None}, "by_cost must be True or False"),
         ({"patience": 1.5}, "patience must be a positive integer"),
         ({"min_steps": 0}, "min_steps must be a positive integer, got 0"),
         ({"method": "always"}, 'method must be "ever" or "marginal", got .always'),
@@ -388,8 +390,13 @@ def test_a_protected_run_is_not_stopped_unless_it_diverged():
     decision, streak = judge(rule, [0.5, 0.6], joint(0.0), 1, protected=True)
     assert not decision.stop
     assert (decision.kind, streak) == ("protected", 0)
-    gone = forecast([0.0], diverged=True)
-    assert judge(rule, [0.5, np.nan], gone, 0, protected=True)[0].kind == "diverged"
+    gone = judge(rule, [0.5, np.nan], forecast([0.0], diverged=True), 0, protected=True)
+    assert gone[0].kind == "diverged"
+    assert gone[0].reason == "The run diverged: its last value is nan; stopped."
+    alone, _ = judge(
+        replace(rule, beat=None), [0.5, 0.6], joint(0.0), 1, protected=True
+    )
+    assert alone.reason.endswith("protected, there is no value to beat yet.")
 
 
 def test_confidence_may_follow_a_schedule():
@@ -408,7 +415,7 @@ def test_by_cost_a_run_that_is_nearly_through_may_finish():
         judge(rule, [0.5, 0.6], joint(0.05), 0, step=step)[0] for step in (2, 4, 6)
     ]
     assert [decision.stop for decision in found] == [True, True, False]
-    assert "stopped at confidence 0.92." in found[0].reason
+    assert "stopped at confidence 0.9, by cost." in found[0].reason
     plain = replace(rule, by_cost=False)
     assert judge(plain, [0.5, 0.6], joint(0.05), 0, step=9)[0].stop
 
