@@ -10,13 +10,13 @@ import numpy as np
 
 from lcpfn import network
 from lcpfn.checks import check_curves
-from lcpfn.context import Context
 from lcpfn.curves import Run
 from lcpfn.cutoffs import Cutoffs
 from lcpfn.hyperparameters import Config, check_config
 from lcpfn.metric import Metric
+from lcpfn.other_features import anchor_of_others
 from lcpfn.others import Others, Readings, gap_of
-from lcpfn.pairs import anchor_of_others
+from lcpfn.seen_curve import Context
 from lcpfn.tokens import Anchor
 
 if TYPE_CHECKING:

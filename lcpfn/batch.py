@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lcpfn.context import Context
 from lcpfn.metric import Metric
+from lcpfn.seen_curve import Context
 from lcpfn.statistics import Array, Blocks, Limits, Stats, empty_stats
 from lcpfn.tokens import Anchor, read
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.context import Context, step_unit
 from lcpfn.metric import Metric
+from lcpfn.seen_curve import Context, step_unit
 
 
 def as_numbers(x: Any, what: str) -> np.ndarray:

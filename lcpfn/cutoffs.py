@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lcpfn.context import Context
 from lcpfn.jax_setup import check_process
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
 from lcpfn.others import Others
 from lcpfn.prefixes import surprise
+from lcpfn.seen_curve import Context
 from lcpfn.tokens import Anchor
 from lcpfn.trajectories import simulate, with_marginals
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from lcpfn.config import ModelConfig
-from lcpfn.pairs import PAIR_FEATURES, PLACES, Pairs
+from lcpfn.other_features import PAIR_FEATURES, PLACES, Pairs
 
 Memory = tuple[jax.Array, jax.Array]  # keys and values of one layer, (B, C, H, D/H)
 # Curves from which on `_attend_one` is the faster way.
@@ -129,7 +129,7 @@ class OtherRuns(NamedTuple):
     """What other runs of a task say to queries; M of them.
 
     Attributes:
-        pairs: `lcpfn.pairs.pair_features` `(..., Q, M, ...)`.
+        pairs: `lcpfn.other_features.pair_features` `(..., Q, M, ...)`.
         state: of the network at the newest observation of each `(..., M, D)`.
         mask: which of them there are `(..., M)`.
     """

@@ -15,7 +15,6 @@ from lcpfn import checkpoint, network, programs
 from lcpfn.among import check_configs, check_knows, check_others, runs_of, warn_of_far
 from lcpfn.checks import check_curves
 from lcpfn.config import ModelConfig
-from lcpfn.context import Context
 from lcpfn.curves import Run
 from lcpfn.cutoffs import Cutoffs, slices
 from lcpfn.forecast import Forecast
@@ -25,6 +24,7 @@ from lcpfn.memory import Now
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
 from lcpfn.others import Others, Readings
+from lcpfn.seen_curve import Context
 from lcpfn.stream import Stream
 from lcpfn.task import Task
 from lcpfn.tokens import Anchor

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from lcpfn.batch import bucket
-from lcpfn.context import Context
 from lcpfn.hyperparameters import (
     CONFIG_FEATURES,
     Configs,
@@ -23,7 +22,8 @@ from lcpfn.hyperparameters import (
     what_matters,
 )
 from lcpfn.layers import OtherRuns
-from lcpfn.pairs import Cutoff, OnGrid, Pairs, pair_features
+from lcpfn.other_features import Cutoff, OnGrid, Pairs, pair_features
+from lcpfn.seen_curve import Context
 from lcpfn.statistics import Array
 from lcpfn.tokens import Anchor
 

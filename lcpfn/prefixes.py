@@ -26,12 +26,12 @@ import numpy as np
 from lcpfn import network
 from lcpfn.batch import Batch, factors_of, make_batch, pool_factor, read_batch
 from lcpfn.config import ModelConfig
-from lcpfn.context import Context
 from lcpfn.curves import Run
 from lcpfn.jax_setup import float64
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
 from lcpfn.queries import predict_values
+from lcpfn.seen_curve import Context
 
 if TYPE_CHECKING:
     from lcpfn.model import Model

@@ -20,15 +20,15 @@ from lcpfn.batch import (
     read_batch,
 )
 from lcpfn.config import ModelConfig
-from lcpfn.context import Context
 from lcpfn.cutoffs import MOST_ROWS, slices
 from lcpfn.jax_setup import float64
 from lcpfn.memory import Now, known_now
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
+from lcpfn.other_features import on_grid
 from lcpfn.others import Others, ReadRuns, other_runs_of, share_of
-from lcpfn.pairs import on_grid
 from lcpfn.queries import predict_values
+from lcpfn.seen_curve import Context
 from lcpfn.tokens import Anchor
 
 ROWS = (1, 8, 64, MOST_ROWS)

@@ -19,11 +19,11 @@ import numpy as np
 
 from lcpfn.batch import limits_of, make_batch, pool, pool_factor
 from lcpfn.checks import check_horizon, check_observation
-from lcpfn.context import Context
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process, float64
 from lcpfn.memory import Token, append, empty_memory, fill
 from lcpfn.metric import Metric
+from lcpfn.seen_curve import Context
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
@@ -214,7 +214,7 @@ class Stream:
         )
 
     def _unit(self) -> float:
-        """`lcpfn.context.step_unit` of all steps, whose gaps are sorted only once."""
+        """`seen_curve.step_unit` of all steps, whose gaps are sorted only once."""
         if self._whole:
             return 1.0
         gaps, newer = self._gaps, self.steps[len(self._gaps) :]

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 import numpy as np
 
 from lcpfn.checks import check_count
-from lcpfn.context import context_of
 from lcpfn.forecast import Forecast
 from lcpfn.hyperparameters import Config, check_candidates
 from lcpfn.metric import Bounds, Metric
 from lcpfn.prefixes import AHEAD
 from lcpfn.reported_runs import ReportedRuns
+from lcpfn.seen_curve import context_of
 from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.finalists import Finalist, finalists, late_spread, seed_spread

@@ -8,12 +8,12 @@ import jax
 import numpy as np
 
 from lcpfn.among import cutoffs_among, itself
-from lcpfn.context import Context
 from lcpfn.cutoffs import Cutoffs
 from lcpfn.forecast import Forecast
 from lcpfn.hyperparameters import Config, encode_configs
 from lcpfn.metric import Metric
 from lcpfn.others import Readings, others_of, span_of
+from lcpfn.seen_curve import Context
 
 if TYPE_CHECKING:
     from lcpfn.model import Model

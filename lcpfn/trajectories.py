@@ -16,10 +16,10 @@ import numpy as np
 from lcpfn import network
 from lcpfn.batch import Batch, at_last, factors_of, make_batch, read_batch
 from lcpfn.config import ModelConfig
-from lcpfn.context import Context
 from lcpfn.jax_setup import float64
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
+from lcpfn.seen_curve import Context
 from lcpfn.statistics import Blocks, Limits, Stats
 from lcpfn.tokens import Anchor, observe, query_features, stay
 

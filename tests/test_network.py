@@ -16,7 +16,7 @@ from lcpfn.network import (
     parameter_count,
     predict,
 )
-from lcpfn.pairs import PAIR_FEATURES, PLACES, Pairs
+from lcpfn.other_features import PAIR_FEATURES, PLACES, Pairs
 from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES
 
 pytestmark = pytest.mark.usefixtures("strict_jax")

@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from lcpfn.hyperparameters import Placed, config_distances, place, varying, what_matters
-from lcpfn.others import TELLING, share_of
-from lcpfn.pairs import (
+from lcpfn.other_features import (
     GRID,
     Cutoff,
     OnGrid,
@@ -22,6 +21,7 @@ from lcpfn.pairs import (
     on_grid,
     pair_features,
 )
+from lcpfn.others import TELLING, share_of
 from lcpfn.statistics import Blocks, Limits, empty_stats
 from lcpfn.tokens import Anchor, query_features, read, stay
 from lcpfn.train.batches import best_ahead

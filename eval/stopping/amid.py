@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lcpfn.context import Context, context_of
 from lcpfn.cutoffs import Cutoffs
 from lcpfn.eval.stopping import halving, policies
 from lcpfn.eval.stopping.freeze_thaw import PERCENT, Ahead, freeze_thaw, with_last
@@ -18,6 +17,7 @@ from lcpfn.hyperparameters import Config
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 from lcpfn.prefixes import AHEAD, PrefixForecasts
+from lcpfn.seen_curve import Context, context_of
 from lcpfn.stopping.offline import RecordedRun
 from lcpfn.stopping.rule import Rule
 from lcpfn.task import Task

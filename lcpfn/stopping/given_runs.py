@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcpfn.among import check_knows, check_others, runs_of, warn_of_far
-from lcpfn.context import Context
 from lcpfn.curves import Run
 from lcpfn.forecast import Forecast
 from lcpfn.hyperparameters import Config, check_config, usable_config
 from lcpfn.metric import Bounds, Metric
+from lcpfn.seen_curve import Context
 from lcpfn.stopping.whole_curves import Ask
 from lcpfn.task import Task
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from lcpfn.context import Context
 from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process
 from lcpfn.memory import Now
 from lcpfn.metric import Metric
+from lcpfn.seen_curve import Context
 from lcpfn.stream import Growing
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.context import Context, context_of, default_targets
 from lcpfn.hyperparameters import Config
 from lcpfn.metric import Metric
+from lcpfn.seen_curve import Context, context_of, default_targets
 from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.decision import Progress
 from lcpfn.stopping.observations import Observations, WarnOnce

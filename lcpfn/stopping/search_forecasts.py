@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lcpfn.among import check_knows
-from lcpfn.context import Context
 from lcpfn.forecast import Forecast
 from lcpfn.hyperparameters import Config
 from lcpfn.jax_setup import check_process
 from lcpfn.metric import Metric
+from lcpfn.seen_curve import Context
 from lcpfn.shared_model import name_of, shared_model
 from lcpfn.stopping.given_runs import GivenRuns
 from lcpfn.stopping.kept_streams import KeptStreams

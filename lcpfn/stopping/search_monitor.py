@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.context import Context
 from lcpfn.forecast import Forecast
 from lcpfn.hyperparameters import usable_config
 from lcpfn.metric import Metric
+from lcpfn.seen_curve import Context
 from lcpfn.shared_model import name_of
 from lcpfn.stopping.best_so_far import BestSoFar, last_step
 from lcpfn.stopping.given_runs import take_given

@@ -10,9 +10,9 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from lcpfn.context import Context, context_of
 from lcpfn.forecast import Forecast
 from lcpfn.metric import Metric
+from lcpfn.seen_curve import Context, context_of
 from lcpfn.stopping.decision import Decision, Progress, decide
 from lcpfn.stopping.interval import DecisionInterval
 from lcpfn.stopping.rule import Rule
@@ -63,7 +63,7 @@ def forecast_curves(
             the names of their runs.
         interval: at which observations to decide.
         context: makes a context of a curve or its beginning, or gives one that there
-            is; default: `lcpfn.context.context_of`.
+            is; default: `lcpfn.seen_curve.context_of`.
 
     Returns:
         One entry per curve; and the batch of all forecasts, curve by curve and cutoff

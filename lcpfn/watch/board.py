@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lcpfn.context import Context
 from lcpfn.io.follow import Observation
+from lcpfn.seen_curve import Context
 from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.interval import DecisionInterval
 from lcpfn.stopping.known_run import KnownRun

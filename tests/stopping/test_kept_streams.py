@@ -6,8 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
-from lcpfn.context import context_of
 from lcpfn.metric import Metric
+from lcpfn.seen_curve import context_of
 from lcpfn.stopping import kept_streams
 from lcpfn.stopping.decision import Decision
 from lcpfn.stopping.kept_streams import KeptStreams

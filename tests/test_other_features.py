@@ -7,7 +7,7 @@ import pytest
 
 from lcpfn.hyperparameters import CONFIG_FEATURES
 from lcpfn.jax_setup import float64
-from lcpfn.pairs import (
+from lcpfn.other_features import (
     PAIR_FEATURES,
     PLACES,
     Cutoff,
