@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate",
         type=float,
-        help="choose the confidence so that at most this share of good runs is stopped",
+        help="choose it to stop at most this share of good runs",
     )
     parser.add_argument(
         "--check", metavar="FILE", help="runs for which that promise is to hold"
@@ -66,7 +66,7 @@ def _add_rule(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by-cost",
         action="store_true",
-        help="weigh the probability by what is left to train, as searches do",
+        help="weigh it by what is left of a run",
     )
     parser.add_argument(
         "--cautious",

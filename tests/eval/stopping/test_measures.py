@@ -105,7 +105,7 @@ def test_the_benchmark_has_every_policy_and_says_when_there_is_no_search(
     assert set(found["tasks"]) == {"one/a", "two/a"}
     table = benchmark.to_markdown(found)
     paused = benchmark.paused_to_markdown(found)
-    assert table.count("\n") == 25
+    assert table.count("\n") == 31
     # Both have no stop and the oracle; each has a head of two lines.
     assert table.count("\n") + paused.count("\n") == len(found["overall"]) + 2 + 2
     assert not found["stress"]
