@@ -40,7 +40,7 @@ def a_run(name, rank, verdict="go on", top=0.9, last=12):
         "high": values[-1] + 0.15,
         "chance": 0.5 / rank if goes_on else None,
         "verdict": verdict,
-        "reason": "it may",
+        "reason": "it may.",
         "saved": 20 - last if verdict == "stop" else 0,
         "fan": fan if goes_on else None,
     }
@@ -194,6 +194,8 @@ def test_runs_are_chosen_by_keyboard(driver, server):
     press(driver, "ARROW_DOWN", "ENTER")
     assert text(driver, "#details h3") == "run 9"
     assert "Stopping now saves 8 steps" in text(driver, "#details")
+    assert "it may." in text(driver, "#details")
+    assert ".." not in text(driver, "#details")
     focus(driver, "tbody input")
     press(driver, "SPACE")
     chosen = "return document.querySelectorAll('#details h3').length"

@@ -32,10 +32,10 @@ function details(runs) {
     const mark = title.appendChild(element("span", undefined, "swatch"));
     mark.style.background = tone(slot);
     title.append(run.run);
-    const decision = `${run.verdict}: ${run.reason}`;
+    const decision = `${run.verdict}: ${run.reason.replace(/\.$/, "")}`;
     box.append(element("p", decision[0].toUpperCase() + decision.slice(1) + "."));
     let text = `Step ${format(run.last)} of ${format(shown.horizon)}, best ${format(run.best)}.`;
-    if (run.fan) text += ` Expected final value ${format(run.final)}, 90 % between ${format(run.low)} and ${format(run.high)}.`;
+    if (run.fan) text += ` Median of the final value ${format(run.final)}, 90 % between ${format(run.low)} and ${format(run.high)}.`;
     if (run.saved) text += ` Stopping now saves ${format(run.saved)} steps.`;
     box.append(element("p", text));
     return box;
