@@ -153,7 +153,7 @@ def _agree(
     for j, one in enumerate(curves):
         for two in curves[:j]:
             n = min(len(one), len(two))
-            ahead = np.sign(one[:n] - two[:n])
+            ahead = 1 * (one[:n] > two[:n]) - (one[:n] < two[:n])
             if np.sum(ahead[1:] * ahead[:-1] < 0) >= 2:
                 crossed.append(abs(one[n - 1] - two[n - 1]))
     alike = float(np.quantile(crossed, 0.9)) if crossed else 0.0
