@@ -1,18 +1,18 @@
-"""Freeze-thaw in a loop of one's own: 200 runs, always the most promising goes on.
+"""Freeze-thaw in a loop of one's own: 50 runs, always the most promising goes on.
 
 pip install lcpfn-jax
 
 Prints
 
-    379 epochs instead of 6000
-    found 0.8763, the best possible is 0.8763
+    197 epochs instead of 1500
+    found 0.8626, the best possible is 0.8626
 """
 
 import numpy as np
 
 import lcpfn
 
-HORIZON, RUNS = 30, 200
+HORIZON, RUNS = 30, 50
 rng = np.random.default_rng(0)
 top, pace = rng.uniform(0.3, 0.95, RUNS), rng.uniform(1, 12, RUNS)
 
