@@ -4,9 +4,9 @@ pip install 'lcpfn-jax[boost]'
 
 Prints, with all three
 
-    XGBoost stopped at round 167 of 200
-    The run beats its own best, 0.147548, by 0.002 by step 200 with probability 2.0%
-    (final value 0.1529, 90% between 0.1505 and 0.157); stopped at confidence 0.975.
+    XGBoost stopped at round 159 of 200
+    The run beats its own best, 0.147548, by 0.002 by step 200 with probability 2.5%
+    (final value 0.1511, 90% between 0.1474 and 0.159); stopped at confidence 0.975.
     LightGBM stopped at round 160 of 200
     ...
     CatBoost stopped at round 115 of 200
