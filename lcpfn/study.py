@@ -66,8 +66,8 @@ class Study(ReportedRuns):
         top_k: a run has to beat the `top_k`-th best finished one.
         protect: share of the runs that is never stopped, see
             `lcpfn.stopping.threshold.among_best`.
-        confidence: as of `lcpfn.EarlyStopping`; lower, because the other runs are
-            there to compare with.
+        confidence: as of `lcpfn.EarlyStopping`; lower and by cost (`Rule.by_cost`), as
+            the other runs are there to compare with.
         **rule: further fields of `lcpfn.stopping.rule.Rule`; `beat` is a value to beat
             beside the finished runs.
 
