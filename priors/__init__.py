@@ -1,11 +1,12 @@
 """Generative models of learning curves. Imports nothing else of lcpfn."""
 
-from lcpfn.priors.base import Draws, Prior, check_prior, draw, load_prior, observe
-from lcpfn.priors.broad import BROAD_PRIOR, Effects, broad_prior
+from lcpfn.priors.base import Draws, Prior, draw, observe
+from lcpfn.priors.broad import BROAD_PRIOR, SCHEDULED_PRIOR, Effects, broad_prior
 from lcpfn.priors.domhan import LCPFN_PRIOR
 from lcpfn.priors.families import FAMILIES, Family
+from lcpfn.priors.load import check_prior, load_prior
 
-PRIORS = {prior.name: prior for prior in (BROAD_PRIOR, LCPFN_PRIOR)}
+PRIORS = {prior.name: prior for prior in (BROAD_PRIOR, LCPFN_PRIOR, SCHEDULED_PRIOR)}
 
 
 def find_prior(name: str) -> Prior:
@@ -18,6 +19,7 @@ __all__ = [
     "FAMILIES",
     "LCPFN_PRIOR",
     "PRIORS",
+    "SCHEDULED_PRIOR",
     "Draws",
     "Effects",
     "Family",

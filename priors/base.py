@@ -13,15 +13,12 @@ A prior is one function, used twice:
   or an ensemble sampler conditions on. Use `observe` for the last line to get both.
 
 Optional deterministic sites: "curve" (noiseless values), "recorded" (what is kept of
-"y", for example rounded), "low" and "high" (bounds of this one curve).
+"y", for example rounded), "rate" (learning rate that leads to each value), "low" and
+"high" (bounds of this one curve).
 """
 
-import importlib
-import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -31,7 +28,6 @@ import numpyro.distributions as dist
 from numpyro import handlers
 
 ROUNDS = 64
-LEAST_ACCEPTANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -87,6 +83,7 @@ class Draws(NamedTuple):
         curve: noiseless values `(n, length)`; equals `y` if the model has no "curve".
         log_prob: log-density of `y` given the latent curve `(n, length)`; zero if what
             is recorded is not what that density is of.
+        rate: learning rates `(n, length)`; NaN if the model has no "rate".
         steps: `(n, length)`; behind the end of a curve its last step is repeated.
         length: observations of each curve `(n,)`.
         low, high: bounds of each curve `(n,)`, infinite where there are none.
@@ -98,6 +95,7 @@ class Draws(NamedTuple):
     y: jax.Array
     curve: jax.Array
     log_prob: jax.Array
+    rate: jax.Array
     steps: jax.Array
     length: jax.Array
     low: jax.Array
@@ -124,7 +122,7 @@ def draw_steps(prior: Prior, key: jax.Array) -> tuple[jax.Array, jax.Array]:
     return prior.axis(key, prior.shortest, prior.length)
 
 
-def _candidate(prior: Prior, key: jax.Array) -> tuple[jax.Array, ...]:
+def candidate(prior: Prior, key: jax.Array) -> tuple[jax.Array, ...]:
     """One draw, accepted or not, as `candidate_at` returns it."""
     key_steps = key
     if prior.axis is not None:
@@ -159,7 +157,8 @@ def candidate_at(
     )
     recorded, curve = value("recorded", y), value("curve", y)
     bounds = value("low", low), value("high", high)
-    return recorded, curve, log_prob, steps, count, *bounds, fine
+    rate = value("rate", jnp.full_like(y, jnp.nan))
+    return recorded, curve, log_prob, rate, steps, count, *bounds, fine
 
 
 def draw(prior: Prior, key: jax.Array, n: int, oversample: int = 6) -> Draws:
@@ -179,8 +178,8 @@ def draw(prior: Prior, key: jax.Array, n: int, oversample: int = 6) -> Draws:
         Curves and the acceptance rate; rows never filled have `accepted` False.
     """
     size = oversample * n
-    accept = jax.vmap(lambda k: _candidate(prior, k)[-1])
-    sample = jax.vmap(lambda k: _candidate(prior, k)[:-1])
+    accept = jax.vmap(lambda k: candidate(prior, k)[-1])
+    sample = jax.vmap(lambda k: candidate(prior, k)[:-1])
 
     def unfilled(state: tuple) -> jax.Array:
         filled, rounds, *_ = state
@@ -201,99 +200,8 @@ def draw(prior: Prior, key: jax.Array, n: int, oversample: int = 6) -> Draws:
         )
         return filled | new, rounds + 1, hits + count, rows
 
-    shapes = jax.eval_shape(lambda k: _candidate(prior, k)[:-1], key)
+    shapes = jax.eval_shape(lambda k: candidate(prior, k)[:-1], key)
     empty = tuple(jnp.zeros((n, *shape.shape), shape.dtype) for shape in shapes)
     start = (jnp.zeros(n, bool), jnp.int32(0), jnp.int32(0), empty)
     filled, rounds, hits, rows = jax.lax.while_loop(unfilled, fill, start)
     return Draws._make((*rows, filled, hits / (rounds * size)))
-
-
-def load_prior(name: str) -> Prior:
-    """Finds and checks a prior named `module:attribute` or `path/to/file.py:attribute`.
-
-    The attribute is a `Prior`, or a NumPyro model function (then the defaults of
-    `Prior` apply: 100 steps, lower is better, no bounds).
-
-    Raises:
-        ValueError: if it cannot be found, or `check_prior` refuses it.
-    """
-    module_name, _, attribute = name.partition(":")
-    if not module_name or not attribute:
-        raise ValueError(
-            f"a prior is named module:function or file.py:function, got {name!r}"
-        )
-    found = getattr(_import(module_name), attribute, None)
-    if found is None:
-        raise ValueError(f"{module_name} has no attribute {attribute!r}")
-    if not callable(found) and not isinstance(found, Prior):
-        raise ValueError(
-            f"{name} must be a NumPyro model function or a lcpfn.priors.Prior, "
-            f"got {type(found).__name__}"
-        )
-    prior = found if isinstance(found, Prior) else Prior(found, name=name)
-    check_prior(prior)
-    return prior
-
-
-def _import(name: str) -> object:
-    if name.endswith(".py"):
-        path = Path(name).resolve()
-        if not path.is_file():
-            raise ValueError(f"there is no file {path}")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        if spec is None or spec.loader is None:
-            raise ValueError(f"{path} cannot be imported as Python")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"no module named {name!r} ({error})") from error
-
-
-def check_prior(prior: Prior, key: jax.Array | None = None, n: int = 256) -> float:
-    """Draws from a prior and refuses one that cannot be trained on.
-
-    Returns:
-        The acceptance rate.
-
-    Raises:
-        ValueError: no site "y", a wrong shape, values outside hard bounds, all values
-            non-finite, or fewer than one candidate in a hundred accepted.
-    """
-    key = jax.random.key(0) if key is None else key
-    try:
-        shape = jax.eval_shape(lambda k: _candidate(prior, k)[0], key).shape
-    except KeyError as error:
-        raise ValueError(f'prior {prior.name} has no sample site "y"') from error
-    if shape != (prior.length,):
-        raise ValueError(
-            f"prior {prior.name}: y must have one value per step, "
-            f"shape ({prior.length},), got {shape}"
-        )
-    y, *_, fine = jax.jit(jax.vmap(lambda k: _candidate(prior, k)))(
-        jax.random.split(key, n)
-    )
-    fine &= jnp.all(jnp.isfinite(y), axis=1)
-    rate = float(jnp.mean(fine))
-    if not bool(jnp.any(jnp.all(jnp.isfinite(y), axis=1))):
-        raise ValueError(f"prior {prior.name}: no curve of {n} was finite throughout")
-    if rate < LEAST_ACCEPTANCE:
-        raise ValueError(
-            f"prior {prior.name}: {rate:.1%} of {n} candidates were accepted, at least "
-            f"{LEAST_ACCEPTANCE:.0%} are needed; loosen its acceptance rule"
-        )
-    low, high = prior.bounds
-    inside = y[fine]
-    if prior.hard_bounds and (
-        (low is not None and bool(jnp.any(inside < low)))
-        or (high is not None and bool(jnp.any(inside > high)))
-    ):
-        raise ValueError(
-            f"prior {prior.name}: curves leave the bounds {prior.bounds}; widen them "
-            "or declare hard_bounds=False"
-        )
-    return rate

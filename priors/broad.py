@@ -12,7 +12,7 @@ observed site "y", as "recorded"; a member without it is observed as it is.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax.numpy as jnp
@@ -45,7 +45,8 @@ class Effects:
     `logarithmic` is of curves whose steps grow apart. `flat`:
     nothing is learned; `small`: next to nothing is; `rising`: it gets worse from the
     start; `untrained`: the first observation is from before training; `trend`: noise
-    shrinks; `best_so_far`: what is recorded is the running best; `known`: bounds are.
+    shrinks; `hot`: noise goes with what a high learning rate costs; `best_so_far`: what
+    is recorded is the running best; `known`: bounds are.
     """
 
     logarithmic: float = 0.8
@@ -64,6 +65,7 @@ class Effects:
     small: float = 0.08
     rising: float = 0.012
     trend: float = 0.6
+    hot: float = 0.0
     correlated: float = 0.2
     wander: float = 0.12
     skewed: float = 0.15
@@ -116,11 +118,13 @@ def broad_model(
     u = maybe("untrained", lambda: u - u[0], u)
     rate = maybe("schedule", lambda: shapes.learning_rate(u), one)
     rate = maybe("warm_up", lambda: rate * shapes.warm_up(u), rate)
+    numpyro.deterministic("rate", rate)
     s = jnp.cumsum(rate * jnp.diff(u, prepend=0.0))
     s = maybe("onset", lambda: shapes.onset(s), s)
     s = maybe("breaking", lambda: shapes.breaking(s), s)
     progress = shapes.decay(s)
-    curve = progress + maybe("heat", lambda: shapes.heat(rate, progress), zero)
+    heat = maybe("heat", lambda: shapes.heat(rate, progress), zero)
+    curve = progress + heat
     curve += maybe("overfit", lambda: shapes.overfit(s), zero)
     curve += maybe("bump", lambda: shapes.bump(u), zero)
     curve = maybe("rising", lambda: -curve, curve)
@@ -130,14 +134,18 @@ def broad_model(
     width = jnp.max(curve) - jnp.min(curve)
     curve = maybe("small", lambda: curve * shapes.ten_to("gain", -2.5, -0.3), curve)
     curve, size, grain, low, high = place(curve, width)
-    trend = maybe("trend", lambda: one, zero) > 0
-    sigma = grain * noise.noise_level(rate, progress, trend)
+    sigma = grain * noise.noise_level(
+        rate, progress, trend=maybe("trend", lambda: one, zero) > 0
+    )
+    sigma = maybe("hot", lambda: noise.hot(heat, sigma), sigma)
     sigma = maybe("dying", lambda: noise.dying(u, sigma), sigma)
-    drift = maybe("correlated", lambda: noise.correlated(sigma), zero)
-    drift += maybe("wander", lambda: noise.wander(u), zero)
-    drift += maybe("skewed", lambda: noise.skewed(sigma), zero)
-    drift += maybe("spikes", lambda: noise.spikes(sigma), zero)
-    drift += maybe("wild", lambda: noise.wild(u), zero)
+    drift = (
+        maybe("correlated", lambda: noise.correlated(sigma), zero)
+        + maybe("wander", lambda: noise.wander(u), zero)
+        + maybe("skewed", lambda: noise.skewed(sigma), zero)
+        + maybe("spikes", lambda: noise.spikes(sigma), zero)
+        + maybe("wild", lambda: noise.wild(u), zero)
+    )
     # The first observations of a transient say nothing of where the metric lies.
     jump = maybe("transient", lambda: shapes.transient(index), zero)
     curve += size * jnp.where(jnp.isinf(high), jump, 0)
@@ -213,3 +221,8 @@ def broad_prior(effects: Effects = Effects(), name: str = "broad") -> Prior:
 
 
 BROAD_PRIOR = broad_prior()
+# Of runs whose learning rate is planned more have a schedule, and gain by it.
+SCHEDULED_PRIOR = broad_prior(
+    replace(Effects(), schedule=0.75, heat=0.7, hot=0.8),
+    name="scheduled",
+)

@@ -41,6 +41,18 @@ def noise_level(rate: Array, progress: Array, trend: Array) -> Array:
     return size * jnp.where(trend, with_rate * with_progress, 1.0) + 1e-6
 
 
+def hot(heat: Array, sigma: Array) -> Array:
+    """Noise of a high learning rate, large where that also keeps the loss up.
+
+    Args:
+        heat: what the learning rate adds to the curve, 0 where nothing.
+        sigma: noise without it.
+    """
+    usual = jnp.max(heat) / 0.25
+    power = uniform("hot", 0.4, 1.2)
+    return sigma * jnp.where(usual > 0, jnp.maximum(usual, 1e-3), 1.0) ** power
+
+
 def heavy(sigma: Array) -> Array:
     """Heavy tails: a log-normal mixture of scales."""
     return sigma * jnp.exp(uniform("tail", 0.4, 1.3) * normal_path("scales", sigma))

@@ -270,7 +270,7 @@ def _draw_run(
     z = run_normals(key_normals, task, basis, family, shapes)
     coupled = replace(prior, model=Coupled(prior.model, z))
     steps = draw_steps(prior, key_steps)
-    y, curve, _, *rest = candidate_at(coupled, key_rest, *steps)
+    y, curve, _, _, *rest = candidate_at(coupled, key_rest, *steps)
     return _Drawn._make([y, curve, *rest, family, z[SHARE][0], z[DIVERGES][0]])
 
 

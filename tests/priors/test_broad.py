@@ -50,6 +50,8 @@ def test_without_effects_a_curve_is_a_decay_and_white_noise():
 @pytest.fixture(scope="module")
 def switched():
     """Curves of the same keys with each effect forced on and off: compiled once."""
+    # An effect that is never on has no switch.
+    effects = Effects(hot=0.5)
 
     @jax.jit
     def curves(switches):
@@ -57,7 +59,8 @@ def switched():
 
         def values(key):
             model = handlers.substitute(handlers.seed(broad_model, key), data=given)
-            sites = handlers.trace(model).get_trace(1.05 ** jnp.arange(64.0))
+            steps = 1.05 ** jnp.arange(64.0)
+            sites = handlers.trace(model).get_trace(steps, effects=effects)
             return jnp.stack([sites[name]["value"] for name in ("low", "high")]), sites[
                 "recorded"
             ]["value"]
@@ -72,6 +75,7 @@ def test_every_effect_changes_curves(switched, name):
     # Heat needs a schedule to be seen, logarithmic time steps that grow apart; a flat
     # curve shows little else.
     typical = np.array([other in ("known", "schedule") for other in NAMES], int)
+    typical[NAMES.index("heat")] = name == "hot"
     at = NAMES.index(name)
     on, off = typical.copy(), typical.copy()
     on[at], off[at] = 1, 0
@@ -85,6 +89,16 @@ def test_every_effect_changes_curves(switched, name):
 def test_effects_refuse_what_is_no_probability():
     with pytest.raises(ValueError, match=re.escape("bump must be in [0, 1], got 2")):
         Effects(bump=2)
+
+
+def test_the_learning_rate_that_leads_to_each_value_is_told(drawn):
+    rate = np.asarray(drawn.rate)
+    assert (rate > 0).all()
+    assert rate.max() == pytest.approx(1, abs=1e-3)
+    scheduled = rate.min(axis=1) < 0.99
+    assert scheduled.mean() == pytest.approx(
+        1 - (1 - Effects.schedule) * (1 - Effects.warm_up), abs=0.07
+    )
 
 
 # --- inference

@@ -26,6 +26,15 @@ def test_correlated_noise_has_the_size_it_claims():
     assert np.corrcoef(z[:-1], z[1:])[0, 1] == pytest.approx(0.9, abs=0.02)
 
 
+def test_hot_noise_goes_with_what_the_rate_costs():
+    sigma = jnp.full(101, 0.01)
+    little, much, none = (
+        float(run_effect(noise.hot, size * (1 - U), sigma, hot=1.0)[0])
+        for size in (0.025, 2.5, 0.0)
+    )
+    assert (little, much, none) == pytest.approx((0.001, 0.1, 0.01))
+
+
 def test_smoothing_starts_at_the_first_value_and_keeps_a_constant():
     np.testing.assert_allclose(
         run_effect(noise.smoothed, jnp.full(9, 3.0)), 3.0, rtol=1e-6
