@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lcpfn.metric import Metric
+from lcpfn.plan import features_of
 from lcpfn.seen_curve import Context
 from lcpfn.statistics import Array, Blocks, Limits, Stats, empty_stats
 from lcpfn.tokens import Anchor, read
@@ -46,12 +47,14 @@ class Batch(NamedTuple):
         start: step of each curve's first observation `(B,)`.
         last: index of each curve's last token `(B,)`.
         limits: horizons and bounds, fields `(B,)`.
+        plan: what is planned up to the horizons `(B, PLAN_FEATURES)`; None: nothing.
     """
 
     blocks: Blocks
     start: Array
     last: Array
     limits: Limits
+    plan: Array | None = None
 
 
 def limits_of(metric: Metric, horizons: Sequence[float]) -> Limits:
@@ -105,11 +108,13 @@ def make_batch(
             row[: len(column)], row[len(column) :] = column, column[-1]
     start = np.array([c.steps[0] if len(c.steps) else 1.0 for c in contexts])
     limits = limits_of(metric, [c.horizon for c in contexts])
+    plan = features_of(contexts, limits.horizon[:, None])
     return Batch(
         Blocks(*padded[:, which]),
         start[which],
         counts[which] - 1,
         Limits(*(field[which] for field in limits)),
+        None if plan is None else plan[which, 0],
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lcpfn.metric import Metric
+from lcpfn.plan import check_plan
 from lcpfn.seen_curve import Context, step_unit
 
 
@@ -85,7 +86,8 @@ def split_curves(curves: Any, unseen: bool = False) -> tuple[list[np.ndarray], b
 
 def _per_curve(x: Any, count: int, what: str) -> list[Any]:
     """One entry per curve: x itself for all, or its elements if it is nested."""
-    if x is None or not _is_nested(x):
+    begins_with_none = isinstance(x, list | tuple) and len(x) > 0 and x[0] is None
+    if x is None or not (begins_with_none or _is_nested(x)):
         return [x] * count
     if len(x) != count:
         raise ValueError(
@@ -186,6 +188,7 @@ def check_curves(
     metric: Metric,
     steps: Any = None,
     at: Any = None,
+    plan: Any = None,
     unseen: bool = False,
 ) -> tuple[list[Context], bool]:
     """Checks everything `extrapolate` is given, before any number is computed.
@@ -211,6 +214,7 @@ def check_curves(
         _per_curve(steps, count, "steps"),
         horizons,
         _per_curve(at, count, "at"),
+        _per_curve(plan, count, "plan"),
         strict=True,
     )
     contexts = [
@@ -221,7 +225,13 @@ def check_curves(
 
 
 def _check_curve(
-    name: str, metric: Metric, values: np.ndarray, steps: Any, horizon: Any, at: Any
+    name: str,
+    metric: Metric,
+    values: np.ndarray,
+    steps: Any,
+    horizon: Any,
+    at: Any,
+    plan: Any,
 ) -> Context:
     """One of the curves, with what was given for it."""
     metric.check(values, f"values of {name}")
@@ -243,4 +253,5 @@ def _check_curve(
         end,
         targets,
         step_unit(steps),
+        check_plan(plan, name),
     )

@@ -38,6 +38,7 @@ class ModelConfig:
         components: Gaussians in the predicted mixture.
         context: most tokens of one curve; longer curves are pooled onto them.
         others: width of the attention over other runs of a task; 0: it knows none.
+        plan: width of what it is told of a planned learning rate; 0: it knows none.
         best: whether the network also predicts the best value up to the horizon.
         masked: features of a token that the network does not see, to measure what they
             are worth; indices below `TOKEN_FEATURES`.
@@ -47,6 +48,9 @@ class ModelConfig:
         temperature: of the weights of the Gaussians; below one the likely ones count
             for more. It fades likewise.
         temperature_among: the same where other runs are given; it does not fade.
+        plan_from: share of a run from which on a forecast that knows a plan is
+            believed; before, it is mixed with the one without, by the square of how far
+            the run is on the way there.
     """
 
     width: int = 128
@@ -57,11 +61,13 @@ class ModelConfig:
     components: int = 16
     context: int = 128
     others: int = 0
+    plan: int = 0
     best: bool = False
     masked: tuple[int, ...] = ()
     gain: float = 1.0
     temperature: float = 1.0
     temperature_among: float = 1.0
+    plan_from: float = 0.0
 
     def __post_init__(self) -> None:
         for name, most in MOST.items():
@@ -70,6 +76,7 @@ class ModelConfig:
                 raise ValueError(
                     f"{name} must be a positive integer up to {most}, got {size!r:.80}"
                 )
+        self._check_optional()
         if self.width % self.heads:
             raise ValueError(
                 f"heads must divide width, got {self.heads} and {self.width}"
@@ -90,3 +97,15 @@ class ModelConfig:
                 f"masked must hold indices below {TOKEN_FEATURES}, got {masked!r:.80}"
             )
         object.__setattr__(self, "masked", tuple(masked))  # a card has a list
+
+    def _check_optional(self) -> None:
+        """What a network need not know."""
+        for name in ("others", "plan"):
+            size, most = getattr(self, name), MOST["hidden"]
+            if type(size) is not int or not 0 <= size <= most:
+                raise ValueError(
+                    f"{name} must be an integer from 0 to {most}, got {size!r:.80}"
+                )
+        share = self.plan_from
+        if type(share) not in (int, float) or not 0 <= share <= 1:
+            raise ValueError(f"plan_from must lie in [0, 1], got {share!r:.80}")

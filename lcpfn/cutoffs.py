@@ -11,6 +11,7 @@ from lcpfn.jax_setup import check_process
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
 from lcpfn.others import Others
+from lcpfn.plan import features_of
 from lcpfn.prefixes import surprise
 from lcpfn.seen_curve import Context
 from lcpfn.tokens import Anchor
@@ -105,7 +106,8 @@ class Cutoffs:
         horizon = self.horizons
         targets = np.where(np.isnan(self.steps), horizon[:, None], self.steps)
         found = self.model.predict(
-            np.asarray(self.state), self.anchor, horizon, targets, self.others
+            *(np.asarray(self.state), self.anchor, horizon, targets),
+            self.others or features_of(self.contexts, targets),
         )
         return self.metric.in_user_units(found)
 

@@ -11,6 +11,7 @@ from flax import nnx
 
 from lcpfn.config import ModelConfig
 from lcpfn.other_features import PAIR_FEATURES, PLACES, Pairs
+from lcpfn.plan import PLAN_FEATURES
 
 Memory = tuple[jax.Array, jax.Array]  # keys and values of one layer, (B, C, H, D/H)
 # Curves from which on `_attend_one` is the faster way.
@@ -48,6 +49,25 @@ def _small(config: ModelConfig) -> Any:
     """Initial weights of what is added to the residual stream, twice a layer."""
     share = 1 / (2 * config.layers)
     return nnx.initializers.variance_scaling(share, "fan_in", "truncated_normal")
+
+
+def spread_out(
+    key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
+) -> jax.Array:
+    """Initial output bias: means from -10 to +2 scales, since curves go down."""
+    del key
+    count = shape[0] // 3
+    means = jnp.arcsinh(jnp.linspace(-10.0, 2.0, count))
+    return jnp.concatenate([jnp.zeros(count), means, jnp.zeros(count)]).astype(dtype)
+
+
+def unlikely(
+    key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
+) -> jax.Array:
+    """Initial output bias of copies: at first they have little weight."""
+    del key
+    count = shape[0] // 3
+    return jnp.concatenate([jnp.full(count, -2.0), jnp.zeros(2 * count)]).astype(dtype)
 
 
 class Attention(nnx.Module):
@@ -96,6 +116,25 @@ class Gated(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """What is added to `(..., D)`."""
         gate, value = jnp.split(self.up(x), 2, axis=-1)
+        return self.down(jax.nn.silu(gate) * value)
+
+
+class Planned(nnx.Module):
+    """What a planned learning rate says to a query."""
+
+    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        width, nothing = config.width, nnx.initializers.zeros
+        self.norm = nnx.RMSNorm(width, rngs=rngs)
+        self.embed1 = nnx.Linear(PLAN_FEATURES, width // 2, rngs=rngs)
+        self.embed2 = nnx.Linear(width // 2, 2 * width, rngs=rngs)
+        self.up = nnx.Linear(width, 2 * config.plan, use_bias=False, rngs=rngs)
+        self.down = nnx.Linear(config.plan, width, kernel_init=nothing, rngs=rngs)
+
+    def __call__(self, x: jax.Array, plan: jax.Array) -> jax.Array:
+        """What is added to queries `(..., D)`, given `(..., PLAN_FEATURES)`."""
+        embedded = self.embed2(jax.nn.silu(self.embed1(plan)))
+        scale, shift = jnp.split(embedded, 2, axis=-1)
+        gate, value = jnp.split(self.up(self.norm(x) * (1 + scale) + shift), 2, -1)
         return self.down(jax.nn.silu(gate) * value)
 
 

@@ -73,18 +73,24 @@ def known_now(
     state: jax.Array,
     anchor: Anchor,
     horizon: jax.Array,
+    plan: jax.Array | None,
 ) -> Now:
     """What the network says at the cutoffs of R curves."""
-    end = predict_end(config, params, state, anchor, horizon)
+    end = predict_end(config, params, state, anchor, horizon, plan)
     return Now(state, jnp.stack(anchor, 1), jnp.stack(end[:3], 1))
 
 
 @float64
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
 def append(
-    config: ModelConfig, params: Any, past: Past, tokens: jax.Array, limits: Limits
+    config: ModelConfig,
+    params: Any,
+    past: Past,
+    tokens: jax.Array,
+    limits: Limits,
+    plan: jax.Array | None,
 ) -> tuple[Past, Now]:
-    """Takes one more token `(1, 5)`."""
+    """Takes one more token `(1, 5)`; see `Batch.plan`."""
     token = Token(*tokens.T)
     stats, anchor, features = observe(
         Stats(*past.stats.T), limits, Blocks(*token[:3]), token.start
@@ -93,7 +99,7 @@ def append(
     states, cache = network.encode(config, params, features, past.cache, past.position)
     done = token.full > 0
     held = jnp.where(done[:, None], jnp.stack(stats, 1), past.stats)
-    now = known_now(config, params, states[:, 0], anchor, limits.horizon)
+    now = known_now(config, params, states[:, 0], anchor, limits.horizon, plan)
     return Past(cache, past.position + done, held), now
 
 
@@ -113,7 +119,7 @@ def fill(
         past.cache,
     )
     done = (batch.last + 1).astype(past.position.dtype)
-    now = known_now(config, params, state, anchor, batch.limits.horizon)
+    now = known_now(config, params, state, anchor, batch.limits.horizon, batch.plan)
     return Past(cache, done, jnp.stack(stats, 1)), now
 
 

@@ -24,6 +24,7 @@ from lcpfn.memory import Now
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
 from lcpfn.others import Others, Readings
+from lcpfn.plan import check_can_plan, check_plan
 from lcpfn.seen_curve import Context
 from lcpfn.stream import Stream
 from lcpfn.task import Task
@@ -79,7 +80,7 @@ class Model:
         hard = self.card.get("metric", {}).get("hard_bounds", True)
         return Metric(mode, bounds, hard)
 
-    def extrapolate(
+    def extrapolate(  # noqa: PLR0913 - whatever may be known of a run
         self,
         curves: Any,
         horizon: Any,
@@ -90,6 +91,7 @@ class Model:
         at: Any = None,
         others: Iterable[Run] | None = None,
         config: Any = None,
+        plan: Any = None,
     ) -> Forecast:
         """Forecasts the rest of one or several curves.
 
@@ -109,6 +111,8 @@ class Model:
                 them a curve may be `[]`: nothing of it is known yet.
             config: hyperparameters of the curve by name, or a list of such; compared
                 with those of the other runs.
+            plan: learning rates of the whole run, evenly from step 0 to the horizon,
+                such as one per epoch, or a list of such; not together with `others`.
 
         Returns:
             The forecast, in the user's units and direction. Of a curve that is at its
@@ -119,11 +123,9 @@ class Model:
         """
         metric, given = self.metric(mode, bounds), runs_of(others)
         contexts, single = check_curves(
-            curves, horizon, metric, steps, at, unseen=bool(given)
+            curves, horizon, metric, steps, at, plan, unseen=bool(given)
         )
         check_process()
-        if not contexts:
-            raise ValueError("there are no curves to extrapolate")
         configs = check_configs(config, len(contexts), single)
         found = self._read_beside(contexts, configs, given, metric)
         return Forecast.of(found, 0 if single else None)
@@ -136,6 +138,10 @@ class Model:
         metric: Metric,
     ) -> Cutoffs:
         """Reads checked curves, and the other runs of their task if there are any."""
+        if not contexts:
+            raise ValueError("there are no curves to extrapolate")
+        if any(context.plan is not None for context in contexts):
+            check_can_plan(self.config, bool(others))
         end = max(context.horizon for context in contexts)
         around, of_others = check_others(others, end, metric)
         warn_of_far(around, end)
@@ -154,7 +160,12 @@ class Model:
         return self.read(contexts, metric)
 
     def stream(
-        self, horizon: float, *, mode: str, bounds: Bounds | None = None
+        self,
+        horizon: float,
+        *,
+        mode: str,
+        bounds: Bounds | None = None,
+        plan: Any = None,
     ) -> Stream:
         """A curve to be fed observation by observation; see `Stream.update`.
 
@@ -162,9 +173,13 @@ class Model:
             horizon: last step to predict.
             mode: "max" or "min": which way is better.
             bounds: lowest and highest possible value, either may be None.
+            plan: learning rates, see `extrapolate`.
         """
         check_process()
-        return Stream(self, horizon, self.metric(mode, bounds))
+        rates = check_plan(plan)
+        if rates is not None:
+            check_can_plan(self.config, others=False)
+        return Stream(self, horizon, self.metric(mode, bounds), rates)
 
     def read(self, contexts: Sequence[Context], metric: Metric) -> Cutoffs:
         """Reads several checked curves up to their cutoffs.
@@ -219,7 +234,7 @@ class Model:
         anchor: Anchor,
         horizon: np.ndarray,
         at: np.ndarray,
-        others: Others | None = None,
+        beside: Others | np.ndarray | None = None,
         best: bool = False,
     ) -> Mixture:
         """Distributions at later steps from any number of cutoffs, model space.
@@ -229,7 +244,8 @@ class Model:
             anchor: of the cutoffs, fields `(B,)`.
             horizon: last step of each `(B,)`.
             at: steps `(B, S)`.
-            others: the other runs of the task.
+            beside: the other runs of the task; or what is planned up to those steps,
+                see `lcpfn.plan.features_of`.
             best: put the best value up to the horizon before them, `(B, 1 + S)`.
 
         Returns:
@@ -239,7 +255,9 @@ class Model:
             programs.predict_some(
                 *(self.config, best, self.params, state[some]),
                 *(Anchor(*(x[some] for x in anchor)), horizon[some], at[some]),
-                others and others.of(some),
+                beside[some]
+                if isinstance(beside, np.ndarray)
+                else beside and beside.of(some),
             )
             for some in slices(len(state))
         ]

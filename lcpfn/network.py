@@ -33,11 +33,16 @@ from lcpfn.layers import (
     Gated,
     Memory,
     OtherRuns,
+    Planned,
+    spread_out,
+    unlikely,
 )
 from lcpfn.statistics import REACH
-from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES, log_count
+from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES, log_count, share_gone
 
 Params = Any
+# A weight of nothing, whose logarithm is finite.
+NOTHING = 1e-30
 
 
 class MixtureParams(NamedTuple):
@@ -51,30 +56,12 @@ class MixtureParams(NamedTuple):
 Cache = tuple[Memory, ...]  # of all layers
 
 
-def _spread_out(
-    key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
-) -> jax.Array:
-    """Initial output bias: means from -10 to +2 scales, since curves go down."""
-    del key
-    count = shape[0] // 3
-    means = jnp.arcsinh(jnp.linspace(-10.0, 2.0, count))
-    return jnp.concatenate([jnp.zeros(count), means, jnp.zeros(count)]).astype(dtype)
-
-
-def _unlikely(
-    key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
-) -> jax.Array:
-    """Initial output bias of copies: at first they have little weight."""
-    del key
-    count = shape[0] // 3
-    return jnp.concatenate([jnp.full(count, -2.0), jnp.zeros(2 * count)]).astype(dtype)
-
-
 class _Network(nnx.Module):
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         width, self.best = config.width, config.best
         self.gain, self.temperature = config.gain, config.temperature
         self.temperature_among = config.temperature_among
+        self.plan_from = max(config.plan_from, NOTHING)
         self.embed1 = nnx.Linear(TOKEN_FEATURES, width, rngs=rngs)
         self.embed2 = nnx.Linear(width, width, rngs=rngs)
         self.blocks = nnx.List([Block(config, rngs) for _ in range(config.layers)])
@@ -85,18 +72,20 @@ class _Network(nnx.Module):
         if config.others:
             self.others = AttentionToOthers(config, rngs)
             # The state of a run of which nothing is known yet.
-            self.unseen = nnx.Param(jnp.zeros(width))
+            self.unseen = nnx.Param(jnp.zeros(width, jnp.float32))
             nothing = nnx.initializers.zeros
             self.copy_out = nnx.Linear(
-                width, 3 * COPIES, kernel_init=nothing, bias_init=_unlikely, rngs=rngs
+                width, 3 * COPIES, kernel_init=nothing, bias_init=unlikely, rngs=rngs
             )
+        if config.plan:
+            self.planned = Planned(config, rngs)
         self.head_norm = nnx.RMSNorm(width, rngs=rngs)
         self.head = Gated(config, config.head_hidden, rngs)
         self.out = nnx.Linear(
             width,
             3 * config.components,
             kernel_init=nnx.initializers.normal(0.01),
-            bias_init=_spread_out,
+            bias_init=spread_out,
             rngs=rngs,
         )
 
@@ -122,7 +111,7 @@ class _Network(nnx.Module):
         state: jax.Array,
         query: jax.Array,
         stay: jax.Array,
-        context: OtherRuns | None,
+        beside: OtherRuns | jax.Array | None,
     ) -> MixtureParams:
         # A query without the flag of `best` is one for a value.
         lacking = self.ask1.in_features - query.shape[-1]
@@ -130,20 +119,13 @@ class _Network(nnx.Module):
         embedded = self.ask2(jax.nn.silu(self.ask1(query)))
         scale, shift = jnp.split(embedded, 2, axis=-1)
         x = state[..., None, :] * (1 + scale) + shift
-        copies, some = None, jnp.zeros((), bool)
-        if context is not None:
-            some = jnp.any(context.mask, axis=-1)[..., None, None]
+        asked, copies, some = x, None, jnp.zeros((), bool)
+        if isinstance(beside, OtherRuns):
+            some = jnp.any(beside.mask, axis=-1)[..., None, None]
             flag = query[..., -1] if self.best else jnp.zeros(query.shape[:-1])
-            told, copies = self.others(x, context, flag)
+            told, copies = self.others(x, beside, flag)
             x = jnp.where(some, told, x)
-        x = x + self.head(self.head_norm(x))
-        weight, mean, std = jnp.split(self.out(x), 3, axis=-1)
-        # Soft limits: a mean within sinh(15) scales, a spread within exp(+-9) of them.
-        mean = jnp.sinh(15 * jnp.tanh(mean / 15))
-        std = 9 * jnp.tanh(std / 9)
-        # And that of the first, whose mean is exact, from exp(-6) to exp(-2).
-        mean = mean.at[..., 0].set(stay[..., None])
-        std = std.at[..., 0].set(2 * jnp.tanh(std[..., 0] / 2) - 4)
+        x, (weight, mean, std) = self._gaussians(x, stay)
         if copies is not None:
             more = self._copied(x, copies)
             added = jnp.where(some, more.log_weight, -1e30), more.mean, more.log_std
@@ -153,7 +135,38 @@ class _Network(nnx.Module):
             )
         few = jnp.clip(1 - log_count(query) / math.log(FADED), 0, 1)[..., None]
         weight, mean = self._calibrated(weight, mean, stay[..., None, None], few, some)
-        return MixtureParams(jax.nn.log_softmax(weight), mean, std)
+        found = MixtureParams(jax.nn.log_softmax(weight), mean, std)
+        if beside is None or isinstance(beside, OtherRuns):
+            return found
+        told = asked + self.planned(asked, jnp.nan_to_num(beside))
+        known = jnp.isfinite(beside[..., :1])
+        return self._mixed(found, self._gaussians(told, stay)[1], known, query)
+
+    def _gaussians(self, x: jax.Array, stay: jax.Array) -> tuple[jax.Array, Any]:
+        """What the head makes of queries: states, and logits, means and log of stds."""
+        x = x + self.head(self.head_norm(x))
+        weight, mean, std = jnp.split(self.out(x), 3, axis=-1)
+        # Soft limits: a mean within sinh(15) scales, a spread within exp(+-9) of them.
+        mean = jnp.sinh(15 * jnp.tanh(mean / 15))
+        std = 9 * jnp.tanh(std / 9)
+        # And that of the first, whose mean is exact, from exp(-6) to exp(-2).
+        mean = mean.at[..., 0].set(stay[..., None])
+        std = std.at[..., 0].set(2 * jnp.tanh(std[..., 0] / 2) - 4)
+        return x, (weight, mean, std)
+
+    def _mixed(
+        self, found: MixtureParams, told: Any, known: jax.Array, query: jax.Array
+    ) -> MixtureParams:
+        """What is said without a plan, and with it, as likely as `ModelConfig` says."""
+        gone = share_gone(query)[..., None]
+        trust = jnp.where(gone < self.plan_from, (gone / self.plan_from) ** 2, 1.0)
+        trust = jnp.where(known, trust, 0.0)
+        weights = (
+            found.log_weight + jnp.log(jnp.maximum(1 - trust, NOTHING)),
+            jax.nn.log_softmax(told[0]) + jnp.log(jnp.maximum(trust, NOTHING)),
+        )
+        pairs = (weights, (found.mean, told[1]), (found.log_std, told[2]))
+        return MixtureParams(*(jnp.concatenate(pair, axis=-1) for pair in pairs))
 
     def _calibrated(
         self,
@@ -243,7 +256,7 @@ def predict(
     state: jax.Array,
     query: jax.Array,
     stay: jax.Array,
-    context: OtherRuns | None = None,
+    beside: OtherRuns | jax.Array | None = None,
 ) -> MixtureParams:
     """Predicted distribution of `(y_target - level) / scale`.
 
@@ -254,14 +267,16 @@ def predict(
         query: `(..., Q, QUERY_FEATURES)`, see `lcpfn.tokens.query_features`; with one
             more column, 0 to predict values and 1 to predict best values.
         stay: the newest value in units of the anchor `(...)`, see `lcpfn.tokens.stay`.
-        context: other runs of the task; for networks that know them. Where there are
-            none the prediction is that without, to the last digit.
+        beside: other runs of the task, for networks that know them; or what is planned
+            up to the targets, `(..., Q, PLAN_FEATURES)` of `lcpfn.plan.features_of`,
+            for networks that know plans. Where there are no runs the prediction is that
+            without, to the last digit; where the features are NaN, up to rounding.
 
     Returns:
         MixtureParams with fields `(..., Q, K)`, or with other runs those and `COPIES`
-        more.
+        more, with a plan twice as many.
     """
-    return nnx.merge(_graph(config), params).predict(state, query, stay, context)
+    return nnx.merge(_graph(config), params).predict(state, query, stay, beside)
 
 
 def unseen(config: ModelConfig, params: Params) -> jax.Array:

@@ -73,7 +73,7 @@ def read(config: ModelConfig, params: Any, batch: Batch) -> Now:
         states, _ = network.encode(config, params, features, only=only)
         state = states[:, 0] if many else at_last(states, batch.last)
         horizon = batch.limits.horizon
-        return known_now(config, params, state, anchor, horizon)
+        return known_now(config, params, state, anchor, horizon, batch.plan)
 
     return chunked(run, batch)
 
@@ -88,11 +88,12 @@ def predict(
     anchor: Anchor,
     horizon: jax.Array,
     targets: jax.Array,
-    others: Others | None = None,
+    beside: Others | jax.Array | None = None,
 ) -> Mixture:
     """Distributions at later steps, model space; `targets` `(rows, queries)`.
 
-    With `best` that of the best value up to the horizon comes before them.
+    `beside` as of `Model.predict`. With `best` that of the best value up to the horizon
+    comes before them.
     """
 
     def run(
@@ -100,14 +101,16 @@ def predict(
         anchor: Anchor,
         horizon: jax.Array,
         targets: jax.Array,
-        others: Others | None,
+        beside: Others | jax.Array | None,
     ) -> Mixture:
-        look = None if others is None else functools.partial(other_runs_of, others)
+        known: Any = beside
+        if isinstance(beside, Others):
+            known = functools.partial(other_runs_of, beside)
         return predict_values(
-            config, params, state, anchor, horizon, targets, best, look
+            config, params, state, anchor, horizon, targets, best, known
         )
 
-    return chunked(run, state, anchor, horizon, targets, others)
+    return chunked(run, state, anchor, horizon, targets, beside)
 
 
 @float64
@@ -140,7 +143,7 @@ def predict_some(
     anchor: Anchor,
     horizon: np.ndarray,
     at: np.ndarray,
-    others: Others | None,
+    beside: Others | np.ndarray | None,
 ) -> Mixture:
     """`predict` from at most `MOST_ROWS` cutoffs, at any number of steps."""
     count, steps = at.shape
@@ -152,7 +155,9 @@ def predict_some(
         *(config, best, params),
         *jax.tree.map(lambda x: np.asarray(x)[which], (state, anchor, horizon)),
         at[which][:, wide],
-        others and others.of(which),
+        beside[which][:, wide]
+        if isinstance(beside, np.ndarray)
+        else beside and beside.of(which),
     )
     return jax.tree.map(lambda x: np.asarray(x)[:count, : steps + best], found)
 

@@ -41,7 +41,7 @@ def predict_values(
     horizon: jax.Array,
     targets: jax.Array,
     best: bool = False,
-    others: Callable[[Anchor, jax.Array], OtherRuns] | None = None,
+    beside: Callable[[Anchor, jax.Array], OtherRuns] | jax.Array | None = None,
 ) -> Mixture:
     """Values at later steps.
 
@@ -54,7 +54,9 @@ def predict_values(
         targets: steps `(..., Q)`.
         best: put the best value up to the horizon before them, `(..., 1 + Q)`; for
             networks that know it.
-        others: what the other runs of the task say to queries; None: there are none.
+        beside: what the other runs of the task say to queries; or what is planned up to
+            each of these steps `(..., Q, PLAN_FEATURES)`, with `best` up to the horizon
+            before them; None: nothing else is known.
     """
     if best:
         targets = jnp.concatenate([horizon[..., None], targets], axis=-1)
@@ -64,8 +66,8 @@ def predict_values(
         flag = jnp.broadcast_to(flag, query.shape[:-1])[..., None]
         query = jnp.concatenate([query, flag.astype(jnp.float32)], axis=-1)
     here = stay(anchor).astype(jnp.float32)
-    context = None if others is None else others(anchor, targets)
-    found = network.predict(config, params, state, query, here, context)
+    known = beside(anchor, targets) if callable(beside) else beside
+    found = network.predict(config, params, state, query, here, known)
     return unanchored(found, anchor)
 
 
@@ -75,7 +77,13 @@ def predict_end(
     state: jax.Array,
     anchor: Anchor,
     horizon: jax.Array,
+    plan: jax.Array | None = None,
 ) -> Mixture:
-    """The value at the horizon `(..., 1)`, after the best one up to it if known."""
-    at = horizon[..., None]
-    return predict_values(config, params, state, anchor, horizon, at, config.best)
+    """The value at the horizon `(..., 1)`, after the best one up to it if known.
+
+    `plan` is what is planned up to the horizon `(..., PLAN_FEATURES)`.
+    """
+    at, best = horizon[..., None], config.best
+    if plan is not None:
+        plan = jnp.stack([plan] * (1 + best), axis=-2)
+    return predict_values(config, params, state, anchor, horizon, at, best, plan)

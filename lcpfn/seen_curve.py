@@ -4,7 +4,7 @@ In float64 and model space (lower is better).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ class Context(NamedTuple):
         horizon: last step to predict.
         targets: steps to predict, increasing `(s,)`; None: `default_targets`.
         unit: distance of the default targets.
+        plan: learning rates, evenly from step 0 to the horizon `(n,)`; None: unknown.
     """
 
     steps: np.ndarray
@@ -33,6 +34,7 @@ class Context(NamedTuple):
     horizon: float
     targets: np.ndarray | None = None
     unit: float = 1.0
+    plan: np.ndarray | None = None
 
     @property
     def diverged(self) -> bool:
@@ -51,7 +53,12 @@ class Context(NamedTuple):
         return default_targets(self.last_step, self.unit, self.horizon)
 
 
-def context_of(curve: Mapping[float, float], metric: Metric, horizon: float) -> Context:
+def context_of(
+    curve: Mapping[float, float],
+    metric: Metric,
+    horizon: float,
+    plan: Sequence[float] | None = None,
+) -> Context:
     """Of values by step, in order of the steps, in the user's units; may be empty."""
     steps = np.fromiter(curve, float, len(curve))
     values = metric.sign * np.fromiter(curve.values(), float, len(curve))
@@ -60,6 +67,7 @@ def context_of(curve: Mapping[float, float], metric: Metric, horizon: float) -> 
     return Context(
         *(steps[known], values[known], float(last_step), float(last)),
         *(horizon, None, step_unit(steps)),
+        None if plan is None else np.array(plan),
     )
 
 

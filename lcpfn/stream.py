@@ -23,6 +23,7 @@ from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process, float64
 from lcpfn.memory import Token, append, empty_memory, fill
 from lcpfn.metric import Metric
+from lcpfn.plan import features_of
 from lcpfn.seen_curve import Context
 
 if TYPE_CHECKING:
@@ -70,13 +71,21 @@ class Growing:
         model: a loaded checkpoint.
         metric: direction and bounds.
         horizon: last step.
+        plan: learning rates, see `Model.extrapolate`; None: unknown.
 
     Attributes:
         row: its observations.
     """
 
-    def __init__(self, model: "Model", metric: Metric, horizon: float) -> None:
+    def __init__(
+        self,
+        model: "Model",
+        metric: Metric,
+        horizon: float,
+        plan: np.ndarray | None = None,
+    ) -> None:
         self.model, self.metric, self.horizon = model, metric, horizon
+        self.plan = plan
         self.row = Row()
         # `Past` and `now`, and the limits as the device has them.
         self._memory: Any = None
@@ -105,11 +114,20 @@ class Growing:
         for token in self._tokens() if self._read < self.row.count else ():
             tokens = np.array([token], float)
             self._memory = append(
-                model.config, model.params, self._memory[0], tokens, self._limits
+                *(model.config, model.params, self._memory[0], tokens, self._limits),
+                self._planned(token.step),
             )
             self._done += bool(token.full)
         self._read = self.row.count
         return self._memory[1]
+
+    def _planned(self, step: float) -> Any:
+        """What is planned from a step up to the horizon `(1, PLAN_FEATURES)`."""
+        if self.plan is None:
+            return None
+        at, end = np.array([step]), np.array([[self.horizon]])
+        here = Context(at, at, 0, 0, self.horizon, plan=self.plan)
+        return features_of([here], end)[:, 0]
 
     def _tokens(self) -> list[Token]:
         """The tokens that are still to be appended, one by one."""
@@ -119,7 +137,10 @@ class Growing:
         if factor != row.factor or complete - self._done > SEVERAL:
             row.factor = factor
             some = slice(0, complete * factor)
-            known = Context(row.steps[some], row.values[some], 0, 0, self.horizon)
+            known = Context(
+                *(row.steps[some], row.values[some], 0, 0, self.horizon),
+                plan=self.plan,
+            )
             batch = make_batch([known], self.metric, [factor], 1)
             config, params = self.model.config, self.model.params
             self._memory = fill(config, params, self._memory[0], batch)
@@ -140,17 +161,24 @@ class Stream:
         best: the best finite value so far; NaN if there is none.
         horizon: last step to predict.
         metric: direction and bounds.
+        plan: learning rates, see `Model.extrapolate`; None: unknown.
     """
 
-    def __init__(self, model: "Model", horizon: float, metric: Metric) -> None:
-        self.model, self.metric = model, metric
+    def __init__(
+        self,
+        model: "Model",
+        horizon: float,
+        metric: Metric,
+        plan: np.ndarray | None = None,
+    ) -> None:
+        self.model, self.metric, self.plan = model, metric, plan
         self.horizon = check_horizon(horizon)
         self.steps: list[float] = []
         self.values: list[float] = []
         self.best = math.nan
         self._whole = True  # all steps are whole numbers
         self._gaps: list[float] = []  # between steps, sorted; not kept for whole ones
-        self._growing = Growing(model, metric, self.horizon)
+        self._growing = Growing(model, metric, self.horizon, plan)
 
     @property
     def nbytes(self) -> int:
@@ -210,7 +238,9 @@ class Stream:
         row = self._growing.row
         last, newest = self.steps[-1], self.metric.sign * self.values[-1]
         return Context(
-            row.steps, row.values, last, newest, self.horizon, None, self._unit()
+            *(row.steps, row.values, last, newest, self.horizon),
+            unit=self._unit(),
+            plan=self.plan,
         )
 
     def _unit(self) -> float:

@@ -41,7 +41,7 @@ from lcpfn.stopping.next_step import (
 )
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
 from lcpfn.stopping.search_forecasts import SearchForecasts
-from lcpfn.stopping.search_rule import CONFIDENCE, IN_A_SEARCH, PROTECT, SearchRule
+from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT, SearchRule, in_a_search
 from lcpfn.stopping.threshold import best_of, chance_of, threshold_of
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Study(ReportedRuns):
         confidence: float | ConfidenceSchedule = CONFIDENCE,
         **rule: Any,
     ) -> None:
-        options = IN_A_SEARCH | {"bounds": bounds, "confidence": confidence} | rule
+        options = in_a_search({"bounds": bounds, "confidence": confidence} | rule)
         self.rule = Rule.of(horizon, mode, **options)
         self.search = SearchRule(mode, n_startup, top_k, protect, self.rule.beat)
         metric = Metric(mode, bounds)

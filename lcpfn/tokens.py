@@ -222,6 +222,11 @@ def log_count(query: Array) -> Array:
     return of_end + here
 
 
+def share_gone(query: Array) -> Array:
+    """Share of the whole run that lies before the cutoff of a query `(...)`."""
+    return jnp.exp(query[..., QUERY_FEATURES - 1])
+
+
 def stay(anchor: Anchor) -> Array:
     """The newest value in units of the anchor `(...)`."""
     return (anchor.value - anchor.level) / anchor.scale

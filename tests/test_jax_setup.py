@@ -104,10 +104,10 @@ def test_processes_agree_with_each_other(saved, model):
     assert one == pytest.approx(here.tolist(), rel=1e-5)
 
 
-def test_a_process_in_double_precision_gets_the_same_forecast(saved, model):
+def test_a_process_in_double_precision_gets_the_same_forecast(default):
     code = FORECAST + "assert forecast.paths(2).shape == (2, 5)\n"
-    there = json.loads(output(start(code, saved, JAX_ENABLE_X64="1")))
-    here = model.extrapolate([0.5, 0.6, 0.65], 8, mode="max", bounds=(0, 1)).mean()
+    there = json.loads(output(start(code, "default", JAX_ENABLE_X64="1")))
+    here = default.extrapolate([0.5, 0.6, 0.65], 8, mode="max", bounds=(0, 1)).mean()
     assert there == pytest.approx(here.tolist(), rel=1e-5)
 
 

@@ -34,6 +34,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start", metavar="CHECKPOINT", help="weights to begin with: name or path"
     )
+    parser.add_argument(
+        "--ended",
+        action="store_true",
+        help="train no further: release the newest checkpoint of the run",
+    )
     add_curves(parser, needs_mode=False)
     parser.add_argument(
         "--tensorboard", action="store_true", help="log to OUT/tensorboard"
@@ -102,17 +107,27 @@ def run(args: argparse.Namespace) -> int:
     out = args.out or Path("runs") / args.preset
     suites = [read_curves_of(args, path)[0] for path in args.recorded]
     origins = [describe(suite.name, suite.runs) for suite in suites]
-    start = None
+    start = card = None
     if args.start:
         start, model, card = checkpoint.restore(checkpoint.find(args.start))
-        # The weights may be those of a network that does not know other runs yet.
-        others = config.model.others or model.others
-        config = replace(config, model=replace(model, others=others))
+        # The weights may be those of a network that does not know as much yet.
+        more = {
+            name: getattr(config.model, name) or getattr(model, name)
+            for name in ("others", "plan")
+        }
+        config = replace(config, model=replace(model, **more))
         origins.insert(0, f"from {card['checksum'][:23]}")
     if origins:
         config = replace(config, origin="; ".join(origins))
     recorded = [suite.runs for suite in suites]
     print(
-        fit(config, out, recorded=recorded, start=start, tensorboard=args.tensorboard)
+        fit(
+            *(config, out),
+            recorded=recorded,
+            start=start,
+            card=card,
+            tensorboard=args.tensorboard,
+            ended=args.ended,
+        )
     )
     return 0

@@ -10,6 +10,7 @@ from lcpfn.curves import Run
 from lcpfn.forecast import Forecast
 from lcpfn.hyperparameters import Config, check_config, usable_config
 from lcpfn.metric import Bounds, Metric
+from lcpfn.plan import refuse_plan
 from lcpfn.seen_curve import Context
 from lcpfn.stopping.whole_curves import Ask
 from lcpfn.task import Task
@@ -30,7 +31,10 @@ def take_given(
     config = check_config(options.pop("config", None), "this run")
     if isinstance(others, GivenRuns):
         return replace(others, config=config)
-    return None if others is None else GivenRuns.of(others, config, mode, bounds)
+    if others is None:
+        return None
+    refuse_plan(options)
+    return GivenRuns.of(others, config, mode, bounds)
 
 
 @dataclass(frozen=True)

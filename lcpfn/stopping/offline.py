@@ -65,7 +65,7 @@ def chances(rule: Rule, past: RecordedRun, threshold: float) -> np.ndarray:
     """Probability of beating the threshold from each forecast of the run `(m,)`.
 
     Args:
-        rule: its `beat` and `horizon` are not used.
+        rule: its `beat`, `horizon` and `plan` are not used.
         past: the run.
         threshold: value to beat, model space, infinite if there is none; the run's own
             best takes its place where that is better.

@@ -12,6 +12,7 @@ import numpy as np
 
 from lcpfn.checks import check_count, check_horizon
 from lcpfn.metric import Bounds, Metric
+from lcpfn.plan import check_plan
 from lcpfn.stopping.observations import plain
 
 # From these shares of the horizon on, with these confidences.
@@ -47,6 +48,8 @@ class Rule:
         max_surprise: never stop while `Forecast.surprise` is above it: the model has
             just mispredicted this curve. None: surprise is not computed.
         min_delta: plateau rule: gains on the run's own best count only above it.
+        plan: learning rates of the whole run, see `Model.extrapolate`; None: unknown.
+            Not where a run is forecast among others.
     """
 
     horizon: float
@@ -61,6 +64,7 @@ class Rule:
     method: str = "ever"
     max_surprise: float | None = None
     min_delta: float | None = None
+    plan: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         check_horizon(self.horizon)
@@ -82,6 +86,9 @@ class Rule:
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and value >= 0):
                 raise ValueError(f"{name} must be a number >= 0 or None, got {value!r}")
+        rates = check_plan(self.plan, "the run")
+        if rates is not None:
+            object.__setattr__(self, "plan", tuple(rates.tolist()))
 
     def confidence_at(self, step: Any) -> Any:
         """The confidence that holds at a step, or at each of an array of steps."""

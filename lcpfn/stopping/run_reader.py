@@ -51,7 +51,7 @@ class RunReader:
         """The run as it was read so far; empty after `rest`."""
         if self.opened is None:
             self.opened = shared_model(self.model).stream(
-                rule.horizon, mode=rule.mode, bounds=rule.bounds
+                rule.horizon, mode=rule.mode, bounds=rule.bounds, plan=rule.plan
             )
         return self.opened
 

@@ -20,7 +20,7 @@ from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.observations import Observations, WarnOnce, number
 from lcpfn.stopping.rule import ConfidenceSchedule
 from lcpfn.stopping.search_forecasts import SearchForecasts
-from lcpfn.stopping.search_rule import CONFIDENCE, IN_A_SEARCH, PROTECT, SearchRule
+from lcpfn.stopping.search_rule import CONFIDENCE, PROTECT, SearchRule, in_a_search
 
 KnownRuns = Mapping[Hashable, KnownRun]
 
@@ -79,7 +79,7 @@ class SearchMonitor:
         if alone and monitor.get("others") is not None:
             raise ValueError("others cannot be seen by runs that are forecast alone")
         self.mode, self.horizon, self.alone = mode, horizon, bool(alone)
-        self.options = {"confidence": confidence, "beat": beat} | IN_A_SEARCH | monitor
+        self.options = in_a_search({"confidence": confidence, "beat": beat} | monitor)
         self.warn_once = self.options.setdefault("warn_once", WarnOnce())
         if self.options.get("every") == "auto":
             self.options["every"] = Pace()  # one for all runs

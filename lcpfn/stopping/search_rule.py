@@ -7,6 +7,7 @@ from numbers import Real
 from typing import Any
 
 from lcpfn.checks import check_count
+from lcpfn.plan import refuse_plan
 from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.threshold import best_of, few_better, incumbent_of
 
@@ -14,6 +15,16 @@ from lcpfn.stopping.threshold import best_of, few_better, incumbent_of
 PROTECT, CONFIDENCE = 0.05, 0.85
 # Further fields of `lcpfn.stopping.rule.Rule`, where others are there to compare with.
 IN_A_SEARCH: dict[str, Any] = {"by_cost": True, "cautious": 10}
+
+
+def in_a_search(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a rule, above those that it has in a search.
+
+    Raises:
+        ValueError: for a plan, which is of a run that is forecast alone.
+    """
+    refuse_plan(options)
+    return IN_A_SEARCH | options
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,8 @@ def forecast_curves(
         for n in due[-1]:
             seen = curve if n == len(steps) else dict(islice(curve.items(), n))
             if context is None:
-                parts.append((name, context_of(seen, metric, rule.horizon)))
+                known = context_of(seen, metric, rule.horizon, rule.plan)
+                parts.append((name, known))
             else:
                 parts.append((name, context(name, seen)))
     if not parts:

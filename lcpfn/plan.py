@@ -1,0 +1,180 @@
+"""The planned learning rate of a run, and what the network is told of it.
+
+A plan is a list of learning rates, evenly over the whole run: of n rates the first
+holds up to step horizon / n, the last up to the horizon. Only their ratios count. With
+r(t) as a share of the highest rate and A(t) its integral from step 0 on, a query
+(cutoff t, target s) is told r(t), r(s) and r(end), means of r before t and before s,
+what A gains between them over A(t), and both as shares of A(end).
+
+The integral is the training time that a schedule leaves, and a loss falls with the rate
+itself (Schaipp et al. 2025, arXiv 2501.18965; Luo et al. 2025, arXiv 2503.12811).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from lcpfn.statistics import Array
+
+if TYPE_CHECKING:
+    from lcpfn.config import ModelConfig
+    from lcpfn.seen_curve import Context
+
+PLAN_FEATURES = 11
+MOST_RATES = 100_000
+# Shares of the highest rate below it look like none.
+LEAST = 1e-4
+# Steps are compared up to rounding.
+ROUNDING = 1e-9
+
+
+def check_plan(plan: Any, name: str = "the curve") -> np.ndarray | None:
+    """The rates `(n,)`, a float64 copy.
+
+    Raises:
+        ValueError: if they are no one-dimensional finite numbers, one is negative or
+            all are zero.
+    """
+    if plan is None:
+        return None
+    try:
+        rates = np.array(plan, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        rates = np.empty(0)
+    fine = rates.ndim == 1 and 0 < len(rates) <= MOST_RATES and np.isfinite(rates).all()
+    if not fine or rates.min() < 0 or rates.max() == 0:
+        raise ValueError(
+            f"plan of {name} must be the learning rates of the whole run, such as one "
+            "per epoch up to the horizon: numbers >= 0, not all of them 0, got "
+            f"{plan!r:.80}"
+        )
+    return rates
+
+
+def check_can_plan(config: "ModelConfig", others: bool) -> None:
+    """Refuses a plan that the network would not be told.
+
+    Args:
+        config: of the network.
+        others: whether other runs are given too.
+
+    Raises:
+        ValueError: saying what to leave out.
+    """
+    if not config.plan:
+        raise ValueError(
+            "this checkpoint was not trained to know a planned learning rate; leave "
+            "out plan=, or load one that was, such as the default"
+        )
+    if others:
+        raise ValueError(
+            "a forecast knows the planned learning rate or other runs, not both; leave "
+            "out plan= (runs of one task show what their schedule does) or the others"
+        )
+
+
+def refuse_plan(options: Mapping[str, Any]) -> None:
+    """Refuses options with a plan, for runs that are forecast among others.
+
+    Raises:
+        ValueError: saying what to leave out.
+    """
+    if options.get("plan") is not None:
+        raise ValueError(
+            "plan is of a run that is forecast alone; among others their curves show "
+            "what the schedule does: leave out plan="
+        )
+
+
+class _Plan(NamedTuple):
+    """A plan whose rates are shares of the highest.
+
+    Attributes:
+        ends: steps at which each rate ends `(P,)`; the first begins at 0.
+        share: `(P,)`.
+        areas: integral of the shares up to 0 and to each end `(1 + P,)`.
+    """
+
+    ends: Array
+    share: Array
+    areas: Array
+
+    def area(self, step: Array) -> Array:
+        """Training time up to steps."""
+        xp: Any = self.share.__array_namespace__()
+        begun = xp.concatenate([xp.zeros_like(self.ends[:1]), self.ends])
+        return xp.interp(step, begun, self.areas)
+
+    def rate(self, step: Array) -> Array:
+        """The rate that leads to steps."""
+        xp: Any = self.share.__array_namespace__()
+        at = xp.searchsorted(self.ends, step * (1 - ROUNDING))
+        return self.share[xp.clip(at, 0, len(self.ends) - 1)]
+
+    def mean(self, start: Array, stop: Array) -> Array:
+        """The mean rate between steps."""
+        xp: Any = self.share.__array_namespace__()
+        some = stop > start
+        gained = self.area(stop) - self.area(start)
+        return xp.where(some, gained / xp.where(some, stop - start, 1), self.rate(stop))
+
+
+def plan_features(ends: Array, rates: Array, cutoff: Array, targets: Array) -> Array:
+    """What queries are told of a plan.
+
+    Args:
+        ends: steps at which each rate ends, increasing `(P,)`; the first begins at 0.
+        rates: `(P,)`.
+        cutoff: steps `(N,)`.
+        targets: steps `(N, Q)`.
+
+    Returns:
+        `(N, Q, PLAN_FEATURES)`; NumPy's if all are NumPy's, else JAX's.
+    """
+    xp: Any = rates.__array_namespace__()
+    share, nothing = rates / xp.max(rates), xp.zeros_like(rates[:1])
+    gains = share * xp.diff(ends, prepend=nothing)
+    plan = _Plan(ends, share, xp.concatenate([nothing, xp.cumsum(gains)]))
+    here, total = cutoff[:, None] + 0 * targets, plan.areas[-1]
+    gone, until = plan.area(here), plan.area(targets)
+    logs = [
+        plan.rate(here),
+        plan.rate(targets),
+        share[-1] + 0 * here,
+        plan.mean(0 * here, here),
+        plan.mean(here / 2, here),
+        plan.mean(7 * here / 8, here),
+        plan.mean(here, targets),
+        plan.mean(targets - (targets - here) / 4, targets),
+    ]
+    ratio = (until - gone) / xp.maximum(gone, LEAST * total)
+    columns = [
+        *xp.log(xp.maximum(xp.stack(logs), LEAST)),
+        xp.log(xp.clip(ratio, LEAST, 1 / LEAST)),
+        4 * gone / total,
+        4 * until / total,
+    ]
+    return xp.stack(columns, axis=-1) / 2
+
+
+def features_of(contexts: Sequence["Context"], targets: np.ndarray) -> Any:
+    """What queries of curves are told of their plans.
+
+    Args:
+        contexts: B curves.
+        targets: steps `(B, Q)`.
+
+    Returns:
+        `(B, Q, PLAN_FEATURES)` float32, NaN for curves without a plan; None where none
+        of them has one.
+    """
+    if all(context.plan is None for context in contexts):
+        return None
+    told = np.full((*targets.shape, PLAN_FEATURES), np.nan, np.float32)
+    for row, context, steps in zip(told, contexts, targets, strict=True):
+        rates = context.plan
+        if rates is not None and len(context.steps):
+            ends = context.horizon * np.arange(1, len(rates) + 1) / len(rates)
+            row[:] = plan_features(ends, rates, context.steps[-1:], steps[None])[0]
+    return told
