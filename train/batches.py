@@ -10,6 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from lcpfn.plan import plan_features
 from lcpfn.statistics import Blocks, Limits, empty_stats
 from lcpfn.tokens import query_features, read, stay
 from lcpfn.train.config import Augment
@@ -24,6 +25,7 @@ class Curves(NamedTuple):
         length: number of observations `(B,)`.
         low, high: bounds, infinite where unknown `(B,)`.
         weight: 0 for a row that does not count `(B,)`.
+        rate: learning rate that leads to each value `(B, T)`; None: it is not told.
     """
 
     y: jax.Array
@@ -32,6 +34,7 @@ class Curves(NamedTuple):
     low: jax.Array
     high: jax.Array
     weight: jax.Array
+    rate: jax.Array | None = None
 
 
 class Tasks(NamedTuple):
@@ -46,6 +49,8 @@ class Tasks(NamedTuple):
         log_scale: log of the anchor's scale `(B, N)`.
         stay: the newest value in units of the anchor `(B, N)`.
         weight: 1 for a cutoff that counts, 0 for padding `(B, N)`.
+        plan: what is planned up to the targets `(B, N, Q, PLAN_FEATURES)`; None:
+            nothing is known of it.
     """
 
     features: jax.Array
@@ -55,6 +60,7 @@ class Tasks(NamedTuple):
     log_scale: jax.Array
     stay: jax.Array
     weight: jax.Array
+    plan: jax.Array | None = None
 
 
 class Seen(NamedTuple):
@@ -141,6 +147,18 @@ def best_ahead(y: jax.Array, last: jax.Array, end: jax.Array) -> jax.Array:
     return jnp.take_along_axis(later, jnp.minimum(last + 1, end[:, None]), axis=1)
 
 
+def _planned(
+    steps: jax.Array,
+    rate: jax.Array,
+    end: jax.Array,
+    step: jax.Array,
+    target: jax.Array,
+) -> jax.Array:
+    """What the cutoffs of one curve are told of its learning rate up to `end`."""
+    until = jnp.minimum(jnp.arange(len(steps)), end)
+    return plan_features(steps[until], rate[until], step, steps[target])
+
+
 def make_tasks(
     key: jax.Array,
     curves: Curves,
@@ -201,6 +219,9 @@ def make_tasks(
         flag = jnp.arange(targets + 1) == targets
         flag = jnp.broadcast_to(flag, target.shape)[..., None].astype(query.dtype)
         query = jnp.concatenate([query, flag], axis=-1)
+    plan = None
+    if curves.rate is not None:
+        plan = jax.vmap(_planned)(curves.steps, curves.rate, seen.end, step, target)
     counts = seen.last < seen.end[:, None]
     truth = (wanted - anchor.level[..., None]) / anchor.scale[..., None]
 
@@ -216,4 +237,5 @@ def make_tasks(
         log_scale=kept(jnp.log(anchor.scale)),
         stay=kept(stay(anchor)),
         weight=(counts * curves.weight[:, None]).astype(y.dtype),
+        plan=None if plan is None else kept(plan),
     )

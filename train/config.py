@@ -51,6 +51,8 @@ class TrainConfig:
         searches: share of steps on whole searches, whose runs see each other.
         runs: of a search.
         cutoffs: at which a run of a search is asked, that before its start aside.
+        planned: tell the network the learning rates that the prior planned, and train
+            only what it makes of them; all else stays as the run began.
         model: size of the network.
         augment: how curves are thinned, pooled, truncated and shortened.
         steps: optimizer steps.
@@ -84,6 +86,7 @@ class TrainConfig:
     searches: float = 0.0
     runs: int = 16
     cutoffs: int = 12
+    planned: bool = False
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: Augment = field(default_factory=Augment)
     steps: int = 10_000
@@ -118,6 +121,11 @@ class TrainConfig:
             raise ValueError(
                 "searches need a network that knows other runs and the best value: set "
                 "model.others and model.best"
+            )
+        if self.planned and (self.recorded or self.searches or not self.model.plan):
+            raise ValueError(
+                "planned needs a network that knows plans, and curves of a prior that "
+                "are alone: set model.plan, and neither recorded nor searches"
             )
         if self.targets < 2:
             raise ValueError("targets must be at least 2: the horizon and another one")

@@ -21,6 +21,7 @@ import numpy as np
 from lcpfn.curves import Run
 from lcpfn.metric import Metric
 from lcpfn.priors import Draws, Prior, draw
+from lcpfn.priors.load import site_names
 from lcpfn.train.batches import Curves
 from lcpfn.train.config import TrainConfig
 
@@ -31,8 +32,8 @@ HIGHEST = 1e6  # sizes of values in units of a run's scale are cut here
 LEAST_RECORDS = 3
 
 
-def from_draws(prior: Prior, draws: Draws) -> Curves:
-    """Curves drawn from a prior, in model space."""
+def from_draws(prior: Prior, draws: Draws, planned: bool = False) -> Curves:
+    """Curves drawn from a prior, in model space; `planned`: with learning rates."""
     sign = Metric(prior.mode, prior.bounds).sign
     low, high = (draws.low, draws.high)[:: 1 if sign > 0 else -1]
     return Curves(
@@ -42,17 +43,26 @@ def from_draws(prior: Prior, draws: Draws) -> Curves:
         low=sign * low,
         high=sign * high,
         weight=draws.accepted.astype(draws.y.dtype),
+        rate=draws.rate if planned else None,
     )
 
 
-def prior_source(prior: Prior, shard: Shard = lambda x: x) -> Source:
-    """Fresh curves of a prior; `shard` places the batch axis on the devices."""
+def prior_source(
+    prior: Prior, shard: Shard = lambda x: x, planned: bool = False
+) -> Source:
+    """Fresh curves of a prior.
+
+    Args:
+        prior: what is drawn from.
+        shard: places the batch axis on the devices.
+        planned: tell the learning rates.
+    """
 
     def sample(key: jax.Array, n: int) -> Curves:
         keys = shard(jax.random.split(key, n))
         draws = jax.vmap(lambda k: draw(prior, k, 1, oversample=8))(keys)
         rows = jax.tree.map(lambda x: x[:, 0], draws._replace(acceptance=draws.y))
-        return jax.tree.map(shard, from_draws(prior, rows))
+        return jax.tree.map(shard, from_draws(prior, rows, planned))
 
     return sample
 
@@ -235,8 +245,14 @@ def make_feeds(
         shard: places a batch on the devices.
 
     Raises:
-        ValueError: if runs are given and not wanted, or the other way round.
+        ValueError: if runs are given and not wanted, or the other way round; if plans
+            are to be told and the prior knows none.
     """
+    if config.planned and "rate" not in site_names(prior):
+        raise ValueError(
+            f"prior {prior.name} does not say which learning rate leads to each value: "
+            'add numpyro.deterministic("rate", ...) to its model'
+        )
     if bool(config.recorded) != any(map(len, groups)):
         raise ValueError(
             f"the share of recorded curves is {config.recorded:g} and "
@@ -248,7 +264,8 @@ def make_feeds(
     for above, length in zip([0, *distinct], distinct, strict=False):
         # Shorter curves have a feed of their own: here they would be padding.
         shortest = max(above + 1, min(prior.shortest, length))
-        source = prior_source(replace(prior, length=length, shortest=shortest), shard)
+        sized = replace(prior, length=length, shortest=shortest)
+        source = prior_source(sized, shard, config.planned)
         most = length if length < distinct[-1] else np.inf
         parts = [[r for r in runs if above < len(r.values) <= most] for runs in groups]
         if config.recorded and any(parts):

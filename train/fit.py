@@ -14,7 +14,7 @@ hosts: start the same command on each after `jax.distributed.initialize()`.
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -37,7 +37,7 @@ from lcpfn.train.data import make_feeds
 from lcpfn.train.release import save_apart
 from lcpfn.train.run_log import Journal, NonFiniteLoss
 from lcpfn.train.search_source import search_feeds
-from lcpfn.train.step import TrainState, init_state, train_step
+from lcpfn.train.step import PLANNED, TrainState, init_state, train_step
 from lcpfn.train.validate import validation
 
 __all__ = ["NonFiniteLoss", "fit"]
@@ -136,8 +136,10 @@ def fit(
     *,
     recorded: Sequence[Sequence[Run]] = (),
     start: Any = None,
+    card: Mapping[str, Any] | None = None,
     progress: bool = True,
     tensorboard: bool = False,
+    ended: bool = False,
 ) -> Path:
     """Pre-trains a network, or goes on where an earlier call in `out` stopped.
 
@@ -147,24 +149,37 @@ def fit(
         recorded: runs of several sources that make up `config.recorded` of the curves;
             the rest is drawn from `config.prior`.
         start: weights to begin with; default: random ones.
+        card: theirs, which a run that trains a part of them adds to.
         progress: show a progress bar on standard error.
         tensorboard: also log to `out/tensorboard`.
+        ended: train no further, release the newest checkpoint.
 
     Returns:
         Directory of the released checkpoint, `out/release`.
 
     Raises:
         NonFiniteLoss: naming the step.
-        ValueError: if `out` holds another run.
+        ValueError: if `out` holds another run, or `planned` has no weights to begin.
         DirectoryBusy: if a run is going on there.
     """
+    if config.planned and (start is None or card is None):
+        raise ValueError(
+            "planned trains a part of a network: give the weights to begin with, such "
+            "as --start default"
+        )
     out = Path(out).absolute()
     prior, shardings = find_prior(config.prior), batch_sharding(config.batch)
     out.mkdir(parents=True, exist_ok=True)
     with _alone_in(out):
         claim_directory(out, config)
         show = {"progress": progress, "tensorboard": tensorboard}
-        return _run(config, prior, out, shardings, recorded, start, show)
+        parts = (prior, out, shardings, recorded, start, show, ended)
+        params, entries = _run(config, *parts)
+        about = card_of(config, prior, entries)
+        if config.planned:
+            base = card or {}
+            about = {**base, PLANNED: about | {"of": base.get("checksum")}}
+        return release(out / "release", params, config, about)
 
 
 @contextmanager
@@ -190,8 +205,13 @@ def _run(
     recorded: Sequence[Sequence[Run]],
     start: Any,
     show: dict[str, bool],
-) -> Path:
-    """What `fit` does in a directory that is its own."""
+    ended: bool,
+) -> tuple[Any, list[dict]]:
+    """Trains in a directory that is the run's own.
+
+    Returns:
+        The averaged weights, and the lines of the log.
+    """
     sharded, replicated = shardings
     shard = lambda x: jax.lax.with_sharding_constraint(x, sharded)
     feeds = make_feeds(config, prior, recorded, shard)
@@ -199,6 +219,9 @@ def _run(
     saver = open_saver(out, config)
     state = init_or_resume(config, saver, start, replicated)
     first = int(state.step)
+    if ended and not first:
+        raise ValueError(f"there is no checkpoint in {out} to release yet")
+    final = first if ended else config.steps
     step = jax.jit(
         partial(train_step, config, feeds),
         donate_argnums=0,
@@ -207,7 +230,7 @@ def _run(
     score = validation(config, prior, replicated)
     key = jax.random.key(config.seed + 1)
     with Journal(out, first, config.steps, config.skips, **show) as journal:
-        for number in range(first + 1, config.steps + 1):
+        for number in range(first + 1, final + 1):
             state, metrics = step(state, key)
             journal.add(number, metrics)
             last = number == config.steps
@@ -220,8 +243,7 @@ def _run(
             if saved:
                 saver.save(number, tuple(state), force=last)
     saver.close()
-    card = card_of(config, prior, journal.entries)
-    return release(out / "release", state.average, config, card)
+    return state.average, journal.entries
 
 
 def release(path: Path, params: Any, config: TrainConfig, card: dict) -> Path:

@@ -32,6 +32,10 @@ from lcpfn.train.search_tasks import Searches, SearchTasks, make_search_tasks
 FARTHEST = 1e10
 
 
+# The part of the network that knows plans.
+PLANNED = "planned"
+
+
 class TrainState(NamedTuple):
     """Everything a run needs to go on; a pytree.
 
@@ -62,7 +66,7 @@ def optimizer(config: TrainConfig) -> optax.GradientTransformation:
         warmup = min(config.warmup, config.steps // 2)
         return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, config.steps)
 
-    return optax.chain(
+    rule = optax.chain(
         optax.clip_by_global_norm(config.clip),
         optax.contrib.muon(
             schedule(config.learning_rate),
@@ -72,6 +76,17 @@ def optimizer(config: TrainConfig) -> optax.GradientTransformation:
             weight_decay_mask=_is_matrix,
         ),
     )
+    if not config.planned:
+        return rule
+    parts = {PLANNED: rule, "stays": optax.set_to_zero()}
+    return optax.multi_transform(
+        parts, lambda params: {k: k if k == PLANNED else "stays" for k in params}
+    )
+
+
+def _learning(config: TrainConfig, new: Any, old: Any) -> Any:
+    """Of parameter trees `new` where it learns, and `old` where nothing is to move."""
+    return old | {PLANNED: new[PLANNED]} if config.planned else new
 
 
 def init_state(config: TrainConfig) -> TrainState:
@@ -97,12 +112,12 @@ def log_probs(
     Returns:
         `(B, N, Q)` of curves, `(S, R, C, Q)` of searches.
     """
-    context = None
+    beside: Any
     if isinstance(tasks, SearchTasks):
-        state, context = _states(config, params, tasks)
+        state, beside = _states(config, params, tasks)
     else:
-        state, _ = network.encode(config, params, tasks.features)
-    mixture = network.predict(config, params, state, tasks.query, tasks.stay, context)
+        state, beside = network.encode(config, params, tasks.features)[0], tasks.plan
+    mixture = network.predict(config, params, state, tasks.query, tasks.stay, beside)
     return log_density(mixture, tasks.truth) - tasks.log_scale[..., None]
 
 
@@ -149,6 +164,7 @@ def gradients(
     total = jnp.maximum(jnp.sum(tasks.weight), 1)
 
     def loss(params: Any, chunk: Tasks | SearchTasks) -> jax.Array:
+        params = _learning(config, params, jax.lax.stop_gradient(params))
         nll = -log_probs(config.model, params, chunk)
         if config.loss_limit is not None:
             nll = clipped(nll, config.loss_limit + chunk.log_scale[..., None])
@@ -206,6 +222,7 @@ def train_step(
     # A young average forgets its start: its horizon is a tenth of its age at most.
     span = jnp.minimum(config.average, 1 + state.step / 10)
     average = optax.incremental_update(params, state.average, 1 / span)
+    average = _learning(config, average, state.average)
     norm = optax.global_norm(grads)
     metrics = {"loss": loss, "grad_norm": norm, "curves": curves}
     # A step that overflowed changes nothing.

@@ -36,7 +36,7 @@ def validation(
 
     def make() -> tuple:
         draws = draw(prior, key_curves, n)
-        curves = from_draws(prior, draws)
+        curves = from_draws(prior, draws, config.planned)
         tasks = make_tasks(key_tasks, curves, 8, config.model.context, UNCHANGED)
         flat = tasks.target.reshape(n, -1)
         oracle = jnp.take_along_axis(draws.log_prob, flat, axis=1)

@@ -77,7 +77,7 @@ def tasks_of(curves, *kinds, tokens=TOKENS):
 def test_tasks_ask_about_the_time_between_cutoff_and_horizon(curves, kinds):
     seen, tasks = tasks_of(curves, *kinds)
     length = np.asarray(curves.length)
-    assert all(np.isfinite(field).all() for field in tasks)
+    assert all(np.isfinite(field).all() for field in jax.tree.leaves(tasks))
     assert (seen.end < length).all()
     assert (seen.first >= 0).all()
     # A token per mark, in order, then padding.
@@ -225,7 +225,7 @@ def test_a_row_that_was_never_accepted_has_no_weight():
     assert (curves.weight == 0).all()
     _, tasks = tasks_of(curves, tokens=16)
     assert (tasks.weight == 0).all()
-    assert all(np.isfinite(field).all() for field in tasks)
+    assert all(np.isfinite(field).all() for field in jax.tree.leaves(tasks))
 
 
 def test_padding_of_short_curves_is_finite():
@@ -235,8 +235,8 @@ def test_padding_of_short_curves_is_finite():
     augment = Augment(thinned=1.0, pooled=0.0, truncated=1.0, shortened=0.0)
     for seed in range(20):
         tasks = make_tasks(jax.random.key(seed), bank, 3, 16, augment)
-        for name, values in tasks._asdict().items():
-            assert np.isfinite(values).all(), name
+        for path, values in jax.tree.leaves_with_path(tasks):
+            assert np.isfinite(values).all(), path
 
 
 def test_hidden_bounds_are_not_told(curves):

@@ -21,6 +21,7 @@ def test_augment_refuses(name, value):
         ({"keep": 0}, "keep must be a positive integer, got 0"),
         ({"targets": 1}, "targets must be at least 2"),
         ({"batch": 11, "chunk": 4}, "equal chunks, got 11 curves in chunks of 4"),
+        ({"planned": True}, "planned needs a network that knows plans"),
         ({"learning_rate": 1.5}, r"learning_rate must lie in \(0, 1\), got 1.5"),
         ({"learning_rate": float("nan")}, "learning_rate must lie in"),
     ],

@@ -240,6 +240,25 @@ def test_start_begins_with_given_weights_and_leaves_them_alone(cheap, tmp_path):
     )
 
 
+def test_a_run_that_is_ended_releases_its_newest_checkpoint(
+    cheap, tmp_path, monkeypatch
+):
+    with pytest.raises(
+        ValueError, match=r"there is no checkpoint in .* to release yet"
+    ):
+        fit(SMALL, tmp_path, progress=False, ended=True)
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 6)
+        with pytest.raises(Interrupted):
+            fit(SMALL, tmp_path, progress=False)
+    release = fit(SMALL, tmp_path, progress=False, ended=True)
+    found, _, card = checkpoint.restore(release)
+    assert card["figures"]["step"] == 4
+    whole = checkpoint.restore(fit(SMALL, tmp_path, progress=False))[0]
+    first, last = (np.asarray(jax.tree.leaves(tree)[0]) for tree in (found, whole))
+    np.testing.assert_allclose(last, first + 4e-3, atol=1e-6)
+
+
 def test_another_configuration_is_refused_in_the_same_directory(cheap, tmp_path):
     fit(SMALL, tmp_path, progress=False)
     other = dataclasses.replace(SMALL, seed=1, learning_rate=0.5)

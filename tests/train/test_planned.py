@@ -1,0 +1,122 @@
+"""Training of what a network makes of planned learning rates, and of nothing else."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+
+from lcpfn import checkpoint, network
+from lcpfn.config import ModelConfig
+from lcpfn.plan import PLAN_FEATURES, features_of
+from lcpfn.priors import PRIORS
+from lcpfn.priors.load import site_names
+from lcpfn.seen_curve import Context
+from lcpfn.train.batches import Curves, make_tasks
+from lcpfn.train.config import Augment, TrainConfig
+from lcpfn.train.data import make_feeds
+from lcpfn.train.fit import fit
+
+SIZE = {"width": 8, "layers": 1, "heads": 1, "hidden": 8, "head_hidden": 8}
+MODEL = ModelConfig(**SIZE, components=2, context=16)
+
+
+def falling(steps, observed=None):
+    """A loss that falls with its learning rate, which falls to some share."""
+    final = numpyro.sample("final", dist.Uniform(0.1, 1.0))
+    rate = numpyro.deterministic("rate", 1 - (1 - final) * steps / steps[-1])
+    numpyro.sample("y", dist.Normal(rate, 0.01), obs=observed)
+
+
+CONFIG = TrainConfig(
+    prior=f"{__file__}:falling",
+    planned=True,
+    lengths=(16,),
+    model=dataclasses.replace(MODEL, plan=4),
+    steps=4,
+    batch=8,
+    validation=16,
+    log_every=2,
+    save_every=2,
+    learning_rate=0.1,
+)
+CARD = {
+    "checksum": "sha256:0",
+    "metric": {"hard_bounds": True},
+    "training": {"prior": "broad"},
+    "note": "old",
+}
+PLAIN = Augment(thinned=0, pooled=0, truncated=0, shortened=0, hidden=0)
+
+
+@pytest.fixture(scope="module")
+def start():
+    return jax.tree.map(np.asarray, network.init(MODEL, jax.random.key(1)))
+
+
+def test_all_but_what_knows_plans_stays_to_the_last_bit(start, tmp_path):
+    release = fit(CONFIG, tmp_path, start=start, card=CARD, progress=False)
+    params, model, card = checkpoint.restore(release)
+    assert set(params) - set(start) == {"planned"}
+    jax.tree.map(
+        np.testing.assert_array_equal, {name: params[name] for name in start}, start
+    )
+    assert np.abs(params["planned"]["down"]["kernel"]).max() > 0  # zero at first
+    assert model.plan == 4
+    # The card is that of the weights it began with, and says how the part was trained.
+    kept = set(CARD) - {"checksum"}
+    assert {name: card[name] for name in kept} == {name: CARD[name] for name in kept}
+    assert card["planned"]["of"] == CARD["checksum"]
+    assert card["planned"]["training"]["prior"] == CONFIG.prior
+    assert card["planned"]["figures"]["step"] == 4
+
+
+def test_a_part_of_no_weights_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="give the weights to begin with"):
+        fit(CONFIG, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_prior_that_knows_no_rates_is_refused():
+    with pytest.raises(ValueError, match=r"prior lcpfn does not say .*deterministic"):
+        make_feeds(dataclasses.replace(CONFIG, lengths=()), PRIORS["lcpfn"])
+    assert "rate" in site_names(PRIORS["scheduled"])
+
+
+def test_tasks_are_told_what_the_runtime_tells():
+    length, horizon = 12, 12.0
+    rate = jnp.linspace(1.0, 0.1, length)
+    steps = jnp.arange(1.0, length + 1)
+    curves = Curves(
+        *(jnp.exp(-steps / 5)[None], steps[None], jnp.array([length])),
+        *(jnp.array([-jnp.inf]), jnp.array([jnp.inf]), jnp.ones(1), rate[None]),
+    )
+    tasks = make_tasks(jax.random.key(0), curves, 3, 16, PLAIN, best=True)
+    assert tasks.plan.shape == (1, length, 4, PLAN_FEATURES)
+    for cutoff in (0, 5, 10):
+        seen = np.asarray(steps[: cutoff + 1], float)
+        plan = np.asarray(rate, float)
+        context = Context(seen, seen, 0, 0, horizon, plan=plan)
+        aims = np.asarray(steps, float)[np.asarray(tasks.target[0, cutoff])]
+        np.testing.assert_allclose(
+            tasks.plan[0, cutoff], features_of([context], aims[None])[0], atol=1e-4
+        )
+
+
+def test_a_horizon_that_lies_earlier_ends_the_plan():
+    rate = jnp.linspace(1.0, 0.1, 12)
+    steps = jnp.arange(1.0, 13)
+    curves = Curves(
+        *(jnp.exp(-steps / 5)[None], steps[None], jnp.array([12])),
+        *(jnp.array([-jnp.inf]), jnp.array([jnp.inf]), jnp.ones(1), rate[None]),
+    )
+    shorter = dataclasses.replace(PLAIN, shortened=1.0)
+    tasks = make_tasks(jax.random.key(3), curves, 2, 16, shorter)
+    end = int(tasks.target[0, 0, 0])
+    assert end < 11
+    told = np.exp(2 * np.asarray(tasks.plan[0, 0, 0]))
+    assert told[2] == pytest.approx(float(rate[end]), rel=1e-4)
+    assert told[1] == pytest.approx(told[2])
