@@ -31,6 +31,7 @@ from lcpfn.eval.report_plots import grid
 from lcpfn.eval.searches import Setting, given, searches
 from lcpfn.eval.studies import pruners_shown
 from lcpfn.eval.studies.gallery import effect_rows, montage
+from lcpfn.eval.studies.planned_rate import planned_cases
 from lcpfn.eval.studies.worst import draw
 from lcpfn.io import read_curves
 from lcpfn.jax_setup import float64
@@ -209,6 +210,35 @@ def among_others(model: lcpfn.Model, suites: Sequence[Any], percent: int = 10) -
     return figure
 
 
+def planned(model: lcpfn.Model, paths: Sequence[str]) -> Any:
+    """The longest run of each source whose schedule is known, without plan and with."""
+    found = [planned_cases(path, 100) for path in paths]
+    shown = [known for known in found if known[0]]
+    figure, panels = grid(len(shown), 2, (7.5, 2.6 * len(shown)))
+    for line, (cases, plans) in zip(panels, shown, strict=True):
+        seen = [len(case.values) * (case.percent == 40) for case in cases]
+        at = int(np.argmax(seen))
+        case, later = cases[at], cases[at].later_steps
+        for ax, plan in zip(line, (None, plans[at]), strict=True):
+            forecast = model.extrapolate(
+                *(case.values, case.horizon),
+                mode=case.mode,
+                bounds=case.bounds,
+                steps=case.steps,
+                plan=plan,
+            )
+            plot.fan(forecast, ax=ax, title="")
+            ax.plot(later, case.later_values, "k:", lw=1)
+            ends = np.quantile([*case.values[2:], *case.later_values], (0, 1))
+            ax.set(
+                xlabel="", ylabel="", ylim=ends + np.ptp(ends) * np.array([-0.3, 0.3])
+            )
+            ax.get_legend().remove()
+            told = "no plan" if plan is None else "told its plan"
+            ax.set_title(f"{case.task[:40]}: {told}", fontsize=8)
+    return figure
+
+
 def cells() -> Any:
     """How early cells trained on digits are ranked right, from the results file."""
     results = json.loads((FOLDER.parents[1] / "eval/results/nas.json").read_text())
@@ -254,6 +284,7 @@ def main() -> None:
     }
     if args.suite:
         suites = [read_curves(path) for path in args.suite]
+        drawn["planned"] = lambda: planned(model, args.suite)
         drawn["others"] = lambda: among_others(model, suites)
         drawn["reliability"] = lambda: calibration(model, suites)
         drawn["worst"] = lambda: draw(model, suites, percent=20, most=120)[0]
