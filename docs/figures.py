@@ -24,7 +24,7 @@ from lcpfn import plot
 from lcpfn.batch import make_batch, read_batch
 from lcpfn.checks import check_curves
 from lcpfn.eval import evaluate_context
-from lcpfn.eval.curves import of_model
+from lcpfn.eval.curves import extrapolate, of_model
 from lcpfn.eval.data import scored_cases
 from lcpfn.eval.nas.asked import GIVEN
 from lcpfn.eval.report_plots import grid
@@ -220,13 +220,7 @@ def planned(model: lcpfn.Model, paths: Sequence[str]) -> Any:
         at = int(np.argmax(seen))
         case, later = cases[at], cases[at].later_steps
         for ax, plan in zip(line, (None, plans[at]), strict=True):
-            forecast = model.extrapolate(
-                *(case.values, case.horizon),
-                mode=case.mode,
-                bounds=case.bounds,
-                steps=case.steps,
-                plan=plan,
-            )
+            forecast = extrapolate(model, case, plan=plan)
             plot.fan(forecast, ax=ax, title="")
             ax.plot(later, case.later_values, "k:", lw=1)
             ends = np.quantile([*case.values[2:], *case.later_values], (0, 1))

@@ -39,8 +39,13 @@ class Method(Protocol):
         """
 
 
-def of_model(model: Model, bounds: bool = True) -> Method:
-    """A checkpoint as a method; without `bounds` it is not told them."""
+def of_model(
+    model: Model, bounds: bool = True, plans: Sequence[np.ndarray] | None = None
+) -> Method:
+    """A checkpoint as a method; without `bounds` it is not told them.
+
+    `plans` are the learning rates of the cases that it will be asked about.
+    """
 
     def predict(cases: Sequence[Case], targets: int = 1) -> Mixture:
         at = [query(case, targets)[0] for case in cases]
@@ -57,6 +62,7 @@ def of_model(model: Model, bounds: bool = True) -> Method:
                 bounds=limits,
                 steps=[cases[i].steps for i in rows],
                 at=[at[i] for i in rows],
+                plan=None if plans is None else [plans[i] for i in rows],
             )
             for i, *row in zip(rows, *found.mixture, strict=True):
                 parts[i] = [x[: len(at[i])] for x in row]
@@ -65,7 +71,12 @@ def of_model(model: Model, bounds: bool = True) -> Method:
     return predict
 
 
-def extrapolate(model: Model, case: Case, at: np.ndarray | None = None) -> Forecast:
+def extrapolate(
+    model: Model,
+    case: Case,
+    at: np.ndarray | None = None,
+    plan: np.ndarray | None = None,
+) -> Forecast:
     """The forecast of one case, at all later steps unless some are given."""
     return model.extrapolate(
         case.values,
@@ -74,6 +85,7 @@ def extrapolate(model: Model, case: Case, at: np.ndarray | None = None) -> Forec
         bounds=case.bounds,
         steps=case.steps,
         at=at,
+        plan=plan,
     )
 
 

@@ -23,7 +23,7 @@ import lcpfn
 from lcpfn import checkpoint
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval import scores
-from lcpfn.eval.curves import figures, measure
+from lcpfn.eval.curves import figures, measure, of_model
 from lcpfn.eval.data import PERCENTS, Case, by_cutoff, scored_cases
 from lcpfn.eval.paired import difference
 from lcpfn.eval.studies.options import RESULTS, study_parser
@@ -102,30 +102,6 @@ def _identity(values: np.ndarray) -> bytes:
     return np.asarray(values, float).tobytes()
 
 
-def forecast(
-    model: Model, cases: Sequence[Case], plans: Sequence[np.ndarray] | None
-) -> Mixture:
-    """Of the final values of cases, fields `(n, K)`, with their plans or without."""
-    parts: list[Any] = [None] * len(cases)
-    groups: dict[tuple, list[int]] = {}
-    for i, case in enumerate(cases):
-        groups.setdefault((case.mode, case.bounds), []).append(i)
-    for (mode, bounds), rows in groups.items():
-        some = [cases[i] for i in rows]
-        found = model.extrapolate(
-            [case.values for case in some],
-            [case.horizon for case in some],
-            mode=mode,
-            bounds=bounds,
-            steps=[case.steps for case in some],
-            at=[[case.horizon] for case in some],
-            plan=None if plans is None else [plans[i] for i in rows],
-        )
-        for i, *row in zip(rows, *found.mixture, strict=True):
-            parts[i] = [x[:1] for x in row]
-    return Mixture(*(np.concatenate(x) for x in zip(*parts, strict=True)))
-
-
 def gone(case: Case) -> float:
     """Share of its run that a case has seen, as `lcpfn.tokens` has it."""
     steps = case.steps[np.isfinite(case.values)]
@@ -200,9 +176,9 @@ def study(
     model: Model, cases: Sequence[Case], plans: Sequence[np.ndarray]
 ) -> dict[str, Any]:
     """What plans bring, with shares chosen on the other sources; JSON values."""
-    plain = forecast(model, cases, None)
+    plain = of_model(model)(cases)
     believing = Model(model.params, replace(model.config, plan_from=0.0), model.card)
-    told = forecast(believing, cases, plans)
+    told = of_model(believing, plans=plans)(cases)
     by_share = {
         share: measure(cases, believed(cases, plain, told, share)) for share in SHARES
     }

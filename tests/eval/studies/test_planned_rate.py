@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lcpfn.curves import CurveSet, Run
+from lcpfn.eval.curves import of_model
 from lcpfn.eval.data import scored_cases
 from lcpfn.eval.studies import planned_rate
 from lcpfn.model import Model
@@ -70,11 +71,10 @@ def cases():
 def test_a_plan_is_believed_as_the_network_believes_it(planning, cases):
     plans = [planned_rate.cosine(case.horizon) for case in cases]
     at_once = dataclasses.replace(planning.config, plan_from=0.0)
-    plain = planned_rate.forecast(planning, cases, None)
-    told = planned_rate.forecast(
-        Model(planning.params, at_once, planning.card), cases, plans
-    )
-    expected = planned_rate.forecast(planning, cases, plans)
+    believing = Model(planning.params, at_once, planning.card)
+    plain = of_model(planning)(cases)
+    told = of_model(believing, plans=plans)(cases)
+    expected = of_model(planning, plans=plans)(cases)
     found = planned_rate.believed(cases, plain, told, planning.config.plan_from)
     for level in (0.1, 0.5, 0.9):
         np.testing.assert_allclose(
