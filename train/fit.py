@@ -162,11 +162,7 @@ def fit(
         ValueError: if `out` holds another run, or `planned` has no weights to begin.
         DirectoryBusy: if a run is going on there.
     """
-    if config.planned and (start is None or card is None):
-        raise ValueError(
-            "planned trains a part of a network: give the weights to begin with, such "
-            "as --start default"
-        )
+    start = _beginning(config, start, card)
     out = Path(out).absolute()
     prior, shardings = find_prior(config.prior), batch_sharding(config.batch)
     out.mkdir(parents=True, exist_ok=True)
@@ -178,8 +174,21 @@ def fit(
         about = card_of(config, prior, entries)
         if config.planned:
             base = card or {}
-            about = {**base, PLANNED: about | {"of": base.get("checksum")}}
+            scored = base.get(PLANNED, {}).get("of", base.get("checksum"))
+            about = {**base, PLANNED: about | {"of": scored}}
         return release(out / "release", params, config, about)
+
+
+def _beginning(config: TrainConfig, start: Any, card: Mapping[str, Any] | None) -> Any:
+    """The weights to begin with; what knows plans is trained from the beginning."""
+    if not config.planned:
+        return start
+    if start is None or card is None:
+        raise ValueError(
+            "planned trains a part of a network: give the weights to begin with, such "
+            "as --start default"
+        )
+    return {name: part for name, part in start.items() if name != PLANNED}
 
 
 @contextmanager

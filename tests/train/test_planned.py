@@ -74,6 +74,15 @@ def test_all_but_what_knows_plans_stays_to_the_last_bit(start, tmp_path):
     assert card["planned"]["figures"]["step"] == 4
 
 
+def test_what_was_known_of_plans_is_learned_anew(start, tmp_path):
+    first = fit(CONFIG, tmp_path / "first", start=start, card=CARD, progress=False)
+    params, _, card = checkpoint.restore(first)
+    again = fit(CONFIG, tmp_path / "again", start=params, card=card, progress=False)
+    found, _, about = checkpoint.restore(again)
+    jax.tree.map(np.testing.assert_array_equal, found, params)
+    assert about["planned"]["of"] == CARD["checksum"]
+
+
 def test_a_part_of_no_weights_is_refused(tmp_path):
     with pytest.raises(ValueError, match="give the weights to begin with"):
         fit(CONFIG, tmp_path / "run", progress=False)
