@@ -115,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
             name: getattr(config.model, name) or getattr(model, name)
             for name in ("others", "plan")
         }
+        if config.planned:  # what is trained is believed from the start of a run
+            more["plan_from"] = config.model.plan_from
         config = replace(config, model=replace(model, **more))
         origins.insert(0, f"from {card['checksum'][:23]}")
     if origins:
