@@ -210,9 +210,10 @@ def among_others(model: lcpfn.Model, suites: Sequence[Any], percent: int = 10) -
     return figure
 
 
-def planned(model: lcpfn.Model, paths: Sequence[str]) -> Any:
+def planned(model: lcpfn.Model, paths: Sequence[str], suites: Sequence[Any]) -> Any:
     """The longest run of each source whose schedule is known, without plan and with."""
-    found = [planned_cases(path, 100) for path in paths]
+    both = zip(paths, suites, strict=True)
+    found = [planned_cases(path, suite, 100) for path, suite in both]
     shown = [known for known in found if known[0]]
     figure, panels = grid(len(shown), 2, (7.5, 2.6 * len(shown)))
     for line, (cases, plans) in zip(panels, shown, strict=True):
@@ -278,7 +279,7 @@ def main() -> None:
     }
     if args.suite:
         suites = [read_curves(path) for path in args.suite]
-        drawn["planned"] = lambda: planned(model, args.suite)
+        drawn["planned"] = lambda: planned(model, args.suite, suites)
         drawn["others"] = lambda: among_others(model, suites)
         drawn["reliability"] = lambda: calibration(model, suites)
         drawn["worst"] = lambda: draw(model, suites, percent=20, most=120)[0]

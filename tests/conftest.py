@@ -85,6 +85,13 @@ def asking(model):
 
 
 @pytest.fixture(scope="session")
+def planning(asking):
+    """A model that knows plans, as rough as `asking`."""
+    config = replace(asking.config, plan=16, plan_from=0.4)
+    return Model(rough_params(config, key=6, seed=3), config, asking.card)
+
+
+@pytest.fixture(scope="session")
 def default():
     """The model that ships."""
     return lcpfn.load("default")

@@ -15,7 +15,6 @@ from lcpfn.plan import LEAST, check_plan, plan_features
 from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.search_monitor import SearchMonitor
 from lcpfn.study import Study
-from tests.conftest import rough_params
 from tests.makers import power_laws
 
 ENDS = np.arange(1.0, 11.0)
@@ -23,13 +22,6 @@ CURVES = [row[:n] for row, n in zip(power_laws(4, 200), (1, 7, 40, 200), strict=
 COSINE = 0.5 + 0.5 * np.cos(np.pi * (np.arange(300) + 0.5) / 300)
 METRIC = {"mode": "min", "bounds": (0.0, None)}
 CURVE = list(CURVES[2])
-
-
-@pytest.fixture(scope="module")
-def planning(asking):
-    """A model that knows plans, as rough as `asking`."""
-    config = dataclasses.replace(asking.config, plan=16, plan_from=0.4)
-    return Model(rough_params(config, key=6, seed=3), config, asking.card)
 
 
 def told(rates, cutoff=4.0, target=8.0):

@@ -26,9 +26,8 @@ from lcpfn.eval import scores
 from lcpfn.eval.curves import figures, measure, of_model
 from lcpfn.eval.data import PERCENTS, Case, by_cutoff, scored_cases
 from lcpfn.eval.paired import difference
-from lcpfn.eval.studies.options import RESULTS, study_parser
+from lcpfn.eval.studies.options import RESULTS, parse, study_parser
 from lcpfn.eval.tables import fill, report, table
-from lcpfn.io import read_curves
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 
@@ -36,7 +35,6 @@ from lcpfn.model import Model
 COSINE = ("lcbench", "nats_sample")
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 PARTS = 1000
-WITHOUT = "without"
 
 Columns = Mapping[str, np.ndarray]
 
@@ -79,9 +77,16 @@ def plan_of(source: str, run: Run, rates: np.ndarray | None) -> np.ndarray | Non
     return None
 
 
-def planned_cases(path: str, most: int) -> tuple[list[Case], list[np.ndarray]]:
-    """Cases of the scored runs of a file whose plan is known, and their plans."""
-    curves = read_curves(path)
+def planned_cases(
+    path: str, curves: CurveSet, most: int
+) -> tuple[list[Case], list[np.ndarray]]:
+    """Cases of the scored runs whose plan is known, and their plans.
+
+    Args:
+        path: of the file that the curves are from.
+        curves: all of them, in its order.
+        most: runs at most.
+    """
     with np.load(path) as arrays:
         rows = arrays["lr"] if "lr" in arrays.files else None
     plans = {}
@@ -201,7 +206,7 @@ def to_markdown(results: Mapping[str, Any]) -> str:
     """A line per source: error, CRPS and intervals without a plan, and with it."""
     rows = []
     for source, cutoffs in results["sources"].items():
-        for name in (WITHOUT, "with"):
+        for name in ("without", "with"):
             cell = (
                 f"{{{name}_error_ratio:.2f}} / {{{name}_crps_ratio:.2f}}, "
                 f"{{{name}_covered_90:.0%}}"
@@ -222,12 +227,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = study_parser(__doc__, 300, RESULTS / "planned_rate.json")
     parser.add_argument("checkpoint", help="name or path of weights that know plans")
     parser.add_argument("--release", type=Path, help="where to write weights")
-    args = parser.parse_args(argv)
+    args, suites = parse(parser, argv)
     model = lcpfn.load(args.checkpoint)
     cases: list[Case] = []
     plans: list[np.ndarray] = []
-    for path in args.suite:
-        found = planned_cases(path, args.curves)
+    for path, suite in zip(args.suite, suites, strict=True):
+        found = planned_cases(path, suite, args.curves)
         cases, plans = cases + found[0], plans + found[1]
     results = {"checksum": model.card["checksum"], "runs_per_source": args.curves}
     results |= study(model, cases, plans)

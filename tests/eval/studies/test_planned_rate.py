@@ -10,7 +10,6 @@ from lcpfn.eval.curves import of_model
 from lcpfn.eval.data import scored_cases
 from lcpfn.eval.studies import planned_rate
 from lcpfn.model import Model
-from tests.conftest import rough_params
 from tests.makers import power_laws
 
 EPOCHS = np.arange(1.0, 101)
@@ -48,12 +47,6 @@ def test_whole_sources_and_recorded_rates():
         [1, 0.505, 0.01], abs=0.01
     )
     assert planned_rate.plan_of("any", run_with(lr=0.1), None) is None
-
-
-@pytest.fixture(scope="module")
-def planning(asking):
-    config = dataclasses.replace(asking.config, plan=16, plan_from=0.4)
-    return Model(rough_params(config, key=6, seed=3), config, asking.card)
 
 
 @pytest.fixture(scope="module")
