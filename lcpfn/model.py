@@ -255,9 +255,7 @@ class Model:
             programs.predict_some(
                 *(self.config, best, self.params, state[some]),
                 *(Anchor(*(x[some] for x in anchor)), horizon[some], at[some]),
-                beside[some]
-                if isinstance(beside, np.ndarray)
-                else beside and beside.of(some),
+                jax.tree.map(lambda x, some=some: x[some], beside),
             )
             for some in slices(len(state))
         ]

@@ -82,11 +82,6 @@ class Others(NamedTuple):
     seen: Array
     span: Array
 
-    def of(self, rows: slice | np.ndarray) -> "Others":
-        """Those to some of the questions."""
-        found: Others = jax.tree.map(lambda x: x[rows], self)
-        return found
-
 
 def share_of(span: Array, step: Array) -> Array:
     """Where a step is between the first and the last one of the task."""

@@ -151,13 +151,12 @@ def predict_some(
     sizes = QUERIES if rows < MANY_ROWS else CLOSE_QUERIES
     which = np.minimum(np.arange(rows), count - 1)
     wide = np.minimum(np.arange(bucket(steps, sizes)), steps - 1)
+    beside = jax.tree.map(lambda x: x[which], beside)
     found = predict(
         *(config, best, params),
         *jax.tree.map(lambda x: np.asarray(x)[which], (state, anchor, horizon)),
         at[which][:, wide],
-        beside[which][:, wide]
-        if isinstance(beside, np.ndarray)
-        else beside and beside.of(which),
+        beside[:, wide] if isinstance(beside, np.ndarray) else beside,
     )
     return jax.tree.map(lambda x: np.asarray(x)[:count, : steps + best], found)
 
