@@ -50,7 +50,11 @@ VARIANTS = {
     "tokens without what is wild or still": with_model(masked=(8, 16)),
     "tokens without changes of scale": with_model(masked=(12, 13)),
     "tokens without bounds": with_model(masked=(10, 11, 20, 21, 22)),
-    "6 layers instead of 3": with_model(layers=6),
+    **{f"{n} layers instead of 3": with_model(layers=n) for n in (1, 2, 4, 6)},
+    **{
+        f"width {n} instead of 128": with_model(width=n, hidden=2 * n, head_hidden=n)
+        for n in (64, 96, 192)
+    },
     "4 Gaussians instead of 16": with_model(components=4),
     "no query for the best": with_model(best=False),
     "bounds always told": replace(BASE, augment=replace(BASE.augment, hidden=0.0)),
