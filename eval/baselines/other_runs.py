@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from lcpfn.curves import Run
+from lcpfn.eval.baselines.last_value import gaussians
 from lcpfn.hyperparameters import encode_configs
 from lcpfn.mixture import Mixture
 
@@ -29,20 +30,6 @@ ITERATIONS = 100  # of fitting a process
 TAIL = 0.05  # share of the values that is clipped at either end
 KEPT = 256  # its posterior samples
 PER_RUN = 20  # observations of a run that the exact process sees
-
-
-def _within_bounds(
-    run: Run, weights: np.ndarray, means: np.ndarray, stds: np.ndarray
-) -> Mixture:
-    """Gaussians `(n, K)`, `stds` `(n,)`, truncated to the bounds of a run's metric."""
-    low, high = (None, None) if run.bounds is None else run.bounds
-    return Mixture(
-        weights,
-        means,
-        np.broadcast_to(stds[:, None], means.shape),
-        np.full(len(means), -np.inf if low is None else low),
-        np.full(len(means), np.inf if high is None else high),
-    )
 
 
 def kernel_regression(
@@ -82,9 +69,8 @@ def kernel_regression(
         weights.append(np.pad(share, blank))
         means.append(np.pad(end, blank))
         widths.append(max(width, 1e-9 + 1e-4 * abs(centre)))
-    return _within_bounds(
-        asked[0], np.stack(weights), np.stack(means), np.array(widths)
-    )
+    found = gaussians(asked, np.stack(means), np.array(widths)[:, None])
+    return found._replace(weight=np.stack(weights))
 
 
 def latent_kronecker(
@@ -130,7 +116,7 @@ def latent_kronecker(
     deviation = model.likelihood.noise.detach().sqrt()
     noise = float(deviation) * float(model.outcome_transform.stdvs)
     width = np.hypot(ends.std(1) * KEPT**-0.2, noise)
-    return _within_bounds(asked[0], np.full(ends.shape, 1 / KEPT), ends, width)
+    return gaussians(asked, ends, width[:, None])
 
 
 def _samples(model: Any, configs: Any, times: Any) -> np.ndarray:
@@ -188,8 +174,8 @@ def decaying_process(
     model.eval()
     with torch.no_grad():
         found = model.posterior(torch.tensor(ask).double(), observation_noise=True)
-        mean, variance = found.mean.numpy(), found.variance.numpy()[:, 0]
-    return _within_bounds(asked[0], np.ones_like(mean), mean, np.sqrt(variance))
+        mean, variance = found.mean.numpy(), found.variance.numpy()
+    return gaussians(asked, mean, np.sqrt(variance))
 
 
 def _fit(model: Any) -> None:
