@@ -25,6 +25,13 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 BINS = (5, 10, 20, 50)  # the calibration error should not depend on their number
 # Log-densities of one case are clipped to this range: one case is not to decide a mean.
 NATS = 10.0
+# Figures whose means over suites are geometric, and arithmetic.
+GEOMETRIC = ("error_ratio", "crps_ratio", "width_90")
+MEANS = (
+    *("log_prob", "median_log_prob", "median_log_prob_metric_units"),
+    *("calibration_error", *(f"covered_{q * 100:g}" for q in LEVELS)),
+    *("calibration_error_by_bins", "pit_histogram"),
+)
 
 
 class Method(Protocol):
@@ -133,7 +140,9 @@ def summarise(cases: Sequence[Case], columns: dict[str, np.ndarray]) -> dict[str
         return figures({key: x[rows] for key, x in columns.items()}, cluster[rows])
 
     suites = by_cutoff(cases, of_cell)
-    overall = over_suites(suites, mean_over_suites)
+    overall = over_suites(suites, MEANS, GEOMETRIC)
+    for row in overall.values():
+        row["pit_histogram"] = np.round(row["pit_histogram"], 4).tolist()
     cells = [row for cutoffs in suites.values() for row in cutoffs.values()]
     for row in cells:  # one of each suite and cutoff would fill the file
         del row["pit_histogram"]
@@ -165,22 +174,3 @@ def figures(part: dict[str, np.ndarray], cluster: np.ndarray) -> dict[str, Any]:
         "pit_histogram": scores.pit_histogram(part["pit"]).round(4).tolist(),
         "width_90": float(np.median(part["width_90"])),
     } | {key: float(part[key].mean()) for key in part if key.startswith("covered")}
-
-
-def mean_over_suites(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Geometric means of ratios and widths, arithmetic means of everything else."""
-    result: dict[str, Any] = {}
-    for key in ("error_ratio", "crps_ratio", "width_90"):
-        result[key] = scores.geometric_mean(row[key] for row in rows)
-    for key in (
-        *("log_prob", "median_log_prob", "median_log_prob_metric_units"),
-        *("calibration_error", *(f"covered_{q * 100:g}" for q in LEVELS)),
-    ):
-        result[key] = float(np.mean([row[key] for row in rows]))
-    result["calibration_error_by_bins"] = {
-        bins: float(np.mean([row["calibration_error_by_bins"][bins] for row in rows]))
-        for bins in rows[0]["calibration_error_by_bins"]
-    }
-    histograms = [row["pit_histogram"] for row in rows]
-    result["pit_histogram"] = np.mean(histograms, axis=0).round(4).tolist()
-    return result

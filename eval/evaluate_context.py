@@ -33,8 +33,9 @@ from lcpfn.model import Model
 
 PERCENTS = (0, 10, 20, 40, 80)
 KERNEL, LKGP, DECAYING = "kernel regression", "LKGP", "decaying GP"
-
-
+# Figures whose means over suites are geometric, and arithmetic.
+RATIOS = ("error_ratio", "crps_ratio")
+MEANS = ("covered_90", "seconds", "kendall", "kendall_best")
 ALONE = "alone"
 SETTINGS = {
     ALONE: Setting(others=0),
@@ -202,7 +203,8 @@ def over_searches(
     by_suite: dict[str, dict[str, dict[str, Any]]] = {}
     for (suite, percent), parts in cells.items():
         by_suite.setdefault(suite, {})[str(percent)] = figures(parts)
-    return {"suites": by_suite, "overall": over_suites(by_suite, _means, PERCENTS)}
+    overall = over_suites(by_suite, MEANS, RATIOS, PERCENTS)
+    return {"suites": by_suite, "overall": overall}
 
 
 def figures(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
@@ -230,19 +232,6 @@ def figures(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
         "seconds": float(joined["seconds"].mean()),
         **order,
     }
-
-
-def _means(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    geometric = {
-        key: scores.geometric_mean(row[key] for row in rows)
-        for key in ("error_ratio", "crps_ratio")
-    }
-    plain = {
-        key: float(np.mean([row[key] for row in rows if key in row]))
-        for key in ("covered_90", "seconds", "kendall", "kendall_best")
-        if any(key in row for row in rows)
-    }
-    return geometric | plain
 
 
 def to_markdown(results: dict[str, Any]) -> str:

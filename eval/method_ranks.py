@@ -78,7 +78,7 @@ def rank_methods(
             return found
 
         suites = by_cutoff(cases, of_cell, percents=PERCENTS)
-        overall = over_suites(suites, SCORES, PERCENTS)
+        overall = over_suites(suites, SCORES, percents=PERCENTS)
         results[name] = {"suites": suites, "overall": overall}
     return results
 
