@@ -79,8 +79,8 @@ def competing(curves: CurveSet, most: int) -> dict[str, list[Run]]:
 
 # Searches that come back to runs, for hosts that can pause and resume.
 PAUSED: dict[str, Policy] = {
-    "1-epoch": policies.i_epoch(1),
-    "10 %-epoch": policies.i_epoch(0.1),
+    "1-epoch": halving.i_epoch(1),
+    "10 %-epoch": halving.i_epoch(0.1),
     "successive halving": halving.successive_halving(),
     "Hyperband": halving.hyperband(),
     **{

@@ -5,7 +5,7 @@ there is a `Rank`: the newest value, or a quantile of the forecast of the best t
 """
 
 import bisect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -163,27 +163,49 @@ def _agree(
     return not (apart & turned).any()
 
 
-def successive_halving(batch: int = 27, eta: int = 3, first: float = 1 / 27) -> Policy:
-    """Successive halving (Jamieson & Talwalkar 2016): brackets of `batch` runs."""
+def _brackets(batch: int, eta: int, rungs: Sequence[int | float]) -> Policy:
+    """Runs in batches: all to the first rung, the best 1/eta of each to the next one.
+
+    Args:
+        batch: runs of a bracket.
+        eta: of so many runs one goes on, of fewer too.
+        rungs: observations; a float is a share of a full run.
+    """
 
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
         for start in range(0, len(order), batch):
             alive = [int(run) for run in order[start : start + batch]]
-            share = first
-            while alive:
+            for rung in rungs:
                 value = {}
                 for run in alive:
                     losses = task_runs.runs[run].losses
-                    until = max(round(share * len(losses)), 1)
+                    count = len(losses)
+                    until = rung if isinstance(rung, int) else round(rung * count)
+                    until = min(max(until, 1), count)
                     yield run, until
                     value[run] = losses[until - 1]
-                if share >= 1:
-                    break
-                alive = sorted(alive, key=lambda run: value[run])
+                alive.sort(key=value.__getitem__)
                 alive = alive[: max(len(alive) // eta, 1)]
-                share = min(share * eta, 1.0)
 
     return moves
+
+
+def i_epoch(i: int | float, batch: int = 20) -> Policy:
+    """The i-epoch rule (Egele et al. 2024): all to i, then the best to its end.
+
+    Args:
+        i: observations; a float is a share of a full run.
+        batch: runs that are compared.
+    """
+    return _brackets(batch, batch, (i, 1.0))
+
+
+def successive_halving(batch: int = 27, eta: int = 3, first: float = 1 / 27) -> Policy:
+    """Successive halving (Jamieson & Talwalkar 2016): brackets of `batch` runs."""
+    shares = [float(first)]
+    while shares[-1] < 1:
+        shares.append(min(shares[-1] * eta, 1.0))
+    return _brackets(batch, eta, shares)
 
 
 def hyperband(eta: int = 3, first: float = 1 / 27) -> Policy:
