@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lcpfn.curves import CurveSet, Run
-from lcpfn.eval.data import LEAST_OBSERVATIONS, SCORED, stratum, task_of
+from lcpfn.eval.data import LEAST_OBSERVATIONS, SCORED, runs_by_task, stratum
 from lcpfn.metric import Metric
 from lcpfn.stopping.given_runs import comparable
 
@@ -79,12 +79,13 @@ def searches(suites: Sequence[CurveSet], seed: int = 0) -> Iterator[Search]:
 
 def scored_tasks(runs: Iterable[Run]) -> dict[str, list[Run]]:
     """Task and metric -> its runs that are scored: long enough, with an end."""
-    tasks: dict[str, list[Run]] = {}
-    for run in runs:
-        long = len(run.values) >= LEAST_OBSERVATIONS
-        if long and np.isfinite(run.values[-1]) and stratum(run) in SCORED:
-            tasks.setdefault(task_of(run), []).append(run)
-    return tasks
+    return runs_by_task(
+        run
+        for run in runs
+        if len(run.values) >= LEAST_OBSERVATIONS
+        and np.isfinite(run.values[-1])
+        and stratum(run) in SCORED
+    )
 
 
 def _elsewhere(run: Run, runs: Sequence[Run]) -> tuple[Run, ...]:

@@ -9,13 +9,13 @@ from scipy.stats import spearmanr
 from tqdm import tqdm
 
 from lcpfn.curves import CurveSet, Run
-from lcpfn.eval.data import LEAST_OBSERVATIONS
+from lcpfn.eval.data import LEAST_OBSERVATIONS, runs_by_task
 from lcpfn.eval.stopping import halving, policies
 from lcpfn.eval.stopping.freeze_thaw import freeze_thaw
 from lcpfn.eval.stopping.index_rule import by_index
 from lcpfn.eval.stopping.measures import SHARES, measure, on_the_front, summarise
 from lcpfn.eval.stopping.risk import promised_and_measured
-from lcpfn.eval.stopping.simulate import Policy, TaskRuns, by_task, with_forecasts
+from lcpfn.eval.stopping.simulate import Policy, TaskRuns, with_forecasts
 from lcpfn.eval.tables import columns_table, table
 from lcpfn.model import Model
 from lcpfn.stopping.rule import Rule
@@ -72,7 +72,7 @@ def competing(curves: CurveSet, most: int) -> dict[str, list[Run]]:
     )
     return {
         name: [runs[i] for i in np.sort(rng.permutation(len(runs))[:most])]
-        for name, runs in by_task(usable).items()
+        for name, runs in runs_by_task(usable).items()
         if len(runs) >= FEWEST_RUNS
     }
 
