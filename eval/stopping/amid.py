@@ -52,13 +52,11 @@ class Amid:
 
     def _context(self, i: int, count: int) -> Context:
         if (i, count) not in self.contexts:
-            self.contexts[i, count] = self._made(i, count)
+            run, *_, horizon = self.task_runs.runs[i]
+            shown = run.steps[:count].tolist(), run.values[:count].tolist()
+            seen = dict(zip(*shown, strict=True))
+            self.contexts[i, count] = context_of(seen, self.task.metric, horizon)
         return self.contexts[i, count]
-
-    def _made(self, i: int, count: int) -> Context:
-        run, horizon = self.task_runs.runs[i].run, self.task_runs.runs[i].horizon
-        seen = zip(run.steps[:count].tolist(), run.values[:count].tolist(), strict=True)
-        return context_of(dict(seen), self.task.metric, horizon)
 
     def best(
         self, trained: Mapping[int, int], asked: Sequence[tuple[int, int]]
@@ -142,14 +140,10 @@ def thinned(forecasts: PrefixForecasts) -> PrefixForecasts:
     )
 
 
-def asha(model: Model, level: float = 0.5, eta: int = 3, first: float = 0.05) -> Policy:
-    """Successive halving that pauses, on a quantile of the best to come amid the rest.
+def asha(model: Model) -> Policy:
+    """Successive halving that pauses, on the median of the best to come amid the rest.
 
-    Args:
-        model: whose forecasts rank.
-        level: of the quantile; a low one is optimistic.
-        eta: as of `lcpfn.eval.stopping.halving.asha_paused`.
-        first: likewise.
+    `model` is whose forecasts rank.
     """
 
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
@@ -161,10 +155,10 @@ def asha(model: Model, level: float = 0.5, eta: int = 3, first: float = 0.05) ->
             trained[i] = count
             if count >= len(run.losses) or not np.isfinite(run.losses[count - 1]):
                 return own
-            best = amid.best(trained, [(i, count)]).quantile(np.array(level))
+            best = amid.best(trained, [(i, count)]).quantile(np.array(0.5))
             return min(float(best[0]), own)
 
-        yield from halving.asha_paused(eta, first, rank)(task_runs, order)
+        yield from halving.asha_paused(rank=rank)(task_runs, order)
 
     return moves
 

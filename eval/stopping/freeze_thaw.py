@@ -42,16 +42,12 @@ Look = Callable[[Mapping[int, int], Sequence[tuple[int, int]]], Ahead]
 
 
 def freeze_thaw(
-    least: float = LEAST,
-    resume_cost: float = 0.0,
-    amid: Look | None = None,
-    candidates: int = 1,
+    least: float = LEAST, amid: Look | None = None, candidates: int = 1
 ) -> Policy:
     """Always the run or the new one that gains most for its price.
 
     Args:
         least: probability of an improvement below which a run is left.
-        resume_cost: what going on with a paused run costs, percent of a run.
         amid: forecasts that know the other runs; default: of each run alone.
         candidates: of how many new runs the configurations are looked at, amid others.
     """
@@ -60,7 +56,7 @@ def freeze_thaw(
         runs, waiting = task_runs.runs, [int(i) for i in order]
         look, counts = amid or alone(task_runs), dict[int, int]()
         going: dict[int, Prospect | None] = {}  # None until it is asked
-        newest, best = None, np.inf
+        best = np.inf
         while going or waiting:
             new, prospects = waiting[:candidates], dict(going)
             if np.isfinite(best):
@@ -68,11 +64,12 @@ def freeze_thaw(
                 found = _prospects(look, counts, stale + (new if amid else []), best)
                 going |= {i: found[i] for i in stale}
                 usual = _usual(task_runs, counts, best)
-                prospects |= found | _of_new(new, found, usual)
+                prospects |= found | {
+                    i: prospect_of_new(found.get(i, usual), usual) for i in new
+                }
             done = [(i, PERCENT * counts[i] / len(runs[i].losses)) for i in going]
-            extra = dict.fromkeys(going.keys() - {newest}, resume_cost)
             choices = [
-                *(Choice(i, None, x, extra.get(i, 0), prospects[i]) for i, x in done),
+                *(Choice(i, None, x, 0, prospects[i]) for i, x in done),
                 *(Choice(None, k, 0, 0, prospects.get(i)) for k, i in enumerate(new)),
             ]
             beat = best if best < np.inf else None
@@ -84,20 +81,13 @@ def freeze_thaw(
             count = len(runs[i].losses)
             until = max(round(todo.until / PERCENT * count), counts.get(i, 0) + 1)
             yield i, until
-            newest, counts[i], going[i] = i, until, None
+            counts[i], going[i] = until, None
             if until >= count or not np.isfinite(runs[i].losses[until - 1]):
                 del going[i]
             if runs[i].own[until - 1] < best:
                 best, going = float(runs[i].own[until - 1]), dict.fromkeys(going)
 
     return moves
-
-
-def _of_new(
-    new: Sequence[int], found: Mapping[int, Prospect], usual: Prospect
-) -> dict[int, Prospect]:
-    """Those of runs that were not begun, forecast or not."""
-    return {i: prospect_of_new(found.get(i, usual), usual) for i in new}
 
 
 def _usual(task_runs: TaskRuns, counts: Mapping[int, int], best: float) -> Prospect:
