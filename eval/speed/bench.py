@@ -24,7 +24,6 @@ from lcpfn.eval.speed.fresh import cold_start, memory
 from lcpfn.eval.speed.growth import batch_sizes, long_streams, watched_logs
 from lcpfn.eval.speed.measure import (
     Row,
-    compared,
     interleaved,
     machine,
     seconds,
@@ -107,8 +106,8 @@ def streaming(model: Model, rival: Rival, settings: Settings) -> list[Row]:
         middle, late = (float(q) for q in 1e3 * np.quantile(updates, [0.5, 0.95]))
         name = f"update and decision, horizon {horizon}"
         rows += [
-            compared("streaming", f"{name}, median", (middle, "ms"), against, 75, 0.5),
-            compared("streaming", f"{name}, 95 %", (late, "ms"), against),
+            Row("streaming", f"{name}, median", middle, "ms", *against, 75, 0.5),
+            Row("streaming", f"{name}, 95 %", late, "ms", *against),
         ]
     return rows
 
@@ -136,11 +135,11 @@ def batched(model: Model, rival: Rival, settings: Settings) -> list[Row]:
         for key, what in (("all", "all remaining steps"), ("final", "final step only")):
             own, other = (speed[key], "curves/s"), (against, slow[key])
             goal = 200 if key == "all" else None
-            rows.append(compared("batched", f"{name}, {what}", own, other, goal))
+            rows.append(Row("batched", f"{name}, {what}", *own, *other, goal))
         if cutoff == 20:
             own, other = (speed["final"], "curves/s"), (f"{against}, all", slow["all"])
             name += ", final step only, against all steps"
-            rows.append(compared("batched", name, own, other, 100, 3000))
+            rows.append(Row("batched", name, *own, *other, 100, 3000))
     return rows
 
 
@@ -165,24 +164,21 @@ def deciding(model: Model, settings: Settings) -> list[Row]:
             optuna.trial.create_trial(value=y[-1], intermediate_values=steps)
         )
     trial = study.ask()
-    beat, rows = max(y.max() for y in finished), []
+    beat, rows = float(max(y.max() for y in finished)), []
     for step, value in enumerate(curve[:50].tolist(), 1):
         trial.report(value, step)
         if step in (20, 50):
+            shown = partial(model.extrapolate, curve[:step], HORIZON, **METRIC)
             calls: dict[str, Callable[[], Any]] = {
                 "decision": trial.should_prune,
-                "forecast": partial(_prob_better, model, curve[:step], float(beat)),
+                "forecast": lambda shown=shown: shown().prob_better(beat),
             }
             times = interleaved(calls, 10 * settings.repeats)
             name = f"a trial of {step} steps among {len(finished)} finished ones"
             against = ("one extrapolate and prob_better", 1e3 * times["forecast"])
             own = (1e3 * times["decision"], "ms")
-            rows.append(compared("Optuna", name, own, against, goal=0.5))
+            rows.append(Row("Optuna", name, *own, *against, goal=0.5))
     return rows
-
-
-def _prob_better(model: Model, curve: np.ndarray, beat: float) -> np.ndarray:
-    return model.extrapolate(curve, HORIZON, **METRIC).prob_better(beat)
 
 
 def sampling(settings: Settings) -> list[Row]:
@@ -202,11 +198,9 @@ def sampling(settings: Settings) -> list[Row]:
     ours, best = max((n / times[str(n)], n) for n in settings.prior_sizes)
     name = f"accepted curves, {best} at a time"
     return [
-        compared(
-            "prior",
-            name,
-            (ours, "curves/s"),
-            (f"NumPy loop, processes: {cores}", count / times[label]),
+        Row(
+            *("prior", name, ours, "curves/s"),
+            *(f"NumPy loop, processes: {cores}", count / times[label]),
         )
         for cores, label in ((1, "one"), (2, "two"))
     ]
@@ -220,7 +214,7 @@ def bench(model: Model, quick: bool = False) -> dict[str, Any]:
         quick: measure little, against a smaller rival, to see that it works.
 
     Returns:
-        "machine", "settings", and "rows": `Row` as dicts with "met" added.
+        "machine", "settings", and "rows": `Row` as dicts with "ratio" and "met".
     """
     settings = QUICK if quick else Settings()
     rival = Rival(HORIZON, model.device, settings.rival_layers)
@@ -255,5 +249,5 @@ def bench(model: Model, quick: bool = False) -> dict[str, Any]:
     return {
         "machine": machine(model.device),
         "settings": {"model": repr(model)} | asdict(settings),
-        "rows": [row._asdict() | {"met": row.met} for row in rows],
+        "rows": [r._asdict() | {"ratio": r.ratio, "met": r.met} for r in rows],
     }

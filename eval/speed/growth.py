@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lcpfn.eval.speed.measure import Row, compared, interleaved
+from lcpfn.eval.speed.measure import Row, interleaved
 from lcpfn.eval.speed.reference_prior import example_curves
 from lcpfn.io.follow import Logs
 from lcpfn.model import Model
@@ -40,13 +40,12 @@ def long_streams(model: Model, total: int) -> list[Row]:
     first = (f"median of observations 1..{ends[0]}", float(np.median(times[: ends[0]])))
     for start, end, size in zip([0, *ends], ends, sizes, strict=False):
         part, span = times[start:end], f"observations {start + 1}..{end}"
-        middle, most = (float(np.median(part)), "ms"), (max(part), "ms")
         name = f"a stream after {end} observations"
         held = (f"after {ends[0]} observations", sizes[0])
         rows += [
-            compared("growth", f"update, {span}", middle, first),
-            compared("growth", f"worst update, {span}", most, first),
-            compared("growth", name, (size, "MB"), held),
+            Row("growth", f"update, {span}", float(np.median(part)), "ms", *first),
+            Row("growth", f"worst update, {span}", max(part), "ms", *first),
+            Row("growth", name, size, "MB", *held),
         ]
     return rows
 
@@ -62,7 +61,7 @@ def batch_sizes(model: Model, batches: Sequence[int], repeats: int) -> list[Row]
     smallest = str(min(batches))
     against = (f"batches of {smallest}", int(smallest) / times[smallest])
     return [
-        compared("growth", f"batches of {n}", (int(n) / took, "curves/s"), against)
+        Row("growth", f"batches of {n}", int(n) / took, "curves/s", *against)
         for n, took in times.items()
     ]
 
@@ -88,9 +87,9 @@ def watched_logs(
         ):
             against = (f"{lengths[0]} observations", found[0][column])
             rows += [
-                compared(
+                Row(
                     *("growth", f"{part} {length} observations of {count} runs"),
-                    *((figures[column], unit), against),
+                    *(figures[column], unit, *against),
                 )
                 for length, figures in zip(lengths, found, strict=True)
             ]

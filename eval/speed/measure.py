@@ -25,7 +25,6 @@ class Row(NamedTuple):
         unit: of both values.
         against: what it is compared with.
         reference: the measurement of that.
-        ratio: how many times better the first is.
         goal: smallest ratio wanted, or None.
         limit: value wanted or a better one, or None.
     """
@@ -36,9 +35,15 @@ class Row(NamedTuple):
     unit: str
     against: str
     reference: float
-    ratio: float
     goal: float | None = None
     limit: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        """How many times better the measurement is than what it is compared with."""
+        if more_is_better(self.unit):
+            return self.value / self.reference
+        return self.reference / self.value
 
     @property
     def met(self) -> bool | None:
@@ -55,20 +60,6 @@ class Row(NamedTuple):
 def more_is_better(unit: str) -> bool:
     """True of units per second, which are better when high; all others when low."""
     return unit.endswith("/s")
-
-
-def compared(
-    figure: str,
-    name: str,
-    values: tuple[float, str],
-    against: tuple[str, float],
-    goal: float | None = None,
-    limit: float | None = None,
-) -> Row:
-    """A row of a figure, its unit, and what it is compared with."""
-    (value, unit), (what, reference) = values, against
-    ratio = value / reference if more_is_better(unit) else reference / value
-    return Row(figure, name, value, unit, what, reference, ratio, goal, limit)
 
 
 def seconds(call: Callable[[], Any]) -> float:

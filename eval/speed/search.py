@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from lcpfn.eval.speed.measure import Row, compared, interleaved, seconds
+from lcpfn.eval.speed.measure import Row, interleaved, seconds
 from lcpfn.eval.speed.reference_prior import example_curves
 from lcpfn.model import Model
 from lcpfn.study import Study
@@ -57,7 +57,7 @@ def _one_question(
     times = interleaved(calls, min(4 * repeats, HORIZON - observations))
     own, alone = 1e3 * times[str(OTHERS + 1)], 1e3 * times["1"]
     name = f"an observation and a forecast, {OTHERS} other runs"
-    return compared("search", name, (own, "ms"), ("the run alone", alone), goal=0.5)
+    return Row("search", name, own, "ms", "the run alone", alone, goal=0.5)
 
 
 def _whole_study(
@@ -88,18 +88,15 @@ def _whole_study(
     all_runs, one = float(np.median(decided)), float(np.median(single))
     rate = runs * (observations - begun) / min(taken)
     return [
-        compared(
-            "search",
-            f"decisions on {runs} runs that have reported",
-            (all_runs, "s"),
-            ("one run at a time", one * runs),
+        Row(
+            *("search", f"decisions on {runs} runs that have reported"),
+            *(all_runs, "s", "one run at a time", one * runs),
             limit=1.0,
         ),
-        compared(
+        Row(
             "search",
             f"observations of {runs} runs, {observations - begun} at a time",
-            (rate, "observations/s"),
-            ("one at a time", runs / all_runs),
+            *(rate, "observations/s", "one at a time", runs / all_runs),
             limit=20_000,
         ),
     ]
