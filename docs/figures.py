@@ -95,9 +95,7 @@ def decisions(model: lcpfn.Model, curve: Sequence[float], beat: float) -> Any:
         made.append(stopper.update(value))
         if made[-1].stop:
             break
-    figure, (left, right) = plot.pyplot().subplots(
-        1, 2, figsize=(12, 4), layout="constrained"
-    )
+    figure, ((left, right),) = grid(1, 2, (12, 4))
     plot.fan(made[-1].forecast, ax=left, beat=beat, title="when it was stopped")
     steps = np.arange(1, EPOCHS + 1)
     left.plot(steps, curve, color=plot.THRESHOLD, ls=":", label="without stopping")

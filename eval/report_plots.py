@@ -120,7 +120,7 @@ def fan_of(model: Model, case: Case, ax: Any) -> None:
 
 def _pair() -> tuple["Figure", tuple[Any, Any]]:
     """A figure of two axes side by side, with a faint grid."""
-    figure, axes = pyplot().subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+    figure, (axes,) = grid(1, 2, (10, 3.8))
     for ax in axes:
         ax.grid(alpha=0.2)
     return figure, axes

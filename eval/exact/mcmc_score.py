@@ -22,6 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lcpfn.eval import scores
+from lcpfn.eval.data import PERCENTS
 from lcpfn.eval.exact import prior_score
 from lcpfn.eval.exact.mcmc import Latents, Settings, make_bank
 from lcpfn.eval.exact.posterior import (
@@ -32,13 +33,15 @@ from lcpfn.eval.exact.posterior import (
     sample,
     unconverged,
 )
-from lcpfn.eval.exact.prior_score import AT_CUTOFFS, CUTOFFS, ORACLE
+from lcpfn.eval.exact.prior_score import ORACLE
+from lcpfn.eval.report_tables import AT_CUTOFFS
 from lcpfn.eval.speed import measure
 from lcpfn.eval.tables import fill, table
 from lcpfn.json_files import write_json
 from lcpfn.model import Model
 from lcpfn.priors import LCPFN_PRIOR
 
+CUTOFFS = PERCENTS  # of curves of 100 steps
 CANDIDATES = 2**16  # draws of the prior, of which a fifth are accepted
 BATCH = 25  # curves sampled at a time
 CALLS = 7  # of which the median is taken

@@ -263,11 +263,9 @@ def front_to_markdown(results: Mapping[str, Any]) -> str:
 
 def draw(results: Mapping[str, Any], names: Sequence[str] = SHOWN) -> "Figure":
     """Regret against observations spent, and cost and regret of the first 20 runs."""
-    from lcpfn.plot import pyplot
+    from lcpfn.eval.report_plots import grid
 
-    figure, (ax, right) = pyplot().subplots(
-        1, 2, figsize=(11, 4.2), layout="constrained"
-    )
+    figure, ((ax, right),) = grid(1, 2, (11, 4.2))
     for name in names:
         mean = np.array(results["curves"][name])
         ours = name.startswith(("ever", "population"))

@@ -145,11 +145,9 @@ def draw(
         rows: from `trade_off`.
         chosen: the confidence of the replay, marked.
     """
-    from lcpfn.plot import pyplot
+    from lcpfn.eval.report_plots import grid
 
-    figure, (left, right) = pyplot().subplots(
-        1, 2, figsize=(11, 4), layout="constrained"
-    )
+    figure, ((left, right),) = grid(1, 2, (11, 4))
     _draw_runs(left, task_runs, until)
     saved = [row["saved"] for row in rows]
     for key in ("good_stopped", "winner_stopped"):
