@@ -126,7 +126,6 @@ def evaluate_context(
     model: Model,
     suites: Sequence[CurveSet],
     rivals: int = 0,
-    seed: int = 0,
     out: Path | None = None,
 ) -> dict[str, Any]:
     """The protocol; goes on where it was interrupted, if a file is given.
@@ -136,7 +135,6 @@ def evaluate_context(
         suites: recorded searches, one set per source.
         rivals: tasks of each suite on which Gaussian processes are fitted too, half
             a minute a cutoff; they are left out for 0. Needs the extra `rivals`.
-        seed: of what is asked and shown.
         out: results file; parts that it has of this checkpoint are not made again.
 
     Returns:
@@ -144,7 +142,7 @@ def evaluate_context(
         -> what `over_searches` says; "rivals" -> method -> the same, given 20 others;
         "few": all methods on the same few searches, if there are any.
     """
-    tasks = list(searches(suites, seed))
+    tasks = list(searches(suites))
     usual = Setting()
     about = {
         "checkpoint": model.name,
@@ -156,7 +154,7 @@ def evaluate_context(
     def part(
         section: str, name: str, by: Rival, some: Sequence[Search], setting: Setting
     ) -> None:
-        make = partial(over_searches, by, some, setting, seed)
+        make = partial(over_searches, by, some, setting)
         add_part(results, (section, name), make, out)
 
     for name, setting in SETTINGS.items():
@@ -186,7 +184,7 @@ def _few(tasks: Sequence[Search], most: int) -> list[Search]:
 
 
 def over_searches(
-    method: Rival, tasks: Sequence[Search], setting: Setting, seed: int
+    method: Rival, tasks: Sequence[Search], setting: Setting
 ) -> dict[str, Any]:
     """One method on all searches that have others enough.
 
@@ -197,7 +195,7 @@ def over_searches(
     for i, search in enumerate(tasks):
         if len(search.others) < min(setting.others, FEWEST):
             continue
-        rng = np.random.default_rng([seed, i])
+        rng = np.random.default_rng([0, i])
         for percent, columns in score(method, search, setting, rng).items():
             cells.setdefault((search.suite, percent), []).append(columns)
     by_suite: dict[str, dict[str, dict[str, Any]]] = {}

@@ -14,7 +14,6 @@ from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
 from lcpfn.mixture import Mixture
 from lcpfn.prefixes import AHEAD
 from lcpfn.stopping.next_step import (
-    LEAST,
     Choice,
     Prospect,
     next_step,
@@ -41,13 +40,10 @@ class Ahead(NamedTuple):
 Look = Callable[[Mapping[int, int], Sequence[tuple[int, int]]], Ahead]
 
 
-def freeze_thaw(
-    least: float = LEAST, amid: Look | None = None, candidates: int = 1
-) -> Policy:
+def freeze_thaw(amid: Look | None = None, candidates: int = 1) -> Policy:
     """Always the run or the new one that gains most for its price.
 
     Args:
-        least: probability of an improvement below which a run is left.
         amid: forecasts that know the other runs; default: of each run alone.
         candidates: of how many new runs the configurations are looked at, amid others.
     """
@@ -73,7 +69,7 @@ def freeze_thaw(
                 *(Choice(None, k, 0, 0, prospects.get(i)) for k, i in enumerate(new)),
             ]
             beat = best if best < np.inf else None
-            todo = next_step(choices, PERCENT, beat, len(counts), least)
+            todo = next_step(choices, PERCENT, beat, len(counts))
             if todo.kind == "stop":
                 break
             k = todo.candidate
