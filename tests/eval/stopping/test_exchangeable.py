@@ -10,20 +10,16 @@ from lcpfn.eval.stopping import exchangeable
 from lcpfn.eval.stopping.exchangeable import Check, Scored, check, share_as_low
 from lcpfn.eval.stopping.policies import no_stop
 from lcpfn.eval.stopping.simulate import TaskRuns, good_runs, simulate
-from lcpfn.mixture import Mixture
-from tests.eval.stopping.makers import ENDS, RULE, lines, recorded, with_wrong_forecast
+from tests.eval.stopping.makers import (
+    ENDS,
+    RULE,
+    lines,
+    recorded,
+    unsure,
+    with_wrong_forecast,
+)
 
 SURE = replace(RULE, confidence=0.9)
-
-
-def unsure(end, chance, length=10):
-    """A run that reaches its end, which its forecasts gave only some chance."""
-    run = recorded(np.linspace(1, end, length))
-    parts = np.broadcast_to([chance, 1 - chance], (length - 1, 2))
-    ends = np.broadcast_to([end, 1.0], parts.shape)
-    free = np.full(length - 1, np.inf)
-    best = Mixture(parts, ends, np.full(parts.shape, 1e-6), -free, free)
-    return run._replace(forecasts=run.forecasts._replace(best=best))
 
 
 def task_of(chances, seed=0):
