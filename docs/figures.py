@@ -20,6 +20,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 import lcpfn
+from docs.tables import RESULTS
 from lcpfn import plot
 from lcpfn.batch import make_batch, read_batch
 from lcpfn.checks import check_curves
@@ -234,7 +235,7 @@ def planned(model: lcpfn.Model, paths: Sequence[str], suites: Sequence[Any]) -> 
 
 def cells() -> Any:
     """How early cells trained on digits are ranked right, from the results file."""
-    results = json.loads((FOLDER.parents[1] / "eval/results/nas.json").read_text())
+    results = json.loads((RESULTS / "nas.json").read_text())
     figure, ax = plot.pyplot().subplots(figsize=(6, 3.6), layout="constrained")
     for name, at in results["ranks"]["digits valid_accuracy"]["cutoffs"].items():
         percents = [int(percent) for percent in at]
@@ -248,8 +249,7 @@ def cells() -> Any:
 
 def pruners() -> Any:
     """Regret of pruners over epochs and seconds, from the results file."""
-    path = FOLDER.parents[1] / "eval/results/pruners.json"
-    return pruners_shown.draw(json.loads(path.read_text()))
+    return pruners_shown.draw(json.loads((RESULTS / "pruners.json").read_text()))
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from lcpfn.eval.speed.measure import (
     to_markdown,
 )
 from lcpfn.eval.speed.reference_network import Rival
-from lcpfn.eval.speed.reference_prior import example_curves, timed_draw
+from lcpfn.eval.speed.reference_prior import draw_only, example_curves
 from lcpfn.eval.speed.search import searching
 from lcpfn.eval.studies.training_speed import training
 from lcpfn.model import Model
@@ -188,12 +188,12 @@ def sampling(settings: Settings) -> list[Row]:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
 
         def two_cores() -> None:
-            pool.starmap(timed_draw, [(seed, count // 2) for seed in (1, 2)], 1)
+            pool.starmap(draw_only, [(seed, count // 2) for seed in (1, 2)], 1)
 
         calls: dict[str, Callable[[], Any]] = {
             str(n): partial(run, key, n=n) for n in settings.prior_sizes
         }
-        calls |= {"one": partial(timed_draw, 0, count), "two": two_cores}
+        calls |= {"one": partial(draw_only, 0, count), "two": two_cores}
         times = interleaved(calls, settings.repeats)
     ours, best = max((n / times[str(n)], n) for n in settings.prior_sizes)
     name = f"accepted curves, {best} at a time"
