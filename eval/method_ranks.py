@@ -37,9 +37,7 @@ SCORES = ("log_prob_rank", "error_rank")
 def measure(cases: Sequence[Case], forecast: Mixture) -> np.ndarray:
     """What is ranked, lower is better `(2, n)`: -log-density and squared error.
 
-    Args:
-        cases: n of them.
-        forecast: of a `Method` with `TARGETS`.
+    The forecast is that of a `Method` with `TARGETS`.
     """
     values = [query(case, TARGETS)[1] for case in cases]
     truth = np.concatenate(values)

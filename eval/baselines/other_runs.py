@@ -9,7 +9,11 @@
                         steps is that of exponential decays (Swersky et al. 2014,
                         "Freeze-thaw Bayesian optimization", 1406.3896), from BoTorch
 
-All forecast the final values of several runs of one task, given other runs.
+All forecast the final values of several runs of one task, given other runs: `asked` are
+runs as far as they are known, maybe without an observation, `horizons` the steps of
+their ends. The processes know runs by their configurations: numbers in [0, 1], and one
+column for each category. Where no fit of a process succeeds its parameters stay where
+the last one left them. Processes need the extra `rivals`.
 """
 
 from collections.abc import Sequence
@@ -38,15 +42,8 @@ def kernel_regression(
     """The newest value plus what like runs gained from there to their ends.
 
     Runs are alike if their values at the same step are. Of runs that have not ended
-    nothing is learned, unless none has.
-
-    Args:
-        asked: as far as they are known; one may have no observation.
-        horizons: step of the end of each.
-        others: the other runs.
-
-    Returns:
-        Final values, fields `(len(asked), len(others))`, fewer have weight.
+    nothing is learned, unless none has. Fields are `(len(asked), len(others))`; fewer
+    have weight.
     """
     weights, means, widths = [], [], []
     for run, horizon in zip(asked, horizons, strict=True):
@@ -78,18 +75,8 @@ def latent_kronecker(
 ) -> Mixture:
     """Posterior samples of a latent Kronecker Gaussian process, fitted to all curves.
 
-    Configurations are numbers in [0, 1] and categories of one column each; steps are
-    shares of the horizon on a grid, on a log scale as its authors have them. Where no
-    fit succeeds its parameters stay where the last one left them. Needs the extra
-    `rivals`. Source: Lin et al. 2024 (2410.09239).
-
-    Args:
-        asked: as far as they are known, with configurations.
-        horizons: step of the end of each.
-        others: the other runs, with configurations.
-
-    Returns:
-        Final values, fields `(len(asked), KEPT)`.
+    Steps are shares of the horizon on a grid, on a log scale as its authors have them.
+    Fields are `(len(asked), KEPT)`.
     """
     import torch
     from botorch.models.latent_kronecker_gp import LatentKroneckerGP
@@ -137,16 +124,7 @@ def decaying_process(
     """Posterior of a Gaussian process of decays, fitted to all curves.
 
     Of a long run it sees observations that are evenly spread, clipped as those of
-    `latent_kronecker`. Configurations are as there, steps shares of the horizon; a run
-    is told from another by its configuration alone. Needs the extra `rivals`.
-
-    Args:
-        asked: as far as they are known, with configurations.
-        horizons: step of the end of each.
-        others: the other runs, with configurations.
-
-    Returns:
-        Final values, fields `(len(asked), 1)`.
+    `latent_kronecker`; steps are shares of the horizon. Fields are `(len(asked), 1)`.
     """
     import torch
     from botorch.models import SingleTaskMultiFidelityGP

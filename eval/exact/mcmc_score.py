@@ -165,11 +165,7 @@ def stage(
 ) -> dict[str, Any]:
     """One sampler at one cutoff: figures of every curve.
 
-    Args:
-        name: of the stage.
-        batch: the sampler.
-        curves: values and the oracle's log-density, `(n, length)` each.
-        cutoff: observations seen.
+    `curves` are values and the oracle's log-density, `(n, length)` each.
     """
     y, oracle = curves
     n = len(y)

@@ -68,11 +68,6 @@ def log_prob(model: Model, prior: Prior, y: np.ndarray, cutoff: int) -> np.ndarr
 def prior_score(model: Model, n: int = 4096, seed: int = 0) -> dict[str, Any]:
     """Scores a checkpoint on `n` fresh curves of the prior it was trained on.
 
-    Args:
-        model: the checkpoint.
-        n: number of curves.
-        seed: of the curves; training and validation never draw from these keys.
-
     Returns:
         JSON values: per cutoff the score above the oracle's and its standard error;
         what was measured.

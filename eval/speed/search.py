@@ -17,11 +17,7 @@ ALONE = 16  # runs that are asked about one at a time
 def searching(model: Model, runs: int, observations: int, repeats: int) -> list[Row]:
     """A question with other runs and without; a large study in batches and singly.
 
-    Args:
-        model: to measure.
-        runs: of the large study.
-        observations: of each run; it begins with half of them.
-        repeats: of every timed call.
+    The study of so many runs begins with half of the observations of each.
     """
     curves = example_curves(max(runs, OTHERS + 1))
     return [

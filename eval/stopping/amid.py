@@ -102,13 +102,10 @@ class Amid:
 def by_rule(
     model: Model, rule: Rule, protect: float, *, configs: bool = True
 ) -> Policy:
-    """The rule of search adapters, run by run, each amid those before it.
+    """`policies.by_rule`, each run amid those before it.
 
-    Args:
-        model: whose forecasts decide, `MOST_DECISIONS` times a run.
-        rule: as of `lcpfn.eval.stopping.policies.by_rule`.
-        protect: likewise.
-        configs: whether configurations are told.
+    Forecasts of the model decide `MOST_DECISIONS` times a run; without `configs` it is
+    not told configurations.
     """
 
     def looks(task_runs: TaskRuns) -> policies.Look:

@@ -126,11 +126,7 @@ def evaluate_stopping(
 ) -> dict[str, Any]:
     """Every rule and baseline on every task; see `lcpfn.eval.stopping.measures`.
 
-    Args:
-        model: whose forecasts our rules decide on.
-        suites: recorded runs.
-        orders: random orders of the runs of each task.
-        most: runs of a task that compete.
+    At most `most` runs of each task compete, in so many random orders.
 
     Returns:
         JSON values: "overall", "sources" -> source, and "stress" (tasks on which early

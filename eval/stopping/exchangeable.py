@@ -113,14 +113,7 @@ class Scored:
         rng: np.random.Generator,
         among: Sequence[int] | None = None,
     ) -> list[Look]:
-        """What so many runs show, drawn at random several times.
-
-        Args:
-            count: runs of a draw.
-            times: draws.
-            rng: draws them.
-            among: the runs they are drawn from; default: all.
-        """
+        """What `count` runs show, drawn so many times at random, from all or some."""
         rows = np.arange(len(self.task_runs.runs)) if among is None else among
         looks = (
             self.look(rng.permutation(rows)[:count].tolist()) for _ in range(times)

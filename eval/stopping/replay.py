@@ -34,13 +34,7 @@ MEANS = ("saved", "good_stopped", "winner_stopped", "top_3_stopped")
 def under_rule(
     task_runs: TaskRuns, rule: Rule, order: Sequence[int], beat: float | None = None
 ) -> dict[str, Any]:
-    """One task in one order.
-
-    Args:
-        task_runs: its runs.
-        rule: what stops them.
-        order: their numbers.
-        beat: value to beat instead of the best earlier one, model space.
+    """One task in one order; `beat` replaces the best earlier value, model space.
 
     Returns:
         "until": observations each run is trained for, in that order; "saved": share of
