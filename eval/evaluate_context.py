@@ -6,10 +6,10 @@ the median of what the other runs had at their ends.
 """
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -174,13 +174,9 @@ def evaluate_context(
 
 def _few(tasks: Sequence[Search], most: int) -> list[Search]:
     """The first tasks of each suite, those with configurations."""
-    found, counts = [], Counter[str]()
-    for search in tasks:
-        counts[search.suite] += 1
-        configured = all(run.config for run in (*search.asked, *search.others))
-        if configured and counts[search.suite] <= most:
-            found.append(search)
-    return found
+    suites = groupby(tasks, lambda search: search.suite)
+    first = [search for _, suite in suites for search in islice(suite, most)]
+    return [s for s in first if all(run.config for run in (*s.asked, *s.others))]
 
 
 def over_searches(
@@ -191,16 +187,18 @@ def over_searches(
     Returns:
         "suites" -> suite -> cutoff -> `figures`; "overall": means over suites.
     """
-    cells: dict[tuple[str, int], list[dict[str, np.ndarray]]] = {}
+    cells: dict[str, dict[str, list[dict[str, np.ndarray]]]] = {}
     for i, search in enumerate(tasks):
         if len(search.others) < min(setting.others, FEWEST):
             continue
         rng = np.random.default_rng([0, i])
         for percent, columns in score(method, search, setting, rng).items():
-            cells.setdefault((search.suite, percent), []).append(columns)
-    by_suite: dict[str, dict[str, dict[str, Any]]] = {}
-    for (suite, percent), parts in cells.items():
-        by_suite.setdefault(suite, {})[str(percent)] = figures(parts)
+            by_cutoff = cells.setdefault(search.suite, {})
+            by_cutoff.setdefault(str(percent), []).append(columns)
+    by_suite = {
+        suite: {percent: figures(parts) for percent, parts in by_cutoff.items()}
+        for suite, by_cutoff in cells.items()
+    }
     overall = over_suites(by_suite, MEANS, RATIOS, PERCENTS)
     return {"suites": by_suite, "overall": overall}
 
