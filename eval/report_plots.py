@@ -84,10 +84,12 @@ def pictures(
     }
 
 
-def grid(rows: int, columns: int, size: tuple[float, float]) -> tuple["Figure", Any]:
+def grid(
+    rows: int, columns: int, size: tuple[float, float], **options: Any
+) -> tuple["Figure", Any]:
     """A figure of a size in inches, and its axes `(rows, columns)`."""
     return pyplot().subplots(
-        rows, columns, figsize=size, squeeze=False, layout="constrained"
+        rows, columns, figsize=size, squeeze=False, layout="constrained", **options
     )
 
 
