@@ -168,11 +168,9 @@ def deciding(model: Model, settings: Settings) -> list[Row]:
     for step, value in enumerate(curve[:50].tolist(), 1):
         trial.report(value, step)
         if step in (20, 50):
-            shown = partial(model.extrapolate, curve[:step], HORIZON, **METRIC)
-            calls: dict[str, Callable[[], Any]] = {
-                "decision": trial.should_prune,
-                "forecast": lambda shown=shown: shown().prob_better(beat),
-            }
+            ahead = partial(model.extrapolate, curve[:step], HORIZON, **METRIC)
+            chance = lambda ahead=ahead: ahead().prob_better(beat)
+            calls = {"decision": trial.should_prune, "forecast": chance}
             times = interleaved(calls, 10 * settings.repeats)
             name = f"a trial of {step} steps among {len(finished)} finished ones"
             against = ("one extrapolate and prob_better", 1e3 * times["forecast"])

@@ -88,7 +88,8 @@ def watched_logs(
             against = (f"{lengths[0]} observations", found[0][column])
             rows += [
                 Row(
-                    *("growth", f"{part} {length} observations of {count} runs"),
+                    "growth",
+                    f"{part} {length} observations of {count} runs",
                     *(figures[column], unit, *against),
                 )
                 for length, figures in zip(lengths, found, strict=True)

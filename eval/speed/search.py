@@ -85,7 +85,8 @@ def _whole_study(
     rate = runs * (observations - begun) / min(taken)
     return [
         Row(
-            *("search", f"decisions on {runs} runs that have reported"),
+            "search",
+            f"decisions on {runs} runs that have reported",
             *(all_runs, "s", "one run at a time", one * runs),
             limit=1.0,
         ),
