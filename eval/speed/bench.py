@@ -12,7 +12,7 @@ import importlib.util
 import multiprocessing
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,9 @@ from tqdm import tqdm
 from lcpfn.eval.speed.fresh import cold_start, memory
 from lcpfn.eval.speed.growth import batch_sizes, long_streams, watched_logs
 from lcpfn.eval.speed.measure import (
+    QUICK,
     Row,
+    Settings,
     interleaved,
     machine,
     seconds,
@@ -37,54 +39,10 @@ from lcpfn.model import Model
 from lcpfn.priors import LCPFN_PRIOR, draw
 from lcpfn.stopping.early_stopping import EarlyStopping
 
-__all__ = ["Settings", "bench", "to_markdown"]
+__all__ = ["bench", "to_markdown"]
 
 HORIZON = 100
 METRIC: dict[str, Any] = {"mode": "max", "bounds": (0, 1)}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How much is measured."""
-
-    repeats: int = 7  # of every timed call
-    curves: int = 8  # streamed, after one to warm up
-    batch: int = 256  # curves of a batched forecast
-    rival_batch: int = 16  # curves that the rival network takes at a time
-    rival_layers: int = 12
-    prior_sizes: tuple[int, ...] = (1024, 2048, 4096)  # the fastest counts
-    prior_curves: int = 4000  # drawn by the NumPy loop per repetition
-    observations: int = 4000  # of the longest stream
-    batches: tuple[int, ...] = (1, 8, 64, 256, 1024, 4096)
-    logs: tuple[int, ...] = (1_000, 10_000, 100_000)  # observations of a watched log
-    logged: tuple[int, ...] = (1, 300)  # runs of it
-    looks: int = 10  # at one more observation each
-    runs: int = 1024  # of a search, forecast in one call
-    run_observations: int = 40  # how far they are advanced
-    train_steps: int = 10  # of pre-training per repetition
-    train_batch: int = 8  # curves of the rival's training step; the paper's is 100
-    preset: str = "domhan"  # of the pre-training
-
-
-QUICK = Settings(
-    repeats=1,
-    curves=1,
-    batch=8,
-    rival_batch=2,
-    rival_layers=2,
-    prior_sizes=(64,),
-    prior_curves=50,
-    observations=140,
-    batches=(1, 8),
-    logs=(20, 40),
-    logged=(1, 2),
-    looks=1,
-    runs=8,
-    run_observations=4,
-    train_steps=1,
-    train_batch=2,
-    preset="tiny",
-)
 
 
 def streaming(model: Model, rival: Rival, settings: Settings) -> list[Row]:
@@ -220,9 +178,7 @@ def bench(model: Model, quick: bool = False) -> dict[str, Any]:
         "streaming": lambda: streaming(model, rival, settings),
         "batched": lambda: batched(model, rival, settings),
         "decisions": lambda: deciding(model, settings),
-        "search": lambda: searching(
-            model, settings.runs, settings.run_observations, settings.repeats
-        ),
+        "search": lambda: searching(model, settings),
         "prior": lambda: sampling(settings),
         "training": lambda: training(
             settings.preset,
@@ -234,10 +190,8 @@ def bench(model: Model, quick: bool = False) -> dict[str, Any]:
         "memory": lambda: memory(model),
         "start": lambda: cold_start(model, settings.repeats),
         "long streams": lambda: long_streams(model, settings.observations),
-        "watched logs": lambda: watched_logs(
-            model, settings.logs, settings.logged, settings.looks
-        ),
-        "batch sizes": lambda: batch_sizes(model, settings.batches, settings.repeats),
+        "watched logs": lambda: watched_logs(model, settings),
+        "batch sizes": lambda: batch_sizes(model, settings),
     }
     rows: list[Row] = []
     with tqdm(figures.items(), file=sys.stderr) as bar:
