@@ -96,6 +96,20 @@ def extrapolate(
     )
 
 
+def errors(
+    forecast: Mixture, truth: np.ndarray, last: np.ndarray, scale: np.ndarray | float
+) -> dict[str, np.ndarray]:
+    """The median; and in gains of the task its error, the last value's, CRPS `(n,)`."""
+    median = forecast.quantile(np.array(0.5))
+    in_gains = lambda error: np.minimum(error / scale, MOST)
+    return {
+        "median": median,
+        "last_error": in_gains(np.abs(last - truth)),
+        "error": in_gains(np.abs(median - truth)),
+        "crps": in_gains(scores.crps(forecast, truth)),
+    }
+
+
 def measure(cases: Sequence[Case], forecast: Mixture) -> dict[str, np.ndarray]:
     """Scores of every case `(n,)`, errors in units of the task's gain.
 
@@ -104,14 +118,9 @@ def measure(cases: Sequence[Case], forecast: Mixture) -> dict[str, np.ndarray]:
     truth = np.array([case.truth for case in cases])
     scale = np.array([case.scale for case in cases])
     last = np.array([case.values[np.isfinite(case.values)][-1] for case in cases])
-    median = forecast.quantile(np.array(0.5))
     with np.errstate(divide="ignore"):
         log_prob = forecast.log_prob(truth)
-    columns = {
-        "median": median,
-        "last_error": np.minimum(np.abs(last - truth) / scale, MOST),
-        "error": np.minimum(np.abs(median - truth) / scale, MOST),
-        "crps": np.minimum(scores.crps(forecast, truth) / scale, MOST),
+    columns = errors(forecast, truth, last, scale) | {
         "log_prob": log_prob + np.log(scale),
         "log_prob_metric_units": log_prob,
         "pit": forecast.cdf(truth),

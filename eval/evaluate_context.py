@@ -22,7 +22,7 @@ from lcpfn.eval.baselines.other_runs import (
     kernel_regression,
     latent_kronecker,
 )
-from lcpfn.eval.curves import MOST
+from lcpfn.eval.curves import errors
 from lcpfn.eval.data import over_suites
 from lcpfn.eval.searches import FEWEST, Search, Setting, given, searches
 from lcpfn.eval.tables import table
@@ -93,19 +93,16 @@ def score(
         begun = time.perf_counter()
         mixture = method(asked, [run.steps[-1] for run in search.asked], others)
         seconds = (time.perf_counter() - begun) / len(asked)
-        low, median, high = (mixture.quantile(np.array(q)) for q in (0.05, 0.5, 0.95))
+        low, high = (mixture.quantile(np.array(q)) for q in (0.05, 0.95))
         guess, best = np.full(len(truth), np.median(ends)), np.full(len(truth), np.nan)
         if percent:
             finite = [run.values[np.isfinite(run.values)] for run in asked]
             guess = np.array([y[-1:].sum() for y in finite])
             best = np.array([min(sign * y, default=np.inf) for y in finite])
-        error = lambda y: np.minimum(np.abs(y - truth) / search.scale, MOST)
-        found[percent] = {
-            "last_error": error(guess),
-            "error": error(median),
-            "crps": np.minimum(scores.crps(mixture, truth) / search.scale, MOST),
+        columns = errors(mixture, truth, guess, search.scale)
+        found[percent] = columns | {
             "covered_90": ((low <= truth) & (truth <= high)).astype(float),
-            "median": sign * median,
+            "median": sign * columns["median"],
             "best": best,
             "truth": sign * truth,
             "seconds": np.full(len(truth), seconds),
