@@ -4,7 +4,7 @@ The same rules as those of runs alone, each with what a search has seen so far: 
 every run was trained, and with which configuration.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from lcpfn.cutoffs import Cutoffs
 from lcpfn.eval.stopping import halving, policies
 from lcpfn.eval.stopping.freeze_thaw import PERCENT, Ahead, freeze_thaw, with_last
-from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
+from lcpfn.eval.stopping.simulate import Policy, TaskRuns
 from lcpfn.hyperparameters import Config
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
@@ -143,21 +143,20 @@ def asha(model: Model) -> Policy:
     `model` is whose forecasts rank.
     """
 
-    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
+    def ranks(task_runs: TaskRuns) -> halving.Rank:
         amid, trained = Amid.of(model, task_runs), dict[int, int]()
-        number = {id(run): i for i, run in enumerate(task_runs.runs)}
 
-        def rank(run: RecordedRun, count: int) -> float:
-            i, own = number[id(run)], float(run.own[count - 1])
-            trained[i] = count
+        def rank(i: int, count: int) -> float:
+            run = task_runs.runs[i]
+            own, trained[i] = float(run.own[count - 1]), count
             if count >= len(run.losses) or not np.isfinite(run.losses[count - 1]):
                 return own
             best = amid.best(trained, [(i, count)]).quantile(np.array(0.5))
             return min(float(best[0]), own)
 
-        yield from halving.asha_paused(rank=rank)(task_runs, order)
+        return rank
 
-    return moves
+    return halving.asha_paused(rank=ranks)
 
 
 def study(model: Model, candidates: int = 1) -> Policy:
@@ -167,9 +166,4 @@ def study(model: Model, candidates: int = 1) -> Policy:
         model: whose forecasts decide.
         candidates: of how many new runs the configurations are known beforehand.
     """
-
-    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
-        amid = Amid.of(model, task_runs)
-        yield from freeze_thaw(amid=amid.ahead, candidates=candidates)(task_runs, order)
-
-    return moves
+    return freeze_thaw(lambda runs: Amid.of(model, runs).ahead, candidates)

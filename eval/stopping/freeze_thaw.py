@@ -40,17 +40,51 @@ class Ahead(NamedTuple):
 Look = Callable[[Mapping[int, int], Sequence[tuple[int, int]]], Ahead]
 
 
-def freeze_thaw(amid: Look | None = None, candidates: int = 1) -> Policy:
+def with_last(steps: np.ndarray, each: Mixture, last: Mixture) -> Ahead:
+    """Later steps `(n, U)` and values there; behind them the best of all `(n,)`."""
+    both = zip(each, last, strict=True)
+    values = Mixture(*(np.concatenate([x, y[:, None]], 1) for x, y in both))
+    return Ahead(np.column_stack([steps, np.full(len(steps), PERCENT)]), values)
+
+
+def alone(task_runs: TaskRuns) -> Look:
+    """Forecasts that were made of each run alone."""
+
+    def look(counts: Mapping[int, int], asked: Sequence[tuple[int, int]]) -> Ahead:
+        each, last, done = [], [], []
+        for i, count in asked:
+            seen, best, ahead, _ = task_runs.runs[i].forecasts
+            at = max(int(np.searchsorted(seen, count, side="right")) - 1, 0)
+            each.append(ahead.at(at))
+            last.append(ahead.at(at, -1) if best is None else best.at(at))
+            done.append(count / len(task_runs.runs[i].losses))
+        share = np.arange(1, AHEAD + 1) / AHEAD
+        past = np.array(done)[:, None]
+        return with_last(
+            PERCENT * (past + (1 - past) * share), _stacked(each), _stacked(last)
+        )
+
+    return look
+
+
+def _stacked(rows: Sequence[Mixture]) -> Mixture:
+    return Mixture(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+
+def freeze_thaw(
+    looks: Callable[[TaskRuns], Look] = alone, candidates: int = 1
+) -> Policy:
     """Always the run or the new one that gains most for its price.
 
     Args:
-        amid: forecasts that know the other runs; default: of each run alone.
+        looks: gives, for one search, forecasts that know its other runs; default: those
+            of each run alone.
         candidates: of how many new runs the configurations are looked at, amid others.
     """
 
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
         runs, waiting = task_runs.runs, [int(i) for i in order]
-        look, counts = amid or alone(task_runs), dict[int, int]()
+        look, amid, counts = looks(task_runs), looks is not alone, dict[int, int]()
         going: dict[int, Prospect | None] = {}  # None until it is asked
         best = np.inf
         while going or waiting:
@@ -103,34 +137,3 @@ def _prospects(
     gains = values.expected_shortfall(beat)
     chances = values.at(slice(None), -1).cdf(beat[:, -1]).tolist()
     return dict(zip(asked, map(Prospect, steps, gains, chances), strict=True))
-
-
-def with_last(steps: np.ndarray, each: Mixture, last: Mixture) -> Ahead:
-    """Later steps `(n, U)` and values there; behind them the best of all `(n,)`."""
-    both = zip(each, last, strict=True)
-    values = Mixture(*(np.concatenate([x, y[:, None]], 1) for x, y in both))
-    return Ahead(np.column_stack([steps, np.full(len(steps), PERCENT)]), values)
-
-
-def alone(task_runs: TaskRuns) -> Look:
-    """Forecasts that were made of each run alone."""
-
-    def look(counts: Mapping[int, int], asked: Sequence[tuple[int, int]]) -> Ahead:
-        each, last, done = [], [], []
-        for i, count in asked:
-            seen, best, ahead, _ = task_runs.runs[i].forecasts
-            at = max(int(np.searchsorted(seen, count, side="right")) - 1, 0)
-            each.append(ahead.at(at))
-            last.append(ahead.at(at, -1) if best is None else best.at(at))
-            done.append(count / len(task_runs.runs[i].losses))
-        share = np.arange(1, AHEAD + 1) / AHEAD
-        past = np.array(done)[:, None]
-        return with_last(
-            PERCENT * (past + (1 - past) * share), _stacked(each), _stacked(last)
-        )
-
-    return look
-
-
-def _stacked(rows: Sequence[Mixture]) -> Mixture:
-    return Mixture(*(np.stack(column) for column in zip(*rows, strict=True)))
