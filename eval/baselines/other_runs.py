@@ -177,19 +177,17 @@ def _spread(run: Run) -> np.ndarray:
     return finite[np.linspace(0, len(finite) - 1, count).astype(int)]
 
 
-def _at(run: Run, step: float) -> float:
-    """Value at a step, between its observations on a line."""
+def _at(run: Run, steps: float | np.ndarray) -> Any:
+    """Values at steps, between its observations on a line."""
     finite = np.isfinite(run.values)
-    return float(np.interp(step, run.steps[finite], run.values[finite]))
+    return np.interp(steps, run.steps[finite], run.values[finite])
 
 
 def _on_grid(run: Run, steps: np.ndarray) -> np.ndarray:
     """Values at these steps, NaN from the end of the record on."""
-    finite = np.isfinite(run.values)
-    if not finite.any():
+    if not np.isfinite(run.values).any():
         return np.full(len(steps), np.nan)
-    values = np.interp(steps, run.steps[finite], run.values[finite])
-    return np.where(steps <= run.steps[-1] * (1 + 1e-9), values, np.nan)
+    return np.where(steps <= run.steps[-1] * (1 + 1e-9), _at(run, steps), np.nan)
 
 
 def _numbers(runs: Sequence[Run]) -> np.ndarray:

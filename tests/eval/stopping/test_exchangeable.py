@@ -94,10 +94,7 @@ def test_a_search_of_the_recorded_kind_is_doubted_as_often_as_said():
         for i, pair in enumerate(np.random.default_rng(0).uniform(0.01, 0.5, (40, 2)))
     ]
     rng = np.random.default_rng(1)
-    scores = [
-        np.array([look.score for look in Scored(task, SURE).drawn(10, 20, rng)])
-        for task in tasks
-    ]
+    scores = [Scored(task, SURE).drawn(10, 20, rng) for task in tasks]
     doubts = []
     for i, own in enumerate(scores):
         others = np.concatenate(scores[:i] + scores[i + 1 :])
