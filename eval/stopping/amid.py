@@ -7,6 +7,7 @@ every run was trained, and with which configuration.
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import jax
 import numpy as np
 
 from lcpfn.cutoffs import Cutoffs
@@ -128,13 +129,7 @@ def thinned(forecasts: PrefixForecasts) -> PrefixForecasts:
     """At most `MOST_DECISIONS` of the forecasts of a run, evenly spaced."""
     count = len(forecasts.seen)
     kept = np.unique(np.linspace(0, count - 1, min(count, MOST_DECISIONS)).round())
-    kept = kept.astype(int)
-    return PrefixForecasts(
-        forecasts.seen[kept],
-        forecasts.best and forecasts.best.at(kept),
-        forecasts.ahead.at(kept),
-        forecasts.surprise[kept],
-    )
+    return jax.tree.map(lambda x: x[kept.astype(int)], forecasts)
 
 
 def asha(model: Model) -> Policy:
