@@ -170,24 +170,24 @@ def _agree(
     return not (apart & turned).any()
 
 
-def _brackets(batch: int, eta: int, rungs: Sequence[int | float]) -> Policy:
+def _brackets(batch: int, eta: int, levels: Sequence[int | float]) -> Policy:
     """Runs in batches: all to the first rung, the best 1/eta of each to the next one.
 
     Args:
         batch: runs of a bracket.
         eta: of so many runs one goes on, of fewer too.
-        rungs: observations; a float is a share of a full run.
+        levels: observations; a float is a share of a full run.
     """
 
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
         for start in range(0, len(order), batch):
             alive = [int(run) for run in order[start : start + batch]]
-            for rung in rungs:
+            for level in levels:
                 value = {}
                 for run in alive:
                     losses = task_runs.runs[run].losses
                     count = len(losses)
-                    until = rung if isinstance(rung, int) else round(rung * count)
+                    until = level if isinstance(level, int) else round(level * count)
                     until = min(max(until, 1), count)
                     yield run, until
                     value[run] = losses[until - 1]
