@@ -20,6 +20,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 import lcpfn
+from docs.tables import RESULTS
 from lcpfn import plot
 from lcpfn.batch import make_batch, read_batch
 from lcpfn.checks import check_curves
@@ -66,13 +67,8 @@ def digits(rate: float) -> list[float]:
 
 def cutoffs(model: lcpfn.Model, curve: Sequence[float], counts: Sequence[int]) -> Any:
     """The forecast of one run after more and more of it, and how the run went on."""
-    figure, axes = plot.pyplot().subplots(
-        1,
-        len(counts),
-        figsize=(3.25 * len(counts), 3.2),
-        sharey=True,
-        layout="constrained",
-    )
+    size = (3.25 * len(counts), 3.2)
+    figure, (axes,) = grid(1, len(counts), size, sharey=True)
     steps = np.arange(1, EPOCHS + 1)
     for ax, count in zip(axes, counts, strict=True):
         forecast = model.extrapolate(curve[:count], EPOCHS, **METRIC)
@@ -95,9 +91,7 @@ def decisions(model: lcpfn.Model, curve: Sequence[float], beat: float) -> Any:
         made.append(stopper.update(value))
         if made[-1].stop:
             break
-    figure, (left, right) = plot.pyplot().subplots(
-        1, 2, figsize=(12, 4), layout="constrained"
-    )
+    figure, ((left, right),) = grid(1, 2, (12, 4))
     plot.fan(made[-1].forecast, ax=left, beat=beat, title="when it was stopped")
     steps = np.arange(1, EPOCHS + 1)
     left.plot(steps, curve, color=plot.THRESHOLD, ls=":", label="without stopping")
@@ -109,9 +103,7 @@ def decisions(model: lcpfn.Model, curve: Sequence[float], beat: float) -> Any:
 def tokens(model: lcpfn.Model, curve: Sequence[float]) -> Any:
     """One curve in two units, and what the network sees of both."""
     one = np.array(curve[:30])
-    figure, axes = plot.pyplot().subplots(
-        2, 2, figsize=(10, 5), layout="constrained", width_ratios=(1, 1.4)
-    )
+    figure, axes = grid(2, 2, (10, 5), width_ratios=(1, 1.4))
     ways = (("accuracy", one, "max"), ("another metric", 700 - 40 * one, "min"))
     read = float64(jax.jit(read_batch))
     for (left, right), (name, y, mode) in zip(axes, ways, strict=True):
@@ -130,9 +122,7 @@ def tokens(model: lcpfn.Model, curve: Sequence[float]) -> Any:
 
 def queries() -> Any:
     """Which (cutoff, step) pairs of one curve are queries in training."""
-    figure, axes = plot.pyplot().subplots(
-        1, 2, figsize=(8, 3.6), sharey=True, layout="constrained"
-    )
+    figure, (axes,) = grid(1, 2, (8, 3.6), sharey=True)
     size = 16
     cutoff, step = np.mgrid[1 : size + 1, 1 : size + 1]
     for ax, rows, title in (
@@ -236,8 +226,8 @@ def planned(model: lcpfn.Model, paths: Sequence[str], suites: Sequence[Any]) -> 
 
 def cells() -> Any:
     """How early cells trained on digits are ranked right, from the results file."""
-    results = json.loads((FOLDER.parents[1] / "eval/results/nas.json").read_text())
-    figure, ax = plot.pyplot().subplots(figsize=(6, 3.6), layout="constrained")
+    results = json.loads((RESULTS / "nas.json").read_text())
+    figure, ((ax,),) = grid(1, 1, (6, 3.6))
     for name, at in results["ranks"]["digits valid_accuracy"]["cutoffs"].items():
         percents = [int(percent) for percent in at]
         taus = [row["tau"] for row in at.values()]
@@ -250,8 +240,7 @@ def cells() -> Any:
 
 def pruners() -> Any:
     """Regret of pruners over epochs and seconds, from the results file."""
-    path = FOLDER.parents[1] / "eval/results/pruners.json"
-    return pruners_shown.draw(json.loads(path.read_text()))
+    return pruners_shown.draw(json.loads((RESULTS / "pruners.json").read_text()))
 
 
 def main() -> None:

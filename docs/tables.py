@@ -27,7 +27,7 @@ from lcpfn.eval.studies import (
     pruners_shown,
     worst,
 )
-from lcpfn.eval.tables import columns_table, table
+from lcpfn.eval.tables import columns_table, fill, table
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -67,71 +67,76 @@ def searches(results: dict) -> str:
     return columns_table(("TPE on",), rows, columns)
 
 
+# What is said on the front page, what we have, and what it has to beat.
+HEADLINE = (
+    (
+        "error of the final value, in that of the last value (lower is better)",
+        "{default[error_ratio]:.2f}",
+        "`domhan` {domhan[error_ratio]:.2f}, best least-squares fit "
+        "({least_error[name]}) {least_error[error_ratio]:.2f}",
+    ),
+    (
+        "CRPS, the error of the whole distribution, in the same unit",
+        "{default[crps_ratio]:.2f}",
+        "`domhan` {domhan[crps_ratio]:.2f}, best least-squares fit "
+        "({least_crps[name]}) {least_crps[crps_ratio]:.2f}",
+    ),
+    (
+        "share of true final values in the 90 % interval",
+        "{default[covered_90]:.0%}",
+        "`domhan` {domhan[covered_90]:.0%}",
+    ),
+    (
+        "CRPS with 20 other runs of the search, 0 / 10 / 20 / 40 / 80 % seen",
+        *("{among}", "alone {alone}"),
+    ),
+    (
+        "stopping in a search, each run forecast alone: speed-up, best run stopped",
+        "{stop[population by cost, 0.85]}",
+        "ASHA {stop[ASHA]}; LC-PFN's rule {stop[LC-PFN's rule, 0.95]}; "
+        "successive halving {stop[successive halving]}",
+    ),
+    (
+        "log-density on LC-PFN's prior, 10 / 20 / 40 / 80 % seen (`domhan`)",
+        *("{scores}", "LC-PFN's largest {paper}"),
+    ),
+    (
+        "one more observation and the decision, two CPU cores",
+        "{update[value]:.2f} {update[unit]}",
+        "{update[against]}: {update[reference]:.0f} {update[unit]}",
+    ),
+)
+
+
 def headline(
     suites: dict, context: dict, stopping: dict, prior: dict, speed: dict
 ) -> str:
     """The front page: one row a claim, beside what it has to beat."""
-    methods = {name: row["overall"]["all"] for name, row in suites["methods"].items()}
-    fits = {name: methods[name] for name in ("pow3", "pow4", "mmf4")}
-
-    def final(what: str, key: str) -> tuple[str, str, str]:
-        fit = min(fits, key=lambda name: fits[name][key])
-        beside = (
-            f"`domhan` {methods['domhan'][key]:.2f}, best least-squares fit "
-            f"({fit}) {fits[fit][key]:.2f}"
-        )
-        return what, f"{methods['default'][key]:.2f}", beside
-
-    searches = [
-        "{speed_up:.1f} x, {winner_stopped:.0%}".format(**stopping["overall"][name])
-        for name in (
-            *("population by cost, 0.85", "ASHA", "LC-PFN's rule, 0.95"),
-            "successive halving",
-        )
-    ]
-    among = lambda part: " / ".join(
-        f"{part['overall'][str(percent)]['crps_ratio']:.2f}"
-        for percent in evaluate_context.PERCENTS
-        if str(percent) in part["overall"]
+    methods = {
+        name: row["overall"]["all"] | {"name": name}
+        for name, row in suites["methods"].items()
+    }
+    fits = [methods[name] for name in ("pow3", "pow4", "mmf4")]
+    joined = lambda numbers: " / ".join(f"{x:.2f}" for x in numbers)
+    among = lambda name: joined(
+        row["crps_ratio"]
+        for cutoff, row in context["settings"][name]["overall"].items()
+        if cutoff != "all"
     )
-    known_alone = f"alone {among(context['settings'][evaluate_context.ALONE])}"
-    scores = " / ".join(f"{row['log_prob']:.2f}" for row in prior["cutoffs"])
-    paper = prior_score.PAPER["LC-PFN 12 x 512, 26 M parameters (P3)"]
-    update = next(row for row in speed["rows"] if row["figure"] == "streaming")
-    rows = [
-        final(
-            "error of the final value, in that of the last value (lower is better)",
-            "error_ratio",
-        ),
-        final(
-            "CRPS, the error of the whole distribution, in the same unit", "crps_ratio"
-        ),
-        (
-            "share of true final values in the 90 % interval",
-            f"{methods['default']['covered_90']:.0%}",
-            f"`domhan` {methods['domhan']['covered_90']:.0%}",
-        ),
-        (
-            "CRPS with 20 other runs of the search, 0 / 10 / 20 / 40 / 80 % seen",
-            *(among(context["settings"]["20 others"]), known_alone),
-        ),
-        (
-            "stopping in a search, each run forecast alone: speed-up, best run stopped",
-            searches[0],
-            f"ASHA {searches[1]}; LC-PFN's rule {searches[2]}; "
-            f"successive halving {searches[3]}",
-        ),
-        (
-            "log-density on LC-PFN's prior, 10 / 20 / 40 / 80 % seen (`domhan`)",
-            scores,
-            "LC-PFN's largest " + " / ".join(f"{x:.2f}" for x in paper),
-        ),
-        (
-            "one more observation and the decision, two CPU cores",
-            f"{update['value']:.2f} {update['unit']}",
-            f"{update['against']}: {update['reference']:.0f} {update['unit']}",
-        ),
-    ]
+    facts = methods | {
+        "least_error": min(fits, key=lambda fit: fit["error_ratio"]),
+        "least_crps": min(fits, key=lambda fit: fit["crps_ratio"]),
+        "stop": {
+            name: fill("{speed_up:.1f} x, {winner_stopped:.0%}", row)
+            for name, row in stopping["overall"].items()
+        },
+        "among": among("20 others"),
+        "alone": among(evaluate_context.ALONE),
+        "scores": joined(row["log_prob"] for row in prior["cutoffs"]),
+        "paper": joined(prior_score.PAPER["LC-PFN 12 x 512, 26 M parameters (P3)"]),
+        "update": next(row for row in speed["rows"] if row["figure"] == "streaming"),
+    }
+    rows = [[fill(cell, facts) for cell in row] for row in HEADLINE]
     return table(("", "lcpfn", "beside it"), rows)
 
 

@@ -25,6 +25,13 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 BINS = (5, 10, 20, 50)  # the calibration error should not depend on their number
 # Log-densities of one case are clipped to this range: one case is not to decide a mean.
 NATS = 10.0
+# Figures whose means over suites are geometric, and arithmetic.
+GEOMETRIC = ("error_ratio", "crps_ratio", "width_90")
+MEANS = (
+    *("log_prob", "median_log_prob", "median_log_prob_metric_units"),
+    *("calibration_error", *(f"covered_{q * 100:g}" for q in LEVELS)),
+    *("calibration_error_by_bins", "pit_histogram"),
+)
 
 
 class Method(Protocol):
@@ -89,6 +96,20 @@ def extrapolate(
     )
 
 
+def errors(
+    forecast: Mixture, truth: np.ndarray, last: np.ndarray, scale: np.ndarray | float
+) -> dict[str, np.ndarray]:
+    """The median; and in gains of the task its error, the last value's, CRPS `(n,)`."""
+    median = forecast.quantile(np.array(0.5))
+    in_gains = lambda error: np.minimum(error / scale, MOST)
+    return {
+        "median": median,
+        "last_error": in_gains(np.abs(last - truth)),
+        "error": in_gains(np.abs(median - truth)),
+        "crps": in_gains(scores.crps(forecast, truth)),
+    }
+
+
 def measure(cases: Sequence[Case], forecast: Mixture) -> dict[str, np.ndarray]:
     """Scores of every case `(n,)`, errors in units of the task's gain.
 
@@ -97,14 +118,9 @@ def measure(cases: Sequence[Case], forecast: Mixture) -> dict[str, np.ndarray]:
     truth = np.array([case.truth for case in cases])
     scale = np.array([case.scale for case in cases])
     last = np.array([case.values[np.isfinite(case.values)][-1] for case in cases])
-    median = forecast.quantile(np.array(0.5))
     with np.errstate(divide="ignore"):
         log_prob = forecast.log_prob(truth)
-    columns = {
-        "median": median,
-        "last_error": np.minimum(np.abs(last - truth) / scale, MOST),
-        "error": np.minimum(np.abs(median - truth) / scale, MOST),
-        "crps": np.minimum(scores.crps(forecast, truth) / scale, MOST),
+    columns = errors(forecast, truth, last, scale) | {
         "log_prob": log_prob + np.log(scale),
         "log_prob_metric_units": log_prob,
         "pit": forecast.cdf(truth),
@@ -133,7 +149,9 @@ def summarise(cases: Sequence[Case], columns: dict[str, np.ndarray]) -> dict[str
         return figures({key: x[rows] for key, x in columns.items()}, cluster[rows])
 
     suites = by_cutoff(cases, of_cell)
-    overall = over_suites(suites, mean_over_suites)
+    overall = over_suites(suites, MEANS, GEOMETRIC)
+    for row in overall.values():
+        row["pit_histogram"] = np.round(row["pit_histogram"], 4).tolist()
     cells = [row for cutoffs in suites.values() for row in cutoffs.values()]
     for row in cells:  # one of each suite and cutoff would fill the file
         del row["pit_histogram"]
@@ -165,22 +183,3 @@ def figures(part: dict[str, np.ndarray], cluster: np.ndarray) -> dict[str, Any]:
         "pit_histogram": scores.pit_histogram(part["pit"]).round(4).tolist(),
         "width_90": float(np.median(part["width_90"])),
     } | {key: float(part[key].mean()) for key in part if key.startswith("covered")}
-
-
-def mean_over_suites(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Geometric means of ratios and widths, arithmetic means of everything else."""
-    result: dict[str, Any] = {}
-    for key in ("error_ratio", "crps_ratio", "width_90"):
-        result[key] = scores.geometric_mean(row[key] for row in rows)
-    for key in (
-        *("log_prob", "median_log_prob", "median_log_prob_metric_units"),
-        *("calibration_error", *(f"covered_{q * 100:g}" for q in LEVELS)),
-    ):
-        result[key] = float(np.mean([row[key] for row in rows]))
-    result["calibration_error_by_bins"] = {
-        bins: float(np.mean([row["calibration_error_by_bins"][bins] for row in rows]))
-        for bins in rows[0]["calibration_error_by_bins"]
-    }
-    histograms = [row["pit_histogram"] for row in rows]
-    result["pit_histogram"] = np.mean(histograms, axis=0).round(4).tolist()
-    return result

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lcpfn.curves import CurveSet, Run
+from lcpfn.eval.scores import geometric_mean
 from lcpfn.metric import Bounds, Metric
 
 STRATA = ("moving", "rest", "constant", "diverged")
@@ -76,6 +77,14 @@ def stratum(run: Run) -> str:
 def task_of(run: Run) -> str:
     """Task and metric of a run."""
     return f"{run.task} {run.metric}".strip()
+
+
+def runs_by_task(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Runs by task and metric, in their order."""
+    tasks: dict[str, list[Run]] = {}
+    for run in runs:
+        tasks.setdefault(task_of(run), []).append(run)
+    return tasks
 
 
 def _scales(runs: Sequence[Run]) -> dict[str, float]:
@@ -181,25 +190,34 @@ def by_cutoff(
 
 def over_suites(
     suites: Mapping[str, Mapping[str, Any]],
-    mean: Sequence[str] | Callable[[list[Any]], dict[str, Any]],
+    figures: Iterable[str],
+    geometric: Iterable[str] = (),
     percents: Iterable[int] = PERCENTS,
 ) -> dict[str, dict[str, Any]]:
     """Means over suites at every cutoff, and over suites and cutoffs ("all").
 
     Args:
         suites: suite -> cutoff -> figures.
-        mean: of a list of figures, which is never empty; or the figures whose
-            arithmetic means are taken.
+        figures: those whose arithmetic means are taken: numbers, lists, or either by
+            name. One that no row has is left out.
+        geometric: those whose geometric means are taken.
         percents: cutoffs.
     """
     groups = {
         str(cutoff): [s[str(cutoff)] for s in suites.values() if str(cutoff) in s]
         for cutoff in percents
     } | {"all": [row for cutoffs in suites.values() for row in cutoffs.values()]}
+    ways = dict.fromkeys(geometric, geometric_mean) | dict.fromkeys(figures, _mean)
 
     def means(rows: list[Any]) -> dict[str, Any]:
-        if callable(mean):
-            return mean(rows)
-        return {key: float(np.mean([row[key] for row in rows])) for key in mean}
+        found = {name: [row[name] for row in rows if name in row] for name in ways}
+        return {name: ways[name](known) for name, known in found.items() if known}
 
     return {key: means(rows) for key, rows in groups.items() if rows}
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    """Arithmetic mean of JSON values of one form."""
+    if isinstance(values[0], dict):
+        return {key: _mean([value[key] for value in values]) for key in values[0]}
+    return np.mean(values, axis=0).tolist()

@@ -6,10 +6,10 @@ the median of what the other runs had at their ends.
 """
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ from lcpfn.eval.baselines.other_runs import (
     kernel_regression,
     latent_kronecker,
 )
-from lcpfn.eval.curves import MOST
+from lcpfn.eval.curves import errors
 from lcpfn.eval.data import over_suites
 from lcpfn.eval.searches import FEWEST, Search, Setting, given, searches
 from lcpfn.eval.tables import table
@@ -33,8 +33,9 @@ from lcpfn.model import Model
 
 PERCENTS = (0, 10, 20, 40, 80)
 KERNEL, LKGP, DECAYING = "kernel regression", "LKGP", "decaying GP"
-
-
+# Figures whose means over suites are geometric, and arithmetic.
+RATIOS = ("error_ratio", "crps_ratio")
+MEANS = ("covered_90", "seconds", "kendall", "kendall_best")
 ALONE = "alone"
 SETTINGS = {
     ALONE: Setting(others=0),
@@ -92,19 +93,16 @@ def score(
         begun = time.perf_counter()
         mixture = method(asked, [run.steps[-1] for run in search.asked], others)
         seconds = (time.perf_counter() - begun) / len(asked)
-        low, median, high = (mixture.quantile(np.array(q)) for q in (0.05, 0.5, 0.95))
+        low, high = (mixture.quantile(np.array(q)) for q in (0.05, 0.95))
         guess, best = np.full(len(truth), np.median(ends)), np.full(len(truth), np.nan)
         if percent:
             finite = [run.values[np.isfinite(run.values)] for run in asked]
             guess = np.array([y[-1:].sum() for y in finite])
             best = np.array([min(sign * y, default=np.inf) for y in finite])
-        error = lambda y: np.minimum(np.abs(y - truth) / search.scale, MOST)
-        found[percent] = {
-            "last_error": error(guess),
-            "error": error(median),
-            "crps": np.minimum(scores.crps(mixture, truth) / search.scale, MOST),
+        columns = errors(mixture, truth, guess, search.scale)
+        found[percent] = columns | {
             "covered_90": ((low <= truth) & (truth <= high)).astype(float),
-            "median": sign * median,
+            "median": sign * columns["median"],
             "best": best,
             "truth": sign * truth,
             "seconds": np.full(len(truth), seconds),
@@ -125,7 +123,6 @@ def evaluate_context(
     model: Model,
     suites: Sequence[CurveSet],
     rivals: int = 0,
-    seed: int = 0,
     out: Path | None = None,
 ) -> dict[str, Any]:
     """The protocol; goes on where it was interrupted, if a file is given.
@@ -135,7 +132,6 @@ def evaluate_context(
         suites: recorded searches, one set per source.
         rivals: tasks of each suite on which Gaussian processes are fitted too, half
             a minute a cutoff; they are left out for 0. Needs the extra `rivals`.
-        seed: of what is asked and shown.
         out: results file; parts that it has of this checkpoint are not made again.
 
     Returns:
@@ -143,7 +139,7 @@ def evaluate_context(
         -> what `over_searches` says; "rivals" -> method -> the same, given 20 others;
         "few": all methods on the same few searches, if there are any.
     """
-    tasks = list(searches(suites, seed))
+    tasks = list(searches(suites))
     usual = Setting()
     about = {
         "checkpoint": model.name,
@@ -155,7 +151,7 @@ def evaluate_context(
     def part(
         section: str, name: str, by: Rival, some: Sequence[Search], setting: Setting
     ) -> None:
-        make = partial(over_searches, by, some, setting, seed)
+        make = partial(over_searches, by, some, setting)
         add_part(results, (section, name), make, out)
 
     for name, setting in SETTINGS.items():
@@ -175,34 +171,33 @@ def evaluate_context(
 
 def _few(tasks: Sequence[Search], most: int) -> list[Search]:
     """The first tasks of each suite, those with configurations."""
-    found, counts = [], Counter[str]()
-    for search in tasks:
-        counts[search.suite] += 1
-        configured = all(run.config for run in (*search.asked, *search.others))
-        if configured and counts[search.suite] <= most:
-            found.append(search)
-    return found
+    suites = groupby(tasks, lambda search: search.suite)
+    first = [search for _, suite in suites for search in islice(suite, most)]
+    return [s for s in first if all(run.config for run in (*s.asked, *s.others))]
 
 
 def over_searches(
-    method: Rival, tasks: Sequence[Search], setting: Setting, seed: int
+    method: Rival, tasks: Sequence[Search], setting: Setting
 ) -> dict[str, Any]:
     """One method on all searches that have others enough.
 
     Returns:
         "suites" -> suite -> cutoff -> `figures`; "overall": means over suites.
     """
-    cells: dict[tuple[str, int], list[dict[str, np.ndarray]]] = {}
+    cells: dict[str, dict[str, list[dict[str, np.ndarray]]]] = {}
     for i, search in enumerate(tasks):
         if len(search.others) < min(setting.others, FEWEST):
             continue
-        rng = np.random.default_rng([seed, i])
+        rng = np.random.default_rng([0, i])
         for percent, columns in score(method, search, setting, rng).items():
-            cells.setdefault((search.suite, percent), []).append(columns)
-    by_suite: dict[str, dict[str, dict[str, Any]]] = {}
-    for (suite, percent), parts in cells.items():
-        by_suite.setdefault(suite, {})[str(percent)] = figures(parts)
-    return {"suites": by_suite, "overall": over_suites(by_suite, _means, PERCENTS)}
+            by_cutoff = cells.setdefault(search.suite, {})
+            by_cutoff.setdefault(str(percent), []).append(columns)
+    by_suite = {
+        suite: {percent: figures(parts) for percent, parts in by_cutoff.items()}
+        for suite, by_cutoff in cells.items()
+    }
+    overall = over_suites(by_suite, MEANS, RATIOS, PERCENTS)
+    return {"suites": by_suite, "overall": overall}
 
 
 def figures(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
@@ -230,19 +225,6 @@ def figures(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
         "seconds": float(joined["seconds"].mean()),
         **order,
     }
-
-
-def _means(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    geometric = {
-        key: scores.geometric_mean(row[key] for row in rows)
-        for key in ("error_ratio", "crps_ratio")
-    }
-    plain = {
-        key: float(np.mean([row[key] for row in rows if key in row]))
-        for key in ("covered_90", "seconds", "kendall", "kendall_best")
-        if any(key in row for row in rows)
-    }
-    return geometric | plain
 
 
 def to_markdown(results: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ from lcpfn.eval.data import (
     by_cutoff,
     final_value_cases,
 )
-from lcpfn.eval.method_ranks import PERCENTS, TARGETS, evaluate_ranks
+from lcpfn.eval.method_ranks import PERCENTS, evaluate_ranks
 from lcpfn.eval.run_ordering import rank_tasks
 from lcpfn.eval.scores import mean_with_error
 from lcpfn.mixture import Mixture
@@ -68,9 +68,7 @@ def evaluate_curves(
     results, columns, forecast = score_methods(scored, methods)
     few = min(most, RANKED)
     ranked = [c for s in suites for c in final_value_cases(s.sample(few), PERCENTS)]
-    ranks = evaluate_ranks(
-        ranked, checkpoints | baselines(ranked, fits, targets=TARGETS)
-    )
+    ranks = evaluate_ranks(ranked, checkpoints | baselines(ranked, fits))
     return {
         "checkpoint": first.name,
         "checksum": first.card["checksum"],
@@ -123,12 +121,12 @@ def by_name(models: Sequence[Model]) -> dict[str, Method]:
 
 
 def baselines(
-    cases: Sequence[Case], fits: bool, mcmc: bool = False, targets: int = 1
+    cases: Sequence[Case], fits: bool, mcmc: bool = False
 ) -> dict[str, Method]:
     """Both simple rules with their errors on `cases`, and fits where wanted."""
     methods: dict[str, Method] = {
-        "last value": across_tasks(cases, last_value, targets),
-        "best so far": across_tasks(cases, best_so_far, targets),
+        "last value": across_tasks(cases, last_value),
+        "best so far": across_tasks(cases, best_so_far),
     }
     if fits:
         methods |= {name: fitted(name) for name in CURVES}

@@ -37,9 +37,7 @@ SCORES = ("log_prob_rank", "error_rank")
 def measure(cases: Sequence[Case], forecast: Mixture) -> np.ndarray:
     """What is ranked, lower is better `(2, n)`: -log-density and squared error.
 
-    Args:
-        cases: n of them.
-        forecast: of a `Method` with `TARGETS`.
+    The forecast is that of a `Method` with `TARGETS`.
     """
     values = [query(case, TARGETS)[1] for case in cases]
     truth = np.concatenate(values)
@@ -78,7 +76,7 @@ def rank_methods(
             return found
 
         suites = by_cutoff(cases, of_cell, percents=PERCENTS)
-        overall = over_suites(suites, SCORES, PERCENTS)
+        overall = over_suites(suites, SCORES, percents=PERCENTS)
         results[name] = {"suites": suites, "overall": overall}
     return results
 

@@ -84,10 +84,12 @@ def pictures(
     }
 
 
-def grid(rows: int, columns: int, size: tuple[float, float]) -> tuple["Figure", Any]:
+def grid(
+    rows: int, columns: int, size: tuple[float, float], **options: Any
+) -> tuple["Figure", Any]:
     """A figure of a size in inches, and its axes `(rows, columns)`."""
     return pyplot().subplots(
-        rows, columns, figsize=size, squeeze=False, layout="constrained"
+        rows, columns, figsize=size, squeeze=False, layout="constrained", **options
     )
 
 
@@ -120,7 +122,7 @@ def fan_of(model: Model, case: Case, ax: Any) -> None:
 
 def _pair() -> tuple["Figure", tuple[Any, Any]]:
     """A figure of two axes side by side, with a faint grid."""
-    figure, axes = pyplot().subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+    figure, (axes,) = grid(1, 2, (10, 3.8))
     for ax in axes:
         ax.grid(alpha=0.2)
     return figure, axes

@@ -1,6 +1,6 @@
 """Markdown tables of the results of `evaluate_curves`, one function each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,15 +29,19 @@ CALIBRATED = {
 }
 
 
+def milestones(log: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The entries of the log of a pre-training that are shown."""
+    ends = [share * log[-1]["step"] for share in MILESTONES]
+    return [min(log, key=lambda entry: abs(entry["step"] - end)) for end in ends]
+
+
 def pretraining(results: Mapping[str, Any]) -> str:
     """Loss on held-out curves of the prior along pre-training, and what more may bring.
 
     The loss is the negative log-density of later observations, nats.
     """
-    log, more = results["pretraining"][results["checkpoint"]], results["more_training"]
-    rows = []
-    for share in MILESTONES:
-        entry = min(log, key=lambda e: abs(e["step"] - share * log[-1]["step"]))
+    more, rows = results["more_training"], []
+    for entry in milestones(results["pretraining"][results["checkpoint"]]):
         gaps = [entry[f"gap_{cutoff}"] for cutoff in CUTOFFS]
         shown = (f"{x:.3f}" for x in (*gaps, np.median(gaps)))
         spent = f"{entry['curves']:,}", f"{entry['seconds'] / 60:.0f}"

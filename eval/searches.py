@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lcpfn.curves import CurveSet, Run
-from lcpfn.eval.data import LEAST_OBSERVATIONS, SCORED, stratum, task_of
+from lcpfn.eval.data import LEAST_OBSERVATIONS, SCORED, runs_by_task, stratum
 from lcpfn.metric import Metric
 from lcpfn.stopping.given_runs import comparable
 
@@ -57,10 +57,10 @@ class Search(NamedTuple):
     scale: float
 
 
-def searches(suites: Sequence[CurveSet], seed: int = 0) -> Iterator[Search]:
+def searches(suites: Sequence[CurveSet]) -> Iterator[Search]:
     """All tasks with runs enough to ask about some and to give others."""
     for suite in suites:
-        rng, known = np.random.default_rng(seed), comparable(suite.runs)
+        rng, known = np.random.default_rng(0), comparable(suite.runs)
         for name, runs in scored_tasks(known).items():
             if len(runs) < 2 * FEWEST:
                 continue
@@ -79,12 +79,13 @@ def searches(suites: Sequence[CurveSet], seed: int = 0) -> Iterator[Search]:
 
 def scored_tasks(runs: Iterable[Run]) -> dict[str, list[Run]]:
     """Task and metric -> its runs that are scored: long enough, with an end."""
-    tasks: dict[str, list[Run]] = {}
-    for run in runs:
-        long = len(run.values) >= LEAST_OBSERVATIONS
-        if long and np.isfinite(run.values[-1]) and stratum(run) in SCORED:
-            tasks.setdefault(task_of(run), []).append(run)
-    return tasks
+    return runs_by_task(
+        run
+        for run in runs
+        if len(run.values) >= LEAST_OBSERVATIONS
+        and np.isfinite(run.values[-1])
+        and stratum(run) in SCORED
+    )
 
 
 def _elsewhere(run: Run, runs: Sequence[Run]) -> tuple[Run, ...]:

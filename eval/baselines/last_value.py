@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from lcpfn.curves import Run
 from lcpfn.eval.curves import Method
 from lcpfn.eval.data import Case, query
 from lcpfn.metric import Metric
@@ -67,24 +68,25 @@ def repeated(cases: Sequence[Case], targets: int) -> list[Case]:
     return [case for case in cases for _ in query(case, targets)[0]]
 
 
-def gaussians(cases: Sequence[Case], mean: np.ndarray, std: np.ndarray) -> Mixture:
-    """Equal mixtures `(n, K)`, truncated to the bounds of each case."""
-    limits = [case.bounds or (None, None) for case in cases]
+def gaussians(
+    asked: Sequence[Case | Run], mean: np.ndarray, std: np.ndarray
+) -> Mixture:
+    """Equal mixtures `(n, K)`, truncated to the bounds of each case or run."""
+    limits = [one.bounds or (None, None) for one in asked]
     low = np.array([-np.inf if a is None else a for a, _ in limits])
     high = np.array([np.inf if b is None else b for _, b in limits])
+    std = np.broadcast_to(std, mean.shape)
     return Mixture(np.full(mean.shape, 1 / mean.shape[-1]), mean, std, low, high)
 
 
-def across_tasks(
-    history: Sequence[Case], point: Callable[[Case], float], targets: int = 1
-) -> Method:
+def across_tasks(history: Sequence[Case], point: Callable[[Case], float]) -> Method:
     """A point forecast with the errors it made on all other suites, if there are any.
 
     Errors are kept by the share of the run that was shown and by how far the step to
     predict lies on the way to the horizon.
     """
 
-    def predict(cases: Sequence[Case], targets: int = targets) -> Mixture:
+    def predict(cases: Sequence[Case], targets: int = 1) -> Mixture:
         known = {}
         for suite in dict.fromkeys(case.suite for case in cases):
             others = [case for case in history if case.suite != suite] or history

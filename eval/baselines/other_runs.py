@@ -9,7 +9,11 @@
                         steps is that of exponential decays (Swersky et al. 2014,
                         "Freeze-thaw Bayesian optimization", 1406.3896), from BoTorch
 
-All forecast the final values of several runs of one task, given other runs.
+All forecast the final values of several runs of one task, given other runs: `asked` are
+runs as far as they are known, maybe without an observation, `horizons` the steps of
+their ends. The processes know runs by their configurations: numbers in [0, 1], and one
+column for each category. Where no fit of a process succeeds its parameters stay where
+the last one left them. Processes need the extra `rivals`.
 """
 
 from collections.abc import Sequence
@@ -19,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from lcpfn.curves import Run
+from lcpfn.eval.baselines.last_value import gaussians
 from lcpfn.hyperparameters import encode_configs
 from lcpfn.mixture import Mixture
 
@@ -31,35 +36,14 @@ KEPT = 256  # its posterior samples
 PER_RUN = 20  # observations of a run that the exact process sees
 
 
-def _within_bounds(
-    run: Run, weights: np.ndarray, means: np.ndarray, stds: np.ndarray
-) -> Mixture:
-    """Gaussians `(n, K)`, `stds` `(n,)`, truncated to the bounds of a run's metric."""
-    low, high = (None, None) if run.bounds is None else run.bounds
-    return Mixture(
-        weights,
-        means,
-        np.broadcast_to(stds[:, None], means.shape),
-        np.full(len(means), -np.inf if low is None else low),
-        np.full(len(means), np.inf if high is None else high),
-    )
-
-
 def kernel_regression(
     asked: Sequence[Run], horizons: Sequence[float], others: Sequence[Run]
 ) -> Mixture:
     """The newest value plus what like runs gained from there to their ends.
 
     Runs are alike if their values at the same step are. Of runs that have not ended
-    nothing is learned, unless none has.
-
-    Args:
-        asked: as far as they are known; one may have no observation.
-        horizons: step of the end of each.
-        others: the other runs.
-
-    Returns:
-        Final values, fields `(len(asked), len(others))`, fewer have weight.
+    nothing is learned, unless none has. Fields are `(len(asked), len(others))`; fewer
+    have weight.
     """
     weights, means, widths = [], [], []
     for run, horizon in zip(asked, horizons, strict=True):
@@ -82,9 +66,8 @@ def kernel_regression(
         weights.append(np.pad(share, blank))
         means.append(np.pad(end, blank))
         widths.append(max(width, 1e-9 + 1e-4 * abs(centre)))
-    return _within_bounds(
-        asked[0], np.stack(weights), np.stack(means), np.array(widths)
-    )
+    found = gaussians(asked, np.stack(means), np.array(widths)[:, None])
+    return found._replace(weight=np.stack(weights))
 
 
 def latent_kronecker(
@@ -92,18 +75,8 @@ def latent_kronecker(
 ) -> Mixture:
     """Posterior samples of a latent Kronecker Gaussian process, fitted to all curves.
 
-    Configurations are numbers in [0, 1] and categories of one column each; steps are
-    shares of the horizon on a grid, on a log scale as its authors have them. Where no
-    fit succeeds its parameters stay where the last one left them. Needs the extra
-    `rivals`. Source: Lin et al. 2024 (2410.09239).
-
-    Args:
-        asked: as far as they are known, with configurations.
-        horizons: step of the end of each.
-        others: the other runs, with configurations.
-
-    Returns:
-        Final values, fields `(len(asked), KEPT)`.
+    Steps are shares of the horizon on a grid, on a log scale as its authors have them.
+    Fields are `(len(asked), KEPT)`.
     """
     import torch
     from botorch.models.latent_kronecker_gp import LatentKroneckerGP
@@ -130,7 +103,7 @@ def latent_kronecker(
     deviation = model.likelihood.noise.detach().sqrt()
     noise = float(deviation) * float(model.outcome_transform.stdvs)
     width = np.hypot(ends.std(1) * KEPT**-0.2, noise)
-    return _within_bounds(asked[0], np.full(ends.shape, 1 / KEPT), ends, width)
+    return gaussians(asked, ends, width[:, None])
 
 
 def _samples(model: Any, configs: Any, times: Any) -> np.ndarray:
@@ -151,16 +124,7 @@ def decaying_process(
     """Posterior of a Gaussian process of decays, fitted to all curves.
 
     Of a long run it sees observations that are evenly spread, clipped as those of
-    `latent_kronecker`. Configurations are as there, steps shares of the horizon; a run
-    is told from another by its configuration alone. Needs the extra `rivals`.
-
-    Args:
-        asked: as far as they are known, with configurations.
-        horizons: step of the end of each.
-        others: the other runs, with configurations.
-
-    Returns:
-        Final values, fields `(len(asked), 1)`.
+    `latent_kronecker`; steps are shares of the horizon. Fields are `(len(asked), 1)`.
     """
     import torch
     from botorch.models import SingleTaskMultiFidelityGP
@@ -188,8 +152,8 @@ def decaying_process(
     model.eval()
     with torch.no_grad():
         found = model.posterior(torch.tensor(ask).double(), observation_noise=True)
-        mean, variance = found.mean.numpy(), found.variance.numpy()[:, 0]
-    return _within_bounds(asked[0], np.ones_like(mean), mean, np.sqrt(variance))
+        mean, variance = found.mean.numpy(), found.variance.numpy()
+    return gaussians(asked, mean, np.sqrt(variance))
 
 
 def _fit(model: Any) -> None:
@@ -213,19 +177,17 @@ def _spread(run: Run) -> np.ndarray:
     return finite[np.linspace(0, len(finite) - 1, count).astype(int)]
 
 
-def _at(run: Run, step: float) -> float:
-    """Value at a step, between its observations on a line."""
+def _at(run: Run, steps: float | np.ndarray) -> Any:
+    """Values at steps, between its observations on a line."""
     finite = np.isfinite(run.values)
-    return float(np.interp(step, run.steps[finite], run.values[finite]))
+    return np.interp(steps, run.steps[finite], run.values[finite])
 
 
 def _on_grid(run: Run, steps: np.ndarray) -> np.ndarray:
     """Values at these steps, NaN from the end of the record on."""
-    finite = np.isfinite(run.values)
-    if not finite.any():
+    if not np.isfinite(run.values).any():
         return np.full(len(steps), np.nan)
-    values = np.interp(steps, run.steps[finite], run.values[finite])
-    return np.where(steps <= run.steps[-1] * (1 + 1e-9), values, np.nan)
+    return np.where(steps <= run.steps[-1] * (1 + 1e-9), _at(run, steps), np.nan)
 
 
 def _numbers(runs: Sequence[Run]) -> np.ndarray:

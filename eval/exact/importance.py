@@ -27,6 +27,7 @@ from lcpfn.mixture import LOG_2PI
 from lcpfn.model import Model
 from lcpfn.priors import LCPFN_PRIOR, draw
 
+BANK = 1_000_000  # curves
 RESOLVED = 200
 CUTOFFS = (5, 10, 20)
 KEPT = 8192  # curves resampled from the bank, over which the predictive is summed
@@ -79,15 +80,12 @@ def exact_log_prob(
     return found, 1 / jnp.sum(share**2)
 
 
-def compare_all(
-    model: Model, n: int = 512, size: int = 1_000_000, seed: int = 0
-) -> dict[str, Any]:
+def compare_all(model: Model, n: int = 512, seed: int = 0) -> dict[str, Any]:
     """Exact inference against a checkpoint on the same fresh curves.
 
     Args:
         model: a checkpoint trained on LC-PFN's prior.
         n: curves compared.
-        size: of the bank.
         seed: of bank and curves.
 
     Returns:
@@ -95,12 +93,12 @@ def compare_all(
         its standard error, over all curves and over the resolved ones.
     """
     key_bank, key_curves = jax.random.split(jax.random.key(31415 + seed))
-    bank = noiseless_bank(key_bank, size)
+    bank = noiseless_bank(key_bank, BANK)
     y = jax.jit(lambda k: draw(LCPFN_PRIOR, k, n).y)(key_curves)
     return {
         "checkpoint": model.name,
         "checksum": model.card.get("checksum"),
-        "bank": size,
+        "bank": BANK,
         "resolved_from": RESOLVED,
         "cutoffs": [compare(model, bank, y, cutoff) for cutoff in CUTOFFS],
     }

@@ -172,11 +172,7 @@ def run_chains(
 ) -> Latents:
     """Samples of the posterior, unconstrained `(kept, chains, ...)`.
 
-    Args:
-        target: what to sample.
-        settings: how.
-        key: of all chains.
-        start: unconstrained latents of at least as many chains.
+    `start` holds unconstrained latents of at least as many chains.
     """
     sampler = {"ensemble": _ensemble, "nuts": _nuts}[settings.sampler]
     start = jax.tree.map(lambda x: x[: settings.chains], start)

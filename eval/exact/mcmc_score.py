@@ -22,6 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lcpfn.eval import scores
+from lcpfn.eval.data import PERCENTS
 from lcpfn.eval.exact import prior_score
 from lcpfn.eval.exact.mcmc import Latents, Settings, make_bank
 from lcpfn.eval.exact.posterior import (
@@ -32,13 +33,15 @@ from lcpfn.eval.exact.posterior import (
     sample,
     unconverged,
 )
-from lcpfn.eval.exact.prior_score import AT_CUTOFFS, CUTOFFS, ORACLE
+from lcpfn.eval.exact.prior_score import ORACLE
+from lcpfn.eval.report_tables import AT_CUTOFFS
 from lcpfn.eval.speed import measure
 from lcpfn.eval.tables import fill, table
 from lcpfn.json_files import write_json
 from lcpfn.model import Model
 from lcpfn.priors import LCPFN_PRIOR
 
+CUTOFFS = PERCENTS  # of curves of 100 steps
 CANDIDATES = 2**16  # draws of the prior, of which a fifth are accepted
 BATCH = 25  # curves sampled at a time
 CALLS = 7  # of which the median is taken
@@ -87,14 +90,13 @@ def mcmc_score(
     if "seconds" in results and set(names) <= set(stages):
         return results
     bank = make_bank(LCPFN_PRIOR, jax.random.key(31415), CANDIDATES)
-    batch = {s.sampler: _compiled(s, bank, min(BATCH, n)) for s in samplers}
+    known = {s.sampler: _sampler(s, bank) for s in samplers}
     for name, (settings, cutoff) in names.items():
         if name not in stages:
-            stages[name] = stage(name, batch[settings.sampler], (y, oracle), cutoff)
+            stages[name] = stage(name, known[settings.sampler], (y, oracle), cutoff)
             _save(results, out)
     results["machine"] = measure.machine(jax.devices()[0])
-    alone = {s.sampler: _compiled(s, bank, 1) for s in samplers}
-    results["seconds"] = seconds(model, alone, batch, y)
+    results["seconds"] = seconds(model, known, y)
     _save(results, out)
     return results
 
@@ -140,33 +142,24 @@ def _gap(log_q: np.ndarray, oracle: np.ndarray) -> list[float]:
 
 # Posteriors of some curves `(size, length)` given a key and a cutoff.
 Sampler = Callable[[jax.Array, np.ndarray, int], Posterior]
-Samplers = Mapping[str, Sampler]
 
 
-def _compiled(settings: Settings, bank: Latents, size: int) -> Sampler:
-    """`sample` for so many curves at a time, compiled before it is timed."""
-    y = np.zeros((size, LCPFN_PRIOR.length), np.float32)
-    keys = jax.random.split(jax.random.key(0), size)
-    program = sample.lower(LCPFN_PRIOR, settings, bank, keys, y, jnp.int32(1)).compile()
+def _sampler(settings: Settings, bank: Latents) -> Sampler:
+    """`sample`, a program for each number of curves that it is given."""
 
     def run(key: jax.Array, y: np.ndarray, cutoff: int) -> Posterior:
-        keys = jax.random.split(key, size)
-        cut = jnp.int32(cutoff)
-        return jax.block_until_ready(program(bank, keys, y.astype(np.float32), cut))
+        keys, cut = jax.random.split(key, len(y)), jnp.int32(cutoff)
+        return sample(LCPFN_PRIOR, settings, bank, keys, y.astype(np.float32), cut)
 
     return run
 
 
 def stage(
-    name: str, batch: Sampler, curves: tuple[np.ndarray, np.ndarray], cutoff: int
+    name: str, sampler: Sampler, curves: tuple[np.ndarray, np.ndarray], cutoff: int
 ) -> dict[str, Any]:
     """One sampler at one cutoff: figures of every curve.
 
-    Args:
-        name: of the stage.
-        batch: the sampler.
-        curves: values and the oracle's log-density, `(n, length)` each.
-        cutoff: observations seen.
+    `curves` are values and the oracle's log-density, `(n, length)` each.
     """
     y, oracle = curves
     n = len(y)
@@ -174,7 +167,7 @@ def stage(
     key = jax.random.fold_in(jax.random.key(2718), cutoff)
     for i in tqdm(range(0, n, size), desc=name, disable=None):
         rows = np.arange(i, i + size) % n  # the last batch may begin anew
-        found = batch(jax.random.fold_in(key, i), y[rows], cutoff)
+        found = sampler(jax.random.fold_in(key, i), y[rows], cutoff)
         log_q = np.asarray(found.log_prob, float)
         columns.append((log_q, *diagnose(np.asarray(found.watched))))
     log_q, rhat, effective = (
@@ -189,7 +182,7 @@ def stage(
 
 
 def seconds(
-    model: Model, alone: Samplers, batch: Samplers, y: np.ndarray
+    model: Model, samplers: Mapping[str, Sampler], y: np.ndarray
 ) -> dict[str, dict[str, float]]:
     """Seconds of one curve, posterior and log-density of the later values.
 
@@ -205,11 +198,12 @@ def seconds(
 
     singles = {f"model {c}": ours(y[:1], c) for c in CUTOFFS} | {
         f"{name} {c}": partial(sampler, key, y[:1], c)
-        for name, sampler in alone.items()
+        for name, sampler in samplers.items()
         for c in CUTOFFS
     }
     batches = {"model": ours(many, cutoff)} | {
-        name: partial(sampler, key, y[:size], cutoff) for name, sampler in batch.items()
+        name: partial(sampler, key, y[:size], cutoff)
+        for name, sampler in samplers.items()
     }
     one = measure.interleaved(singles, CALLS)
     whole = measure.interleaved(batches, BATCH_CALLS)
@@ -218,7 +212,7 @@ def seconds(
             "alone": float(np.mean([one[f"{name} {c}"] for c in CUTOFFS])),
             "batch": whole[name] / (len(many) if name == "model" else size),
         }
-        for name in ("model", *alone)
+        for name in ("model", *samplers)
     }
 
 

@@ -17,14 +17,13 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from lcpfn.eval.report_tables import MILESTONES
+from lcpfn.eval.data import PERCENTS
+from lcpfn.eval.report_tables import AT_CUTOFFS, milestones
 from lcpfn.eval.scores import clustered_error
 from lcpfn.eval.tables import fill, table
 from lcpfn.model import Model
 from lcpfn.priors import Prior, draw, find_prior
 
-CUTOFFS = (10, 20, 40, 80)
-AT_CUTOFFS = tuple(f"{percent} %" for percent in CUTOFFS)
 # Expected log-density of the oracle under LC-PFN's prior: E[log sigma] = -4.
 ORACLE = {"lcpfn": 4 - 0.5 * np.log(2 * np.pi * np.e)}
 # Adriaensen et al. 2023, Table 3: mean log-likelihood of a value at the four cutoffs.
@@ -69,11 +68,6 @@ def log_prob(model: Model, prior: Prior, y: np.ndarray, cutoff: int) -> np.ndarr
 def prior_score(model: Model, n: int = 4096, seed: int = 0) -> dict[str, Any]:
     """Scores a checkpoint on `n` fresh curves of the prior it was trained on.
 
-    Args:
-        model: the checkpoint.
-        n: number of curves.
-        seed: of the curves; training and validation never draw from these keys.
-
     Returns:
         JSON values: per cutoff the score above the oracle's and its standard error;
         what was measured.
@@ -82,7 +76,7 @@ def prior_score(model: Model, n: int = 4096, seed: int = 0) -> dict[str, Any]:
     y, oracle = fresh(prior, n, seed)
     expected = float(ORACLE[prior.name]) if prior.name in ORACLE else None
     rows = []
-    for percent in tqdm(CUTOFFS, desc="cutoffs", disable=None):
+    for percent in tqdm(PERCENTS, desc="cutoffs", disable=None):
         cutoff = prior.length * percent // 100
         gap = (log_prob(model, prior, y, cutoff) - oracle[:, cutoff:]).mean(1)
         row = {
@@ -126,9 +120,8 @@ def pretraining_to_markdown(results: dict[str, Any]) -> str:
 
     These are the validation curves of the run, fewer than those of the main table.
     """
-    log, oracle, rows = results["pretraining"], results["oracle"], []
-    for share in MILESTONES:
-        entry = min(log, key=lambda e: abs(e["step"] - share * log[-1]["step"]))
-        score = (f"{oracle - entry[f'gap_{percent}']:.3f}" for percent in CUTOFFS)
+    oracle, rows = results["oracle"], []
+    for entry in milestones(results["pretraining"]):
+        score = (f"{oracle - entry[f'gap_{percent}']:.3f}" for percent in PERCENTS)
         rows.append((f"{entry['curves']:,}", f"{entry['seconds'] / 60:.0f}", *score))
     return table(("curves", "minutes", *AT_CUTOFFS), rows)

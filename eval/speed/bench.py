@@ -12,7 +12,7 @@ import importlib.util
 import multiprocessing
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -23,69 +23,26 @@ from tqdm import tqdm
 from lcpfn.eval.speed.fresh import cold_start, memory
 from lcpfn.eval.speed.growth import batch_sizes, long_streams, watched_logs
 from lcpfn.eval.speed.measure import (
+    QUICK,
     Row,
-    compared,
+    Settings,
     interleaved,
     machine,
     seconds,
     to_markdown,
 )
 from lcpfn.eval.speed.reference_network import Rival
-from lcpfn.eval.speed.reference_prior import example_curves, timed_draw
+from lcpfn.eval.speed.reference_prior import draw_only, example_curves
 from lcpfn.eval.speed.search import searching
 from lcpfn.eval.studies.training_speed import training
 from lcpfn.model import Model
 from lcpfn.priors import LCPFN_PRIOR, draw
 from lcpfn.stopping.early_stopping import EarlyStopping
 
-__all__ = ["Settings", "bench", "to_markdown"]
+__all__ = ["bench", "to_markdown"]
 
 HORIZON = 100
 METRIC: dict[str, Any] = {"mode": "max", "bounds": (0, 1)}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How much is measured."""
-
-    repeats: int = 7  # of every timed call
-    curves: int = 8  # streamed, after one to warm up
-    batch: int = 256  # curves of a batched forecast
-    rival_batch: int = 16  # curves that the rival network takes at a time
-    rival_layers: int = 12
-    prior_sizes: tuple[int, ...] = (1024, 2048, 4096)  # the fastest counts
-    prior_curves: int = 4000  # drawn by the NumPy loop per repetition
-    observations: int = 4000  # of the longest stream
-    batches: tuple[int, ...] = (1, 8, 64, 256, 1024, 4096)
-    logs: tuple[int, ...] = (1_000, 10_000, 100_000)  # observations of a watched log
-    logged: tuple[int, ...] = (1, 300)  # runs of it
-    looks: int = 10  # at one more observation each
-    runs: int = 1024  # of a search, forecast in one call
-    run_observations: int = 40  # how far they are advanced
-    train_steps: int = 10  # of pre-training per repetition
-    train_batch: int = 8  # curves of the rival's training step; the paper's is 100
-    preset: str = "domhan"  # of the pre-training
-
-
-QUICK = Settings(
-    repeats=1,
-    curves=1,
-    batch=8,
-    rival_batch=2,
-    rival_layers=2,
-    prior_sizes=(64,),
-    prior_curves=50,
-    observations=140,
-    batches=(1, 8),
-    logs=(20, 40),
-    logged=(1, 2),
-    looks=1,
-    runs=8,
-    run_observations=4,
-    train_steps=1,
-    train_batch=2,
-    preset="tiny",
-)
 
 
 def streaming(model: Model, rival: Rival, settings: Settings) -> list[Row]:
@@ -107,8 +64,8 @@ def streaming(model: Model, rival: Rival, settings: Settings) -> list[Row]:
         middle, late = (float(q) for q in 1e3 * np.quantile(updates, [0.5, 0.95]))
         name = f"update and decision, horizon {horizon}"
         rows += [
-            compared("streaming", f"{name}, median", (middle, "ms"), against, 75, 0.5),
-            compared("streaming", f"{name}, 95 %", (late, "ms"), against),
+            Row("streaming", f"{name}, median", middle, "ms", *against, 75, 0.5),
+            Row("streaming", f"{name}, 95 %", late, "ms", *against),
         ]
     return rows
 
@@ -136,11 +93,11 @@ def batched(model: Model, rival: Rival, settings: Settings) -> list[Row]:
         for key, what in (("all", "all remaining steps"), ("final", "final step only")):
             own, other = (speed[key], "curves/s"), (against, slow[key])
             goal = 200 if key == "all" else None
-            rows.append(compared("batched", f"{name}, {what}", own, other, goal))
+            rows.append(Row("batched", f"{name}, {what}", *own, *other, goal))
         if cutoff == 20:
             own, other = (speed["final"], "curves/s"), (f"{against}, all", slow["all"])
             name += ", final step only, against all steps"
-            rows.append(compared("batched", name, own, other, 100, 3000))
+            rows.append(Row("batched", name, *own, *other, 100, 3000))
     return rows
 
 
@@ -165,24 +122,19 @@ def deciding(model: Model, settings: Settings) -> list[Row]:
             optuna.trial.create_trial(value=y[-1], intermediate_values=steps)
         )
     trial = study.ask()
-    beat, rows = max(y.max() for y in finished), []
+    beat, rows = float(max(y.max() for y in finished)), []
     for step, value in enumerate(curve[:50].tolist(), 1):
         trial.report(value, step)
         if step in (20, 50):
-            calls: dict[str, Callable[[], Any]] = {
-                "decision": trial.should_prune,
-                "forecast": partial(_prob_better, model, curve[:step], float(beat)),
-            }
+            ahead = partial(model.extrapolate, curve[:step], HORIZON, **METRIC)
+            chance = lambda ahead=ahead: ahead().prob_better(beat)
+            calls = {"decision": trial.should_prune, "forecast": chance}
             times = interleaved(calls, 10 * settings.repeats)
             name = f"a trial of {step} steps among {len(finished)} finished ones"
             against = ("one extrapolate and prob_better", 1e3 * times["forecast"])
             own = (1e3 * times["decision"], "ms")
-            rows.append(compared("Optuna", name, own, against, goal=0.5))
+            rows.append(Row("Optuna", name, *own, *against, goal=0.5))
     return rows
-
-
-def _prob_better(model: Model, curve: np.ndarray, beat: float) -> np.ndarray:
-    return model.extrapolate(curve, HORIZON, **METRIC).prob_better(beat)
 
 
 def sampling(settings: Settings) -> list[Row]:
@@ -192,21 +144,19 @@ def sampling(settings: Settings) -> list[Row]:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
 
         def two_cores() -> None:
-            pool.starmap(timed_draw, [(seed, count // 2) for seed in (1, 2)], 1)
+            pool.starmap(draw_only, [(seed, count // 2) for seed in (1, 2)], 1)
 
         calls: dict[str, Callable[[], Any]] = {
             str(n): partial(run, key, n=n) for n in settings.prior_sizes
         }
-        calls |= {"one": partial(timed_draw, 0, count), "two": two_cores}
+        calls |= {"one": partial(draw_only, 0, count), "two": two_cores}
         times = interleaved(calls, settings.repeats)
     ours, best = max((n / times[str(n)], n) for n in settings.prior_sizes)
     name = f"accepted curves, {best} at a time"
     return [
-        compared(
-            "prior",
-            name,
-            (ours, "curves/s"),
-            (f"NumPy loop, processes: {cores}", count / times[label]),
+        Row(
+            *("prior", name, ours, "curves/s"),
+            *(f"NumPy loop, processes: {cores}", count / times[label]),
         )
         for cores, label in ((1, "one"), (2, "two"))
     ]
@@ -220,7 +170,7 @@ def bench(model: Model, quick: bool = False) -> dict[str, Any]:
         quick: measure little, against a smaller rival, to see that it works.
 
     Returns:
-        "machine", "settings", and "rows": `Row` as dicts with "met" added.
+        "machine", "settings", and "rows": `Row` as dicts with "ratio" and "met".
     """
     settings = QUICK if quick else Settings()
     rival = Rival(HORIZON, model.device, settings.rival_layers)
@@ -228,9 +178,7 @@ def bench(model: Model, quick: bool = False) -> dict[str, Any]:
         "streaming": lambda: streaming(model, rival, settings),
         "batched": lambda: batched(model, rival, settings),
         "decisions": lambda: deciding(model, settings),
-        "search": lambda: searching(
-            model, settings.runs, settings.run_observations, settings.repeats
-        ),
+        "search": lambda: searching(model, settings),
         "prior": lambda: sampling(settings),
         "training": lambda: training(
             settings.preset,
@@ -242,10 +190,8 @@ def bench(model: Model, quick: bool = False) -> dict[str, Any]:
         "memory": lambda: memory(model),
         "start": lambda: cold_start(model, settings.repeats),
         "long streams": lambda: long_streams(model, settings.observations),
-        "watched logs": lambda: watched_logs(
-            model, settings.logs, settings.logged, settings.looks
-        ),
-        "batch sizes": lambda: batch_sizes(model, settings.batches, settings.repeats),
+        "watched logs": lambda: watched_logs(model, settings),
+        "batch sizes": lambda: batch_sizes(model, settings),
     }
     rows: list[Row] = []
     with tqdm(figures.items(), file=sys.stderr) as bar:
@@ -255,5 +201,5 @@ def bench(model: Model, quick: bool = False) -> dict[str, Any]:
     return {
         "machine": machine(model.device),
         "settings": {"model": repr(model)} | asdict(settings),
-        "rows": [row._asdict() | {"met": row.met} for row in rows],
+        "rows": [r._asdict() | {"ratio": r.ratio, "met": r.met} for r in rows],
     }

@@ -18,7 +18,7 @@ from tqdm import tqdm
 import lcpfn
 from lcpfn import checkpoint
 from lcpfn.eval.speed import reference_network
-from lcpfn.eval.speed.measure import Row, compared
+from lcpfn.eval.speed.measure import Row
 from lcpfn.model import Model
 from lcpfn.network import parameter_count
 
@@ -84,9 +84,9 @@ def memory(model: Model) -> list[Row]:
     names = {"import": "import lcpfn", "load": "after load"}
     names["forecasts"] = "after forecasts"
     return [
-        compared("memory", name, (found[key], "MiB"), ("bare JAX", found["jax"]))
+        Row("memory", name, found[key], "MiB", "bare JAX", found["jax"])
         for key, name in names.items()
-    ] + [compared("memory", "weights on disk", (size, "MB"), weights)]
+    ] + [Row("memory", "weights on disk", size, "MB", *weights)]
 
 
 def cold_start(model: Model, repeats: int) -> list[Row]:
@@ -114,6 +114,6 @@ def cold_start(model: Model, repeats: int) -> list[Row]:
         "first forecast, warm cache": ("warm", jax_alone),
     }
     return [
-        compared("start", name, (median[key], "s"), rival)
+        Row("start", name, median[key], "s", *rival)
         for name, (key, rival) in rows.items()
     ]

@@ -4,14 +4,13 @@ import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from lcpfn.eval.speed.measure import Row, compared, interleaved
+from lcpfn.eval.speed.measure import Row, Settings, interleaved
 from lcpfn.eval.speed.reference_prior import example_curves
 from lcpfn.io.follow import Logs
 from lcpfn.model import Model
@@ -40,47 +39,38 @@ def long_streams(model: Model, total: int) -> list[Row]:
     first = (f"median of observations 1..{ends[0]}", float(np.median(times[: ends[0]])))
     for start, end, size in zip([0, *ends], ends, sizes, strict=False):
         part, span = times[start:end], f"observations {start + 1}..{end}"
-        middle, most = (float(np.median(part)), "ms"), (max(part), "ms")
         name = f"a stream after {end} observations"
         held = (f"after {ends[0]} observations", sizes[0])
         rows += [
-            compared("growth", f"update, {span}", middle, first),
-            compared("growth", f"worst update, {span}", most, first),
-            compared("growth", name, (size, "MB"), held),
+            Row("growth", f"update, {span}", float(np.median(part)), "ms", *first),
+            Row("growth", f"worst update, {span}", max(part), "ms", *first),
+            Row("growth", name, size, "MB", *held),
         ]
     return rows
 
 
-def batch_sizes(model: Model, batches: Sequence[int], repeats: int) -> list[Row]:
+def batch_sizes(model: Model, settings: Settings) -> list[Row]:
     """Time per curve against the size of the batch."""
+    batches = settings.batches
     curves = example_curves(max(batches))[:, :10]
     calls = {
         str(n): partial(model.extrapolate, curves[:n], 100, mode="max", bounds=(0, 1))
         for n in batches
     }
-    times = interleaved(calls, repeats)
+    times = interleaved(calls, settings.repeats)
     smallest = str(min(batches))
     against = (f"batches of {smallest}", int(smallest) / times[smallest])
     return [
-        compared("growth", f"batches of {n}", (int(n) / took, "curves/s"), against)
+        Row("growth", f"batches of {n}", int(n) / took, "curves/s", *against)
         for n, took in times.items()
     ]
 
 
-def watched_logs(
-    model: Model, lengths: Sequence[int], runs: Sequence[int], looks: int
-) -> list[Row]:
-    """Time of a look of `lcpfn watch` at one new observation, and memory of the log.
-
-    Args:
-        model: that forecasts.
-        lengths: observations of the log.
-        runs: how many runs they are of.
-        looks: of which the median is taken, after as many to warm up.
-    """
-    rows = []
-    for count in runs:
-        found = [_watched(model, length, count, looks) for length in lengths]
+def watched_logs(model: Model, settings: Settings) -> list[Row]:
+    """Time of a look of `lcpfn watch` at one new observation, and memory of the log."""
+    lengths, rows = settings.logs, []
+    for count in settings.logged:
+        found = [_watched(model, length, count, settings.looks) for length in lengths]
         for part, unit, column in (
             ("look at one more of", "ms", 0),
             ("taking in one more of", "ms", 1),
@@ -88,9 +78,10 @@ def watched_logs(
         ):
             against = (f"{lengths[0]} observations", found[0][column])
             rows += [
-                compared(
-                    *("growth", f"{part} {length} observations of {count} runs"),
-                    *((figures[column], unit), against),
+                Row(
+                    "growth",
+                    f"{part} {length} observations of {count} runs",
+                    *(figures[column], unit, *against),
                 )
                 for length, figures in zip(lengths, found, strict=True)
             ]
@@ -100,7 +91,10 @@ def watched_logs(
 def _watched(
     model: Model, length: int, runs: int, looks: int
 ) -> tuple[float, float, float]:
-    """Milliseconds of a look, and of its reading alone; megabytes of what was read."""
+    """Milliseconds of a look, and of its reading alone; megabytes of what was read.
+
+    Medians of so many looks, after as many to warm up.
+    """
     lines = [
         f"run {i % runs},{i // runs + 1},{2 / (i // runs + 1) ** 0.5}\n"
         for i in range(length + 2 * looks)

@@ -1,10 +1,11 @@
-"""How speed is measured: calls in turn, and rows that pair a figure with a rival."""
+"""How much is measured and how: calls in turn, rows that pair a figure with a rival."""
 
 import datetime
 import os
 import platform
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -13,6 +14,50 @@ import numpy as np
 
 import lcpfn
 from lcpfn.eval.tables import table
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much is measured."""
+
+    repeats: int = 7  # of every timed call
+    curves: int = 8  # streamed, after one to warm up
+    batch: int = 256  # curves of a batched forecast
+    rival_batch: int = 16  # curves that the rival network takes at a time
+    rival_layers: int = 12
+    prior_sizes: tuple[int, ...] = (1024, 2048, 4096)  # the fastest counts
+    prior_curves: int = 4000  # drawn by the NumPy loop per repetition
+    observations: int = 4000  # of the longest stream
+    batches: tuple[int, ...] = (1, 8, 64, 256, 1024, 4096)
+    logs: tuple[int, ...] = (1_000, 10_000, 100_000)  # observations of a watched log
+    logged: tuple[int, ...] = (1, 300)  # runs of it
+    looks: int = 10  # at one more observation each
+    runs: int = 1024  # of a search, forecast in one call
+    run_observations: int = 40  # how far they are advanced
+    train_steps: int = 10  # of pre-training per repetition
+    train_batch: int = 8  # curves of the rival's training step; the paper's is 100
+    preset: str = "domhan"  # of the pre-training
+
+
+QUICK = Settings(
+    repeats=1,
+    curves=1,
+    batch=8,
+    rival_batch=2,
+    rival_layers=2,
+    prior_sizes=(64,),
+    prior_curves=50,
+    observations=140,
+    batches=(1, 8),
+    logs=(20, 40),
+    logged=(1, 2),
+    looks=1,
+    runs=8,
+    run_observations=4,
+    train_steps=1,
+    train_batch=2,
+    preset="tiny",
+)
 
 
 class Row(NamedTuple):
@@ -25,7 +70,6 @@ class Row(NamedTuple):
         unit: of both values.
         against: what it is compared with.
         reference: the measurement of that.
-        ratio: how many times better the first is.
         goal: smallest ratio wanted, or None.
         limit: value wanted or a better one, or None.
     """
@@ -36,9 +80,15 @@ class Row(NamedTuple):
     unit: str
     against: str
     reference: float
-    ratio: float
     goal: float | None = None
     limit: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        """How many times better the measurement is than what it is compared with."""
+        if more_is_better(self.unit):
+            return self.value / self.reference
+        return self.reference / self.value
 
     @property
     def met(self) -> bool | None:
@@ -55,20 +105,6 @@ class Row(NamedTuple):
 def more_is_better(unit: str) -> bool:
     """True of units per second, which are better when high; all others when low."""
     return unit.endswith("/s")
-
-
-def compared(
-    figure: str,
-    name: str,
-    values: tuple[float, str],
-    against: tuple[str, float],
-    goal: float | None = None,
-    limit: float | None = None,
-) -> Row:
-    """A row of a figure, its unit, and what it is compared with."""
-    (value, unit), (what, reference) = values, against
-    ratio = value / reference if more_is_better(unit) else reference / value
-    return Row(figure, name, value, unit, what, reference, ratio, goal, limit)
 
 
 def seconds(call: Callable[[], Any]) -> float:

@@ -8,24 +8,7 @@ and stays in [0, 1]; then noise. The same prior as `lcpfn.priors.LCPFN_PRIOR`.
 Source: Adriaensen et al., NeurIPS 2023 (arXiv 2310.20447), Sec. 3 and Table 1.
 """
 
-import time
-from typing import NamedTuple
-
 import numpy as np
-
-
-class ReferenceDraws(NamedTuple):
-    """Accepted curves.
-
-    Attributes:
-        y: noisy values `(n, length)`.
-        curve: noiseless values `(n, length)`.
-        acceptance: share of candidates that were accepted.
-    """
-
-    y: np.ndarray
-    curve: np.ndarray
-    acceptance: float
 
 
 def _pow3(rng: np.random.Generator, t: np.ndarray) -> np.ndarray:
@@ -53,26 +36,22 @@ def candidate(rng: np.random.Generator, t: np.ndarray) -> np.ndarray | None:
     return curve if fine else None
 
 
-def draw(rng: np.random.Generator, n: int, length: int = 100) -> ReferenceDraws:
-    """Draws `n` accepted curves, one after another."""
-    t = np.arange(1.0, length + 1)
-    y, curves, tried = np.empty((n, length)), np.empty((n, length)), 0
+def draw(rng: np.random.Generator, n: int, length: int = 100) -> np.ndarray:
+    """Accepted curves with noise, drawn one after another `(n, length)`."""
+    t, y = np.arange(1.0, length + 1), np.empty((n, length))
     for i in range(n):
         curve = None
         while curve is None:
-            curve, tried = candidate(rng, t), tried + 1
-        curves[i] = curve
+            curve = candidate(rng, t)
         y[i] = curve + np.exp(rng.normal(-4, 1)) * rng.normal(size=length)
-    return ReferenceDraws(y, curves, n / tried)
+    return y
 
 
-def example_curves(n: int, length: int = 100) -> np.ndarray:
-    """Curves of the prior, kept within [0, 1] `(n, length)`."""
-    return np.clip(draw(np.random.default_rng(0), n, length).y, 0, 1)
+def example_curves(n: int) -> np.ndarray:
+    """Curves of the prior, kept within [0, 1] `(n, 100)`."""
+    return np.clip(draw(np.random.default_rng(0), n), 0, 1)
 
 
-def timed_draw(seed: int, n: int) -> float:
-    """Seconds that `n` curves take; the unit of work of several processes."""
-    began = time.perf_counter()
+def draw_only(seed: int, n: int) -> None:
+    """Draws `n` curves and keeps none: what several processes can do at a time."""
     draw(np.random.default_rng(seed), n)
-    return time.perf_counter() - began

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from lcpfn.eval.speed.measure import Row, compared, interleaved, seconds
+from lcpfn.eval.speed.measure import Row, Settings, interleaved, seconds
 from lcpfn.eval.speed.reference_prior import example_curves
 from lcpfn.model import Model
 from lcpfn.study import Study
@@ -14,19 +14,12 @@ OTHERS = 32
 ALONE = 16  # runs that are asked about one at a time
 
 
-def searching(model: Model, runs: int, observations: int, repeats: int) -> list[Row]:
-    """A question with other runs and without; a large study in batches and singly.
-
-    Args:
-        model: to measure.
-        runs: of the large study.
-        observations: of each run; it begins with half of them.
-        repeats: of every timed call.
-    """
-    curves = example_curves(max(runs, OTHERS + 1))
+def searching(model: Model, settings: Settings) -> list[Row]:
+    """A question with other runs and without; a large study in batches and singly."""
+    curves = example_curves(max(settings.runs, OTHERS + 1))
     return [
-        _one_question(model, curves, observations, repeats),
-        *_whole_study(model, curves[:runs], observations, repeats),
+        _one_question(model, curves, settings),
+        *_whole_study(model, curves[: settings.runs], settings),
     ]
 
 
@@ -39,10 +32,9 @@ def _study(model: Model, curves: np.ndarray, observations: int) -> Study:
     return study
 
 
-def _one_question(
-    model: Model, curves: np.ndarray, observations: int, repeats: int
-) -> Row:
+def _one_question(model: Model, curves: np.ndarray, settings: Settings) -> Row:
     """One more observation and a forecast, with other runs and without."""
+    observations = settings.run_observations
     studies = {
         count: _study(model, curves[:count], observations // 2)
         for count in (1, OTHERS + 1)
@@ -54,17 +46,19 @@ def _one_question(
         return study.forecast(0).final.median()
 
     calls = {str(count): partial(ask, study) for count, study in studies.items()}
-    times = interleaved(calls, min(4 * repeats, HORIZON - observations))
+    times = interleaved(calls, min(4 * settings.repeats, HORIZON - observations))
     own, alone = 1e3 * times[str(OTHERS + 1)], 1e3 * times["1"]
     name = f"an observation and a forecast, {OTHERS} other runs"
-    return compared("search", name, (own, "ms"), ("the run alone", alone), goal=0.5)
+    return Row("search", name, own, "ms", "the run alone", alone, goal=0.5)
 
 
-def _whole_study(
-    model: Model, curves: np.ndarray, observations: int, repeats: int
-) -> list[Row]:
-    """Decisions on all runs of a study with news, and how fast it takes them."""
-    begun, runs = observations // 2, len(curves)
+def _whole_study(model: Model, curves: np.ndarray, settings: Settings) -> list[Row]:
+    """Decisions on all runs of a study with news, and how fast it takes them.
+
+    It begins with half of the observations of each run.
+    """
+    observations, runs = settings.run_observations, len(curves)
+    begun = observations // 2
     study = _study(model, curves, begun)
     study.decide_all()
 
@@ -75,7 +69,7 @@ def _whole_study(
     few = range(min(ALONE, runs))
     ask_few = lambda: [study.decide(run) for run in few]
     decided, single = [], []
-    for _ in range(repeats):
+    for _ in range(settings.repeats):
         report()
         study.forecast(0)  # reads the news, and compiles nothing later
         single.append(seconds(ask_few) / len(few))
@@ -88,18 +82,16 @@ def _whole_study(
     all_runs, one = float(np.median(decided)), float(np.median(single))
     rate = runs * (observations - begun) / min(taken)
     return [
-        compared(
+        Row(
             "search",
             f"decisions on {runs} runs that have reported",
-            (all_runs, "s"),
-            ("one run at a time", one * runs),
+            *(all_runs, "s", "one run at a time", one * runs),
             limit=1.0,
         ),
-        compared(
+        Row(
             "search",
             f"observations of {runs} runs, {observations - begun} at a time",
-            (rate, "observations/s"),
-            ("one at a time", runs / all_runs),
+            *(rate, "observations/s", "one at a time", runs / all_runs),
             limit=20_000,
         ),
     ]

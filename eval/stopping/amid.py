@@ -4,15 +4,16 @@ The same rules as those of runs alone, each with what a search has seen so far: 
 every run was trained, and with which configuration.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import jax
 import numpy as np
 
 from lcpfn.cutoffs import Cutoffs
 from lcpfn.eval.stopping import halving, policies
 from lcpfn.eval.stopping.freeze_thaw import PERCENT, Ahead, freeze_thaw, with_last
-from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
+from lcpfn.eval.stopping.simulate import Policy, TaskRuns
 from lcpfn.hyperparameters import Config
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
@@ -52,13 +53,11 @@ class Amid:
 
     def _context(self, i: int, count: int) -> Context:
         if (i, count) not in self.contexts:
-            self.contexts[i, count] = self._made(i, count)
+            run, *_, horizon = self.task_runs.runs[i]
+            shown = run.steps[:count].tolist(), run.values[:count].tolist()
+            seen = dict(zip(*shown, strict=True))
+            self.contexts[i, count] = context_of(seen, self.task.metric, horizon)
         return self.contexts[i, count]
-
-    def _made(self, i: int, count: int) -> Context:
-        run, horizon = self.task_runs.runs[i].run, self.task_runs.runs[i].horizon
-        seen = zip(run.steps[:count].tolist(), run.values[:count].tolist(), strict=True)
-        return context_of(dict(seen), self.task.metric, horizon)
 
     def best(
         self, trained: Mapping[int, int], asked: Sequence[tuple[int, int]]
@@ -104,13 +103,10 @@ class Amid:
 def by_rule(
     model: Model, rule: Rule, protect: float, *, configs: bool = True
 ) -> Policy:
-    """The rule of search adapters, run by run, each amid those before it.
+    """`policies.by_rule`, each run amid those before it.
 
-    Args:
-        model: whose forecasts decide, `MOST_DECISIONS` times a run.
-        rule: as of `lcpfn.eval.stopping.policies.by_rule`.
-        protect: likewise.
-        configs: whether configurations are told.
+    Forecasts of the model decide `MOST_DECISIONS` times a run; without `configs` it is
+    not told configurations.
     """
 
     def looks(task_runs: TaskRuns) -> policies.Look:
@@ -133,40 +129,29 @@ def thinned(forecasts: PrefixForecasts) -> PrefixForecasts:
     """At most `MOST_DECISIONS` of the forecasts of a run, evenly spaced."""
     count = len(forecasts.seen)
     kept = np.unique(np.linspace(0, count - 1, min(count, MOST_DECISIONS)).round())
-    kept = kept.astype(int)
-    return PrefixForecasts(
-        forecasts.seen[kept],
-        forecasts.best and forecasts.best.at(kept),
-        forecasts.ahead.at(kept),
-        forecasts.surprise[kept],
-    )
+    return jax.tree.map(lambda x: x[kept.astype(int)], forecasts)
 
 
-def asha(model: Model, level: float = 0.5, eta: int = 3, first: float = 0.05) -> Policy:
-    """Successive halving that pauses, on a quantile of the best to come amid the rest.
+def asha(model: Model) -> Policy:
+    """Successive halving that pauses, on the median of the best to come amid the rest.
 
-    Args:
-        model: whose forecasts rank.
-        level: of the quantile; a low one is optimistic.
-        eta: as of `lcpfn.eval.stopping.halving.asha_paused`.
-        first: likewise.
+    `model` is whose forecasts rank.
     """
 
-    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
+    def ranks(task_runs: TaskRuns) -> halving.Rank:
         amid, trained = Amid.of(model, task_runs), dict[int, int]()
-        number = {id(run): i for i, run in enumerate(task_runs.runs)}
 
-        def rank(run: RecordedRun, count: int) -> float:
-            i, own = number[id(run)], float(run.own[count - 1])
-            trained[i] = count
+        def rank(i: int, count: int) -> float:
+            run = task_runs.runs[i]
+            own, trained[i] = float(run.own[count - 1]), count
             if count >= len(run.losses) or not np.isfinite(run.losses[count - 1]):
                 return own
-            best = amid.best(trained, [(i, count)]).quantile(np.array(level))
+            best = amid.best(trained, [(i, count)]).quantile(np.array(0.5))
             return min(float(best[0]), own)
 
-        yield from halving.asha_paused(eta, first, rank)(task_runs, order)
+        return rank
 
-    return moves
+    return halving.asha_paused(rank=ranks)
 
 
 def study(model: Model, candidates: int = 1) -> Policy:
@@ -176,9 +161,4 @@ def study(model: Model, candidates: int = 1) -> Policy:
         model: whose forecasts decide.
         candidates: of how many new runs the configurations are known beforehand.
     """
-
-    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
-        amid = Amid.of(model, task_runs)
-        yield from freeze_thaw(amid=amid.ahead, candidates=candidates)(task_runs, order)
-
-    return moves
+    return freeze_thaw(lambda runs: Amid.of(model, runs).ahead, candidates)

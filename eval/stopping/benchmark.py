@@ -9,13 +9,13 @@ from scipy.stats import spearmanr
 from tqdm import tqdm
 
 from lcpfn.curves import CurveSet, Run
-from lcpfn.eval.data import LEAST_OBSERVATIONS
+from lcpfn.eval.data import LEAST_OBSERVATIONS, runs_by_task
 from lcpfn.eval.stopping import halving, policies
 from lcpfn.eval.stopping.freeze_thaw import freeze_thaw
 from lcpfn.eval.stopping.index_rule import by_index
 from lcpfn.eval.stopping.measures import SHARES, measure, on_the_front, summarise
 from lcpfn.eval.stopping.risk import promised_and_measured
-from lcpfn.eval.stopping.simulate import Policy, TaskRuns, by_task, with_forecasts
+from lcpfn.eval.stopping.simulate import Policy, TaskRuns, with_forecasts
 from lcpfn.eval.tables import columns_table, table
 from lcpfn.model import Model
 from lcpfn.stopping.rule import Rule
@@ -72,15 +72,15 @@ def competing(curves: CurveSet, most: int) -> dict[str, list[Run]]:
     )
     return {
         name: [runs[i] for i in np.sort(rng.permutation(len(runs))[:most])]
-        for name, runs in by_task(usable).items()
+        for name, runs in runs_by_task(usable).items()
         if len(runs) >= FEWEST_RUNS
     }
 
 
 # Searches that come back to runs, for hosts that can pause and resume.
 PAUSED: dict[str, Policy] = {
-    "1-epoch": policies.i_epoch(1),
-    "10 %-epoch": policies.i_epoch(0.1),
+    "1-epoch": halving.i_epoch(1),
+    "10 %-epoch": halving.i_epoch(0.1),
     "successive halving": halving.successive_halving(),
     "Hyperband": halving.hyperband(),
     **{
@@ -126,11 +126,7 @@ def evaluate_stopping(
 ) -> dict[str, Any]:
     """Every rule and baseline on every task; see `lcpfn.eval.stopping.measures`.
 
-    Args:
-        model: whose forecasts our rules decide on.
-        suites: recorded runs.
-        orders: random orders of the runs of each task.
-        most: runs of a task that compete.
+    At most `most` runs of each task compete, in so many random orders.
 
     Returns:
         JSON values: "overall", "sources" -> source, and "stress" (tasks on which early
@@ -263,11 +259,9 @@ def front_to_markdown(results: Mapping[str, Any]) -> str:
 
 def draw(results: Mapping[str, Any], names: Sequence[str] = SHOWN) -> "Figure":
     """Regret against observations spent, and cost and regret of the first 20 runs."""
-    from lcpfn.plot import pyplot
+    from lcpfn.eval.report_plots import grid
 
-    figure, (ax, right) = pyplot().subplots(
-        1, 2, figsize=(11, 4.2), layout="constrained"
-    )
+    figure, ((ax, right),) = grid(1, 2, (11, 4.2))
     for name in names:
         mean = np.array(results["curves"][name])
         ours = name.startswith(("ever", "population"))

@@ -112,20 +112,13 @@ class Scored:
         times: int,
         rng: np.random.Generator,
         among: Sequence[int] | None = None,
-    ) -> list[Look]:
-        """What so many runs show, drawn at random several times.
-
-        Args:
-            count: runs of a draw.
-            times: draws.
-            rng: draws them.
-            among: the runs they are drawn from; default: all.
-        """
+    ) -> np.ndarray:
+        """Scores of `count` runs, drawn so many times at random, from all or some."""
         rows = np.arange(len(self.task_runs.runs)) if among is None else among
         looks = (
             self.look(rng.permutation(rows)[:count].tolist()) for _ in range(times)
         )
-        return [look for look in looks if look is not None]
+        return np.array([look.score for look in looks if look is not None])
 
 
 def share_as_low(scores: np.ndarray, score: float) -> float:
@@ -162,10 +155,8 @@ def check(tasks: Sequence[TaskRuns], own: TaskRuns, rule: Rule) -> Check:
     large = [task for task in tasks if len(task.runs) >= count]
     times = max(EACH, DRAWS // len(large))
     rng = np.random.default_rng(0)
-    drawn = [
-        x.score for task in large for x in Scored(task, rule).drawn(count, times, rng)
-    ]
-    return Check(count, *look, share_as_low(np.array(drawn), look.score))
+    drawn = [Scored(task, rule).drawn(count, times, rng) for task in large]
+    return Check(count, *look, share_as_low(np.concatenate(drawn), look.score))
 
 
 def sentence(found: Check, task: str, rate: float) -> str:

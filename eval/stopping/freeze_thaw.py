@@ -14,7 +14,6 @@ from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
 from lcpfn.mixture import Mixture
 from lcpfn.prefixes import AHEAD
 from lcpfn.stopping.next_step import (
-    LEAST,
     Choice,
     Prospect,
     next_step,
@@ -39,84 +38,6 @@ class Ahead(NamedTuple):
 
 # From the observations of all runs begun, and runs with as many.
 Look = Callable[[Mapping[int, int], Sequence[tuple[int, int]]], Ahead]
-
-
-def freeze_thaw(
-    least: float = LEAST,
-    resume_cost: float = 0.0,
-    amid: Look | None = None,
-    candidates: int = 1,
-) -> Policy:
-    """Always the run or the new one that gains most for its price.
-
-    Args:
-        least: probability of an improvement below which a run is left.
-        resume_cost: what going on with a paused run costs, percent of a run.
-        amid: forecasts that know the other runs; default: of each run alone.
-        candidates: of how many new runs the configurations are looked at, amid others.
-    """
-
-    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
-        runs, waiting = task_runs.runs, [int(i) for i in order]
-        look, counts = amid or alone(task_runs), dict[int, int]()
-        going: dict[int, Prospect | None] = {}  # None until it is asked
-        newest, best = None, np.inf
-        while going or waiting:
-            new, prospects = waiting[:candidates], dict(going)
-            if np.isfinite(best):
-                stale = [i for i, known in going.items() if known is None or amid]
-                found = _prospects(look, counts, stale + (new if amid else []), best)
-                going |= {i: found[i] for i in stale}
-                usual = _usual(task_runs, counts, best)
-                prospects |= found | _of_new(new, found, usual)
-            done = [(i, PERCENT * counts[i] / len(runs[i].losses)) for i in going]
-            extra = dict.fromkeys(going.keys() - {newest}, resume_cost)
-            choices = [
-                *(Choice(i, None, x, extra.get(i, 0), prospects[i]) for i, x in done),
-                *(Choice(None, k, 0, 0, prospects.get(i)) for k, i in enumerate(new)),
-            ]
-            beat = best if best < np.inf else None
-            todo = next_step(choices, PERCENT, beat, len(counts), least)
-            if todo.kind == "stop":
-                break
-            k = todo.candidate
-            i = int(str(todo.run)) if k is None else waiting.pop(k)
-            count = len(runs[i].losses)
-            until = max(round(todo.until / PERCENT * count), counts.get(i, 0) + 1)
-            yield i, until
-            newest, counts[i], going[i] = i, until, None
-            if until >= count or not np.isfinite(runs[i].losses[until - 1]):
-                del going[i]
-            if runs[i].own[until - 1] < best:
-                best, going = float(runs[i].own[until - 1]), dict.fromkeys(going)
-
-    return moves
-
-
-def _of_new(
-    new: Sequence[int], found: Mapping[int, Prospect], usual: Prospect
-) -> dict[int, Prospect]:
-    """Those of runs that were not begun, forecast or not."""
-    return {i: prospect_of_new(found.get(i, usual), usual) for i in new}
-
-
-def _usual(task_runs: TaskRuns, counts: Mapping[int, int], best: float) -> Prospect:
-    """That of a run of which nothing is known."""
-    shown = [float(task_runs.runs[i].own[n - 1]) for i, n in counts.items()]
-    return prospect_of_any([y for y in shown if y < np.inf], best, PERCENT)
-
-
-def _prospects(
-    look: Look, counts: Mapping[int, int], asked: Sequence[int], best: float
-) -> dict[int, Prospect]:
-    """What runs may gain after so many observations."""
-    if not asked:
-        return {}
-    steps, values = look(counts, [(i, counts.get(i, 0)) for i in asked])
-    beat = np.full(steps.shape, best)
-    gains = values.expected_shortfall(beat)
-    chances = values.at(slice(None), -1).cdf(beat[:, -1]).tolist()
-    return dict(zip(asked, map(Prospect, steps, gains, chances), strict=True))
 
 
 def with_last(steps: np.ndarray, each: Mixture, last: Mixture) -> Ahead:
@@ -148,3 +69,71 @@ def alone(task_runs: TaskRuns) -> Look:
 
 def _stacked(rows: Sequence[Mixture]) -> Mixture:
     return Mixture(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+
+def freeze_thaw(
+    looks: Callable[[TaskRuns], Look] = alone, candidates: int = 1
+) -> Policy:
+    """Always the run or the new one that gains most for its price.
+
+    Args:
+        looks: gives, for one search, forecasts that know its other runs; default: those
+            of each run alone.
+        candidates: of how many new runs the configurations are looked at, amid others.
+    """
+
+    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
+        runs, waiting = task_runs.runs, [int(i) for i in order]
+        look, amid, counts = looks(task_runs), looks is not alone, dict[int, int]()
+        going: dict[int, Prospect | None] = {}  # None until it is asked
+        best = np.inf
+        while going or waiting:
+            new, prospects = waiting[:candidates], dict(going)
+            if np.isfinite(best):
+                stale = [i for i, known in going.items() if known is None or amid]
+                found = _prospects(look, counts, stale + (new if amid else []), best)
+                going |= {i: found[i] for i in stale}
+                usual = _usual(task_runs, counts, best)
+                prospects |= found | {
+                    i: prospect_of_new(found.get(i, usual), usual) for i in new
+                }
+            done = [(i, PERCENT * counts[i] / len(runs[i].losses)) for i in going]
+            choices = [
+                *(Choice(i, None, x, 0, prospects[i]) for i, x in done),
+                *(Choice(None, k, 0, 0, prospects.get(i)) for k, i in enumerate(new)),
+            ]
+            beat = best if best < np.inf else None
+            todo = next_step(choices, PERCENT, beat, len(counts))
+            if todo.kind == "stop":
+                break
+            k = todo.candidate
+            i = int(str(todo.run)) if k is None else waiting.pop(k)
+            count = len(runs[i].losses)
+            until = max(round(todo.until / PERCENT * count), counts.get(i, 0) + 1)
+            yield i, until
+            counts[i], going[i] = until, None
+            if until >= count or not np.isfinite(runs[i].losses[until - 1]):
+                del going[i]
+            if runs[i].own[until - 1] < best:
+                best, going = float(runs[i].own[until - 1]), dict.fromkeys(going)
+
+    return moves
+
+
+def _usual(task_runs: TaskRuns, counts: Mapping[int, int], best: float) -> Prospect:
+    """That of a run of which nothing is known."""
+    shown = [float(task_runs.runs[i].own[n - 1]) for i, n in counts.items()]
+    return prospect_of_any([y for y in shown if y < np.inf], best, PERCENT)
+
+
+def _prospects(
+    look: Look, counts: Mapping[int, int], asked: Sequence[int], best: float
+) -> dict[int, Prospect]:
+    """What runs may gain after so many observations."""
+    if not asked:
+        return {}
+    steps, values = look(counts, [(i, counts.get(i, 0)) for i in asked])
+    beat = np.full(steps.shape, best)
+    gains = values.expected_shortfall(beat)
+    chances = values.at(slice(None), -1).cdf(beat[:, -1]).tolist()
+    return dict(zip(asked, map(Prospect, steps, gains, chances), strict=True))

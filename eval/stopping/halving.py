@@ -5,23 +5,23 @@ there is a `Rank`: the newest value, or a quantile of the forecast of the best t
 """
 
 import bisect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
 from lcpfn.stopping.offline import RecordedRun
 
-# What a run is worth after so many observations, lower is better.
-Rank = Callable[[RecordedRun, int], float]
+# What a run (its number) is worth after so many observations, lower is better.
+Rank = Callable[[int, int], float]
 
 
-def newest(run: RecordedRun, count: int) -> float:
+def newest(task_runs: TaskRuns) -> Rank:
     """The newest value."""
-    return float(run.losses[count - 1])
+    return lambda i, count: float(task_runs.runs[i].losses[count - 1])
 
 
-def forecast_best(level: float = 0.5) -> Rank:
+def forecast_best(level: float = 0.5) -> Callable[[TaskRuns], Rank]:
     """A quantile of the best that a run will have reached, by its forecast.
 
     A low level is optimistic: it hopes for what is uncertain.
@@ -29,16 +29,20 @@ def forecast_best(level: float = 0.5) -> Rank:
     # Of the runs asked about, since they come up in many orders.
     known: dict[int, tuple[RecordedRun, np.ndarray]] = {}
 
-    def rank(run: RecordedRun, count: int) -> float:
-        seen, best, _, _ = run.forecasts
-        at = int(np.searchsorted(seen, count, side="right")) - 1
-        if at < 0 or best is None or count >= len(run.losses):
-            return float(run.own[count - 1])
-        if id(run) not in known:
-            known[id(run)] = run, best.quantile(np.array(level))
-        return float(min(known[id(run)][1][at], run.own[count - 1]))
+    def ranks(task_runs: TaskRuns) -> Rank:
+        def rank(i: int, count: int) -> float:
+            run = task_runs.runs[i]
+            seen, best, _, _ = run.forecasts
+            at = int(np.searchsorted(seen, count, side="right")) - 1
+            if at < 0 or best is None or count >= len(run.losses):
+                return float(run.own[count - 1])
+            if id(run) not in known:
+                known[id(run)] = run, best.quantile(np.array(level))
+            return float(min(known[id(run)][1][at], run.own[count - 1]))
 
-    return rank
+        return rank
+
+    return ranks
 
 
 def rungs(count: int, eta: int, first: float) -> list[int]:
@@ -74,7 +78,10 @@ def asha(eta: int = 3, first: float = 0.05) -> Policy:
 
 
 def asha_paused(
-    eta: int = 3, first: float = 0.05, rank: Rank = newest, grows: bool = False
+    eta: int = 3,
+    first: float = 0.05,
+    rank: Callable[[TaskRuns], Rank] = newest,
+    grows: bool = False,
 ) -> Policy:
     """Asynchronous successive halving that pauses and resumes (Li et al. 2020).
 
@@ -84,13 +91,13 @@ def asha_paused(
     Args:
         eta: what a rung is of the one below.
         first: the lowest rung, a share of a run.
-        rank: what runs are compared by.
+        rank: gives, for one search, what runs are compared by.
         grows: PASHA (Bohdal et al. 2023): at first there are two rungs, and a further
             one only once the two highest order their runs differently.
     """
 
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
-        waiting = [int(i) for i in order[::-1]]
+        waiting, worth = [int(i) for i in order[::-1]], rank(task_runs)
         levels = {i: rungs(len(task_runs.runs[i].losses), eta, first) for i in waiting}
         height = max(map(len, levels.values()))
         # Per rung, sorted: what runs are worth there; and who has gone on.
@@ -106,7 +113,7 @@ def asha_paused(
             i, level = chosen
             until = levels[i][min(level, len(levels[i]) - 1)]
             yield i, until
-            bisect.insort(values[level], (rank(task_runs.runs[i], until), i))
+            bisect.insort(values[level], (worth(i, until), i))
             if level:
                 above[level - 1].add(i)
             if level == top < height - 1:
@@ -163,27 +170,49 @@ def _agree(
     return not (apart & turned).any()
 
 
-def successive_halving(batch: int = 27, eta: int = 3, first: float = 1 / 27) -> Policy:
-    """Successive halving (Jamieson & Talwalkar 2016): brackets of `batch` runs."""
+def _brackets(batch: int, eta: int, levels: Sequence[int | float]) -> Policy:
+    """Runs in batches: all to the first rung, the best 1/eta of each to the next one.
+
+    Args:
+        batch: runs of a bracket.
+        eta: of so many runs one goes on, of fewer too.
+        levels: observations; a float is a share of a full run.
+    """
 
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
         for start in range(0, len(order), batch):
             alive = [int(run) for run in order[start : start + batch]]
-            share = first
-            while alive:
+            for level in levels:
                 value = {}
                 for run in alive:
                     losses = task_runs.runs[run].losses
-                    until = max(round(share * len(losses)), 1)
+                    count = len(losses)
+                    until = level if isinstance(level, int) else round(level * count)
+                    until = min(max(until, 1), count)
                     yield run, until
                     value[run] = losses[until - 1]
-                if share >= 1:
-                    break
-                alive = sorted(alive, key=lambda run: value[run])
+                alive.sort(key=value.__getitem__)
                 alive = alive[: max(len(alive) // eta, 1)]
-                share = min(share * eta, 1.0)
 
     return moves
+
+
+def i_epoch(i: int | float, batch: int = 20) -> Policy:
+    """The i-epoch rule (Egele et al. 2024): all to i, then the best to its end.
+
+    Args:
+        i: observations; a float is a share of a full run.
+        batch: runs that are compared.
+    """
+    return _brackets(batch, batch, (i, 1.0))
+
+
+def successive_halving(batch: int = 27, eta: int = 3, first: float = 1 / 27) -> Policy:
+    """Successive halving (Jamieson & Talwalkar 2016): brackets of `batch` runs."""
+    shares = [float(first)]
+    while shares[-1] < 1:
+        shares.append(min(shares[-1] * eta, 1.0))
+    return _brackets(batch, eta, shares)
 
 
 def hyperband(eta: int = 3, first: float = 1 / 27) -> Policy:

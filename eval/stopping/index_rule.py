@@ -8,12 +8,10 @@ is often wrong, so after them it has to be worth less than that by the caution o
 threshold rule, `Rule.caution`.
 """
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 
-from lcpfn.eval.stopping.policies import among_best_before
-from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
+from lcpfn.eval.stopping.policies import Past, one_by_one
+from lcpfn.eval.stopping.simulate import Policy
 from lcpfn.stopping.next_step import worth_of_any
 from lcpfn.stopping.offline import RecordedRun, chances
 from lcpfn.stopping.rule import Rule
@@ -29,7 +27,7 @@ def by_index(
     protect: float = PROTECT,
     rule: Rule = EVER,
 ) -> Policy:
-    """The comparison, run by run.
+    """The comparison, run by run; a run that diverges ends there.
 
     Args:
         times: a run is stopped when it is worth less than so many times a fresh one.
@@ -38,27 +36,19 @@ def by_index(
         rule: how cautious it is after few observations, and what a chance is.
     """
 
-    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
-        length = max(len(run.own) for run in task_runs.runs)
-        earlier = np.full((len(order), length), np.inf)
-        incumbent, ended = np.inf, list[float]()
-        for count, i in enumerate(map(int, order)):
-            run = task_runs.runs[i]
-            until = len(run.losses)
-            if ended:
-                spared = among_best_before(earlier[:count], run.own, protect)
-                spared |= run.own < incumbent
-                fresh = times * _fresh(ended, incumbent, gains)
-                worth = _worth(rule, run, incumbent, gains)
-                cheap = worth < fresh * rule.caution(run.forecasts.seen)
-                until = _first(run, cheap & ~spared[run.forecasts.seen - 1])
-            yield i, until
-            earlier[count, :until] = run.own[:until]
-            incumbent = min(incumbent, float(run.own[until - 1]))
-            if until == len(run.losses):
-                ended.append(run.best)
+    def stop(run: RecordedRun, past: Past) -> int:
+        if not past.finished:
+            return len(run.losses)
+        seen, incumbent = run.forecasts.seen, past.incumbent
+        gain, chance = worth_of_any(past.finished, incumbent)
+        fresh = times * (gain if gains else chance)
+        cheap = _worth(rule, run, incumbent, gains) < fresh * rule.caution(seen)
+        spared = past.spares(run.own, protect) | (run.own < incumbent)
+        diverged = np.flatnonzero(~np.isfinite(run.losses)) + 1
+        stops = seen[cheap & ~spared[seen - 1]]
+        return int(min([*stops, *diverged, len(run.losses)]))
 
-    return moves
+    return one_by_one(stop)
 
 
 def _worth(rule: Rule, run: RecordedRun, incumbent: float, gains: bool) -> np.ndarray:
@@ -68,15 +58,3 @@ def _worth(rule: Rule, run: RecordedRun, incumbent: float, gains: bool) -> np.nd
     if gains and best is not None:
         return best.expected_shortfall(np.minimum(incumbent, run.own[seen - 1])) / left
     return chances(rule, run, incumbent) / left
-
-
-def _fresh(ended: Sequence[float], incumbent: float, gains: bool) -> float:
-    gain, chance = worth_of_any(ended, incumbent)
-    return gain if gains else chance
-
-
-def _first(run: RecordedRun, stops: np.ndarray) -> int:
-    """Observations at the first stop `(m,)`, or when it diverges; else all."""
-    diverged = np.flatnonzero(~np.isfinite(run.losses)) + 1
-    found = [*run.forecasts.seen[stops][:1], *diverged[:1], len(run.losses)]
-    return int(min(found))

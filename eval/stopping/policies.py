@@ -1,10 +1,11 @@
 """Policies of a search, our rules and what they have to beat, for `simulate`.
 
-Most take one run after the other and never come back to one; `i_epoch` does. Those that
-pause runs at rungs are in `lcpfn.eval.stopping.halving`.
+They take one run after the other and never come back to one. Those that pause runs at
+rungs are in `lcpfn.eval.stopping.halving`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,23 +13,57 @@ from lcpfn.eval.stopping.simulate import Move, Policy, TaskRuns
 from lcpfn.stopping.offline import RecordedRun, stop_after
 from lcpfn.stopping.rule import Rule
 
-# From a run and the best value of the others: the observations to train it for.
-Stop = Callable[[RecordedRun, float], int]
+
+class Past(NamedTuple):
+    """What a search has seen when a run comes up.
+
+    Attributes:
+        number: of the run.
+        incumbent: best value reached by any run; infinite if there is none.
+        trained: observations of the runs before it.
+        earlier: best so far of these, infinite behind where they ended `(m, N)`.
+        finished: best values of those that were trained in full.
+    """
+
+    number: int
+    incumbent: float
+    trained: Mapping[int, int]
+    earlier: np.ndarray
+    finished: Sequence[float]
+
+    def spares(self, own: np.ndarray, protect: float) -> np.ndarray:
+        """Where a run is among the best share of those before it `(n,)`.
+
+        Args:
+            own: its best so far `(n,)`.
+            protect: the share; the best one always is.
+        """
+        better = (self.earlier[:, : len(own)] < own).sum(0)
+        return better < max(protect * len(self.earlier), 1)
+
+
+# From a run and what was seen before it: the observations to train it for.
+Stop = Callable[[RecordedRun, Past], int]
 # From the number of a run, and the observations of those before it: the run with the
 # forecasts that decide on it.
 Look = Callable[[int, Mapping[int, int]], RecordedRun]
 
 
 def one_by_one(stop: Stop) -> Policy:
-    """Each run until `stop` says so, against the best value reached by any run."""
+    """Each run until `stop` says so."""
 
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
-        incumbent = np.inf
-        for i in map(int, order):
+        incumbent, trained, finished = np.inf, dict[int, int](), list[float]()
+        length = max(len(run.own) for run in task_runs.runs)
+        earlier = np.full((len(order), length), np.inf)
+        for count, i in enumerate(map(int, order)):
             run = task_runs.runs[i]
-            until = stop(run, incumbent)
+            past = Past(i, incumbent, trained, earlier[:count], finished)
+            until = stop(run, past)
             yield i, until
+            trained[i], earlier[count, :until] = until, run.own[:until]
             incumbent = min(incumbent, float(run.own[until - 1]))
+            finished += [run.best] if until == len(run.losses) else []
 
     return moves
 
@@ -57,50 +92,32 @@ def by_rule(
     """
 
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
-        incumbent, look = np.inf if beat is None else beat, looks(task_runs)
-        trained: dict[int, int] = {}
-        length = max(len(run.own) for run in task_runs.runs)
-        earlier = np.full((len(order), length), np.inf)
-        for count, i in enumerate(map(int, order)):
-            run = task_runs.runs[i]
-            until = len(run.losses)
-            if protect is None:
-                until = stop_after(rule, look(i, trained), incumbent)
-            elif np.isfinite(incumbent):
-                protected = among_best_before(earlier[:count], run.own, protect)
-                until = stop_after(rule, look(i, trained), incumbent, protected)
-            yield i, until
-            trained[i], earlier[count, :until] = until, run.own[:until]
-            if beat is None:
-                incumbent = min(incumbent, float(run.own[until - 1]))
+        look = looks(task_runs)
+
+        def stop(run: RecordedRun, past: Past) -> int:
+            incumbent = past.incumbent if beat is None else beat
+            spared = None
+            if protect is not None:
+                if not np.isfinite(incumbent):
+                    return len(run.losses)
+                spared = past.spares(run.own, protect)
+            return stop_after(rule, look(past.number, past.trained), incumbent, spared)
+
+        return one_by_one(stop)(task_runs, order)
 
     return moves
 
 
-def among_best_before(
-    earlier: np.ndarray, own: np.ndarray, protect: float
-) -> np.ndarray:
-    """Where a run is among the best share of those before it `(n,)`.
-
-    Args:
-        earlier: best so far of these runs, infinite behind where they ended `(m, N)`.
-        own: that of the run `(n,)`.
-        protect: the share; the best one always is.
-    """
-    better = (earlier[:, : len(own)] < own).sum(0)
-    return better < max(protect * len(earlier), 1)
-
-
 def no_stop() -> Policy:
     """Every run to its end: random search, where the order is random."""
-    return one_by_one(lambda run, incumbent: len(run.losses))
+    return one_by_one(lambda run, past: len(run.losses))
 
 
 def oracle() -> Policy:
     """Knows the run: trains it for one observation if it will not become the best."""
     return one_by_one(
-        lambda run, incumbent: (
-            int(np.argmin(run.losses)) + 1 if run.best < incumbent else 1
+        lambda run, past: (
+            int(np.argmin(run.losses)) + 1 if run.best < past.incumbent else 1
         )
     )
 
@@ -108,7 +125,7 @@ def oracle() -> Policy:
 def patience(k: int) -> Policy:
     """Stops a run whose own best is more than `k` observations old."""
 
-    def stop(run: RecordedRun, incumbent: float) -> int:
+    def stop(run: RecordedRun, past: Past) -> int:
         index = np.arange(len(run.losses))
         newest_best = np.maximum.accumulate(np.where(run.losses <= run.own, index, 0))
         old = np.flatnonzero(index - newest_best > k)
@@ -143,29 +160,6 @@ def median(start: int = 5, grace: float = 0.1) -> Policy:
     return moves
 
 
-def i_epoch(i: int | float, batch: int = 20) -> Policy:
-    """The i-epoch rule (Egele et al. 2024): all to i, then the best to its end.
-
-    Args:
-        i: observations; a float is a share of a full run.
-        batch: runs that are compared.
-    """
-
-    def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
-        for first in range(0, len(order), batch):
-            value = {}
-            for run in map(int, order[first : first + batch]):
-                losses = task_runs.runs[run].losses
-                until = i if isinstance(i, int) else round(i * len(losses))
-                until = min(max(until, 1), len(losses))
-                yield run, until
-                value[run] = float(losses[until - 1])
-            best = min(value, key=lambda run: value[run])
-            yield best, len(task_runs.runs[best].losses)
-
-    return moves
-
-
 def last_value(others: Sequence[TaskRuns], confidence: float = 0.95) -> Policy:
     """The last value with the errors that it makes on other tasks.
 
@@ -185,13 +179,13 @@ def last_value(others: Sequence[TaskRuns], confidence: float = 0.95) -> Policy:
         float(np.quantile(g, confidence)) if len(g) > 20 else np.inf for g in gains
     ]
 
-    def stop(run: RecordedRun, incumbent: float) -> int:
+    def stop(run: RecordedRun, past: Past) -> int:
         count, spread = len(run.losses), _ranges(run.losses)
         for n in range(2, count):
             last = run.losses[n - 1]
             gain = likely[min(int(n / count * len(shares)), len(shares) - 1)]
             reached = last - gain * max(spread[n - 1], 1e-12)
-            if not np.isfinite(last) or reached > min(incumbent, run.own[n - 1]):
+            if not np.isfinite(last) or reached > min(past.incumbent, run.own[n - 1]):
                 return n
         return count
 

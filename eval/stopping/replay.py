@@ -34,13 +34,7 @@ MEANS = ("saved", "good_stopped", "winner_stopped", "top_3_stopped")
 def under_rule(
     task_runs: TaskRuns, rule: Rule, order: Sequence[int], beat: float | None = None
 ) -> dict[str, Any]:
-    """One task in one order.
-
-    Args:
-        task_runs: its runs.
-        rule: what stops them.
-        order: their numbers.
-        beat: value to beat instead of the best earlier one, model space.
+    """One task in one order; `beat` replaces the best earlier value, model space.
 
     Returns:
         "until": observations each run is trained for, in that order; "saved": share of
@@ -145,11 +139,9 @@ def draw(
         rows: from `trade_off`.
         chosen: the confidence of the replay, marked.
     """
-    from lcpfn.plot import pyplot
+    from lcpfn.eval.report_plots import grid
 
-    figure, (left, right) = pyplot().subplots(
-        1, 2, figsize=(11, 4), layout="constrained"
-    )
+    figure, ((left, right),) = grid(1, 2, (11, 4))
     _draw_runs(left, task_runs, until)
     saved = [row["saved"] for row in rows]
     for key in ("good_stopped", "winner_stopped"):

@@ -12,6 +12,7 @@ with those: of the same tasks, from the same kind of search.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,19 +49,16 @@ def losses(tasks: Sequence[TaskRuns], rule: Rule, orders: int = 40) -> np.ndarra
     for task_runs in tasks:
         count = len(task_runs.runs)
         # A run often meets the same incumbent in several orders.
-        known: dict[tuple[int, float], np.ndarray] = {}
+        lowest = cache(
+            lambda run, beaten, runs=task_runs.runs: critical(rule, runs[run], beaten)
+        )
         total, times = np.zeros((count, len(LEVELS))), np.zeros(count)
         for _ in range(orders):
             full = simulate(task_runs, no_stop(), rng.permutation(count))
             for run, incumbent in good_runs(full).items():
-                if not np.isfinite(incumbent):
-                    continue
-                key = (run, incumbent)
-                if key not in known:
-                    least = critical(rule, task_runs.runs[run], incumbent)
-                    known[key] = least <= 1 - LEVELS
-                total[run] += known[key]
-                times[run] += 1
+                if np.isfinite(incumbent):
+                    total[run] += lowest(run, incumbent) <= 1 - LEVELS
+                    times[run] += 1
         good = times > 0
         rows.append(total[good] / times[good, None])
     return np.concatenate(rows) if rows else np.empty((0, len(LEVELS)))

@@ -18,14 +18,13 @@ Regrets are in units of the distance from the median run's best value to the bes
 all, and at most `MOST_REGRET` of them are counted.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from lcpfn.curves import Run
-from lcpfn.eval.data import task_of
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 from lcpfn.prefixes import PrefixForecasts
@@ -97,7 +96,7 @@ def with_forecasts(
     Args:
         model: whose forecasts rules decide on.
         source: where the runs are from.
-        tasks: from `by_task`.
+        tasks: from `lcpfn.eval.data.runs_by_task`.
         horizon: last step of a full run; default: the last one of each.
     """
     return [
@@ -120,14 +119,6 @@ def without_forecasts(
         )
         for name, runs in tasks.items()
     ]
-
-
-def by_task(runs: Iterable[Run]) -> dict[str, list[Run]]:
-    """Runs by task and metric, in their order."""
-    tasks: dict[str, list[Run]] = {}
-    for run in runs:
-        tasks.setdefault(task_of(run), []).append(run)
-    return tasks
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,7 @@ class Known(NamedTuple):
 def known_of(task: TaskRuns, rng: np.random.Generator) -> Known:
     """One task, looked at."""
     scored = Scored(task, RULE)
-    scores = {
-        count: np.array([look.score for look in scored.drawn(count, EACH, rng)])
-        for count in COUNTS
-    }
+    scores = {count: scored.drawn(count, EACH, rng) for count in COUNTS}
     return Known(task.source, scored, risk.losses([task], RULE), scores)
 
 
@@ -131,12 +128,7 @@ def halves(tasks: Sequence[Known], rng: np.random.Generator) -> dict[str, float]
         for count in COUNTS:
             if 2 * count > len(recorded):
                 continue
-            drawn = [
-                np.array(
-                    [look.score for look in task.scored.drawn(count, EACH, rng, x)]
-                )
-                for x in (recorded, own)
-            ]
+            drawn = [task.scored.drawn(count, EACH, rng, x) for x in (recorded, own)]
             found.setdefault(f"after_{count}", []).extend(
                 share_as_low(drawn[0], score) <= DOUBT for score in drawn[1]
             )

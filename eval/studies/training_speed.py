@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from lcpfn.eval.speed import reference_network
-from lcpfn.eval.speed.measure import Row, compared, interleaved
+from lcpfn.eval.speed.measure import Row, interleaved
 from lcpfn.priors import LCPFN_PRIOR, PRIORS, draw
 from lcpfn.train.data import make_feeds
 from lcpfn.train.presets import PRESETS
@@ -47,10 +47,10 @@ def training(
     times = interleaved({"ours": ours, "rival": theirs}, repeats)
     name = f"{layers} x 512 network, gradient of {batch} curves at one cutoff"
     return [
-        compared(
+        Row(
             "training",
             f"{preset}, {config.batch} curves a step, all cutoffs of each",
-            (steps * config.batch / times["ours"], "curves/s"),
-            (name, batch / times["rival"]),
+            *(steps * config.batch / times["ours"], "curves/s"),
+            *(name, batch / times["rival"]),
         )
     ]

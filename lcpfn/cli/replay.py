@@ -90,6 +90,7 @@ def _add_rule(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Replays finished runs: epochs saved, good runs stopped, regret."""
     import lcpfn
+    from lcpfn.eval.data import runs_by_task
     from lcpfn.eval.stopping import replay, risk, simulate
 
     if args.check is not None and args.rate is None:
@@ -99,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     model = lcpfn.load(args.checkpoint)
 
     def pools_of(curves: "CurveSet") -> "list[TaskRuns]":
-        tasks = simulate.by_task(curves.runs)
+        tasks = runs_by_task(curves.runs)
         return simulate.with_forecasts(model, curves.name, tasks, args.horizon)
 
     pools, promise, checks = pools_of(curves), None, None

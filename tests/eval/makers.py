@@ -10,41 +10,15 @@ def powers(name, tasks=3, runs=6, records=20, seed=0, bounds=(0.0, 1.0)):
     """Noisy power laws, each task with an end of its own."""
     rng = np.random.default_rng(seed)
     t = np.arange(1.0, records + 1)
-    found = []
+    about, found = {"mode": "min", "bounds": bounds, "metric": "m"}, []
     for task in range(tasks):
         end = rng.uniform(0.1, 0.3)
         for i in range(runs):
             y = end + 0.1 * rng.random() + 0.5 * t ** -rng.uniform(0.4, 1.0)
             y = y + 0.003 * rng.normal(size=records)
-            found.append(
-                Run(
-                    y,
-                    t,
-                    name=f"{task}/{i}",
-                    mode="min",
-                    bounds=bounds,
-                    task=f"task {task}",
-                    metric="m",
-                )
-            )
-    flat = Run(
-        np.full(records, 0.5),
-        t,
-        name="flat",
-        mode="min",
-        bounds=bounds,
-        task="task 0",
-        metric="m",
-    )
-    worse = Run(
-        0.1 + 0.01 * t,
-        t,
-        name="worse",
-        mode="min",
-        bounds=bounds,
-        task="task 1",
-        metric="m",
-    )
+            found.append(Run(y, name=f"{task}/{i}", task=f"task {task}", **about))
+    flat = Run(np.full(records, 0.5), name="flat", task="task 0", **about)
+    worse = Run(0.1 + 0.01 * t, name="worse", task="task 1", **about)
     return CurveSet(name, (*found, flat, worse))
 
 

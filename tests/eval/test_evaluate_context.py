@@ -62,7 +62,7 @@ def test_a_method_that_knows_the_end_has_no_error(search):
             np.ones_like(mean), mean, np.full_like(mean, 1e-4), -infinite, infinite
         )
 
-    found = evaluate_context.over_searches(oracle, [search], Setting(), 0)
+    found = evaluate_context.over_searches(oracle, [search], Setting())
     assert set(found["overall"]) >= {"0", "10", "20", "40", "80"}
     for row in found["suites"]["one"].values():
         assert row["error_ratio"] < 1e-2

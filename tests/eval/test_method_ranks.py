@@ -44,7 +44,7 @@ def test_a_rule_forecasts_every_later_record(model):
     cases = final_value_cases(curves, method_ranks.PERCENTS)
     some, targets = cases[:12], method_ranks.TARGETS
     for method in (
-        last_value.across_tasks(cases, last_value.last_value, targets),
+        last_value.across_tasks(cases, last_value.last_value),
         least_squares.fitted("pow3"),
         of_model(model),
     ):

@@ -35,13 +35,7 @@ def test_runs_are_ranked_task_by_task_and_in_the_direction_of_the_metric():
     up = CurveSet(
         "up",
         tuple(
-            Run(
-                np.linspace(0, end, 12),
-                np.arange(1.0, 13),
-                name=str(i),
-                mode="max",
-                task=task,
-            )
+            Run(np.linspace(0, end, 12), name=str(i), mode="max", task=task)
             for task, ends in (("a", [0.2, 0.4, 0.6, 0.8, 0.9]), ("b", [0.3, 0.5]))
             for i, end in enumerate(ends)
         ),

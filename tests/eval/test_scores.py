@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scoringrules
-from scipy import stats
+from scipy import integrate, stats
 
 from lcpfn.eval import scores
 from lcpfn.mixture import Mixture
@@ -39,6 +39,26 @@ def test_crps_of_truncated_normals(low, high):
     assert found[kept] == EXACT(wanted[kept], abs=TINY)
 
 
+def test_crps_of_a_truncated_mixture_is_its_integral():
+    forecast = Mixture(
+        np.array([[0.3, 0.7]]),
+        np.array([[0.1, 0.6]]),
+        np.array([[0.2, 0.05]]),
+        np.array([0.0]),
+        np.array([1.0]),
+    )
+    y = 0.45
+    below = integrate.quad(lambda x: forecast.cdf(x)[0] ** 2, 0, y)[0]
+    above = integrate.quad(lambda x: (1 - forecast.cdf(x)[0]) ** 2, y, 1)[0]
+    found = scores.crps(forecast, np.array([y]))
+    np.testing.assert_allclose(found, below + above, rtol=1e-7)
+
+
+def test_crps_of_a_point_is_its_error():
+    found = scores.crps(gaussians([2.0], 1e-12), np.array([3.5]))
+    np.testing.assert_allclose(found, 1.5, rtol=1e-6)
+
+
 def test_log_density_of_mixtures():
     found = Mixture(WEIGHT, MEAN, STD, -FREE, FREE).log_prob(Y)
     assert found == EXACT(-scoringrules.logs_mixnorm(Y, MEAN, STD, WEIGHT), abs=TINY)
@@ -65,6 +85,18 @@ def test_ranks_of_runs():
     found = scores.rank_scores(predicted, true)
     assert found["kendall"] == EXACT(stats.kendalltau(predicted, true).statistic)
     assert found["spearman"] == EXACT(stats.spearmanr(predicted, true).statistic)
+
+
+def test_rank_scores_of_perfect_and_reversed_orders():
+    true = np.array([0.1, 0.4, 0.2, 0.9, 0.5])
+    perfect = scores.rank_scores(true, true)
+    assert perfect == pytest.approx(
+        {"kendall": 1, "spearman": 1, "regret": 0, "ndcg": 1}
+    )
+    worst = scores.rank_scores(-true, true, k=1)
+    assert worst["kendall"] == pytest.approx(-1)
+    assert worst["regret"] == pytest.approx(1)
+    assert worst["ndcg"] == pytest.approx(0)
 
 
 # --- standard errors
@@ -99,6 +131,17 @@ def test_copies_of_a_case_do_not_make_a_ratio_more_certain():
         "ratio", np.repeat(a, 3), np.repeat(b, 3), np.repeat(np.arange(40), 3)
     )
     assert thrice == pytest.approx(once)
+
+
+def test_ratio_with_error_covers_the_true_ratio():
+    rng = np.random.default_rng(2)
+    hits = 0
+    for _ in range(200):
+        b = rng.exponential(size=300)
+        a = 0.6 * b * rng.uniform(0.5, 1.5, 300)
+        ratio, error = scores.ratio_with_error("ratio", a, b).values()
+        hits += abs(ratio - 0.6) < 2 * error
+    assert hits > 180
 
 
 # --- calibration and ranks

@@ -164,7 +164,6 @@ def test_chains_that_disagree_are_named():
     assert effective[1] < 50 < effective[0]
 
 
-@pytest.mark.slow
 def test_the_ensemble_is_exact_inference_on_a_short_prefix():
     cutoff, n = 5, 64
     settings = Settings("ensemble", chains=100, warmup=500, samples=2000, thin=10)

@@ -9,7 +9,8 @@ import pytest
 import lcpfn
 from lcpfn.eval.exact import mcmc_score, prior_score
 from lcpfn.eval.exact.mcmc import Settings
-from lcpfn.eval.exact.prior_score import CUTOFFS, ORACLE
+from lcpfn.eval.exact.mcmc_score import CUTOFFS
+from lcpfn.eval.exact.prior_score import ORACLE
 
 TINY = Settings("ensemble", chains=30, warmup=4, samples=8, thin=2)
 

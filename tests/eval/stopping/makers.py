@@ -26,11 +26,19 @@ def sure_of(end, count):
 
 def recorded(values, end=None, mode="min"):
     """A run and forecasts of it that say where it ends, or another end."""
-    run = Run(
-        np.asarray(values, float), np.arange(1.0, len(values) + 1), name="r", mode=mode
-    )
+    run = Run(np.asarray(values, float), name="r", mode=mode)
     end = values[-1] if end is None else end
     return recorded_run(run, sure_of(end, len(values) - 1), float(len(values)))
+
+
+def unsure(end, chance, hoped=None, length=10):
+    """A run whose forecasts give its end, or another one, some chance, and else 1."""
+    run = recorded(np.linspace(1, end, length))
+    parts = np.broadcast_to([chance, 1 - chance], (length - 1, 2))
+    ends = np.broadcast_to([end if hoped is None else hoped, 1.0], parts.shape)
+    free = np.full(length - 1, np.inf)
+    best = Mixture(parts, ends, np.full(parts.shape, 1e-6), -free, free)
+    return run._replace(forecasts=run.forecasts._replace(best=best))
 
 
 def lines(ends, length=10):

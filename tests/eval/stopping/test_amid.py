@@ -85,26 +85,18 @@ def test_what_is_decided_are_evenly_spaced_observations(model, monkeypatch):
 
 def test_the_study_goes_on_where_it_was_interrupted(model, monkeypatch, tmp_path):
     several = [replace(run, values=run.values + i) for run in RUNS for i in range(4)]
-    made, out = tmp_path / "made.npz", tmp_path / "out.json"
+    made = tmp_path / "made.npz"
     np.savez(made, curves=np.stack([run.values for run in several]), mode=["min"] * 24)
     monkeypatch.setattr("lcpfn.load", lambda name: model)
     few = decisions_amid_others.compared(model)
     few = {name: few[name] for name in ("no stop", "amid others")}
     monkeypatch.setattr(decisions_amid_others, "compared", lambda model: few)
     out = tmp_path / "out.json"
-    command = [
-        "--suite",
-        str(tmp_path / "made.npz"),
-        "--orders",
-        "1",
-        "--out",
-        str(out),
-    ]
+    command = ["--suite", str(made), "--orders", "1", "--out", str(out)]
     decisions_amid_others.main(command)
     before = out.read_text()
-    monkeypatch.setattr(
-        decisions_amid_others, "measure", None
-    )  # nothing is left to measure
+    # Nothing is left to measure.
+    monkeypatch.setattr(decisions_amid_others, "measure", None)
     decisions_amid_others.main(command)
     assert out.read_text() == before
     assert "| amid others |" in decisions_amid_others.to_markdown(json.loads(before))

@@ -10,20 +10,16 @@ from lcpfn.eval.stopping import exchangeable
 from lcpfn.eval.stopping.exchangeable import Check, Scored, check, share_as_low
 from lcpfn.eval.stopping.policies import no_stop
 from lcpfn.eval.stopping.simulate import TaskRuns, good_runs, simulate
-from lcpfn.mixture import Mixture
-from tests.eval.stopping.makers import ENDS, RULE, lines, recorded, with_wrong_forecast
+from tests.eval.stopping.makers import (
+    ENDS,
+    RULE,
+    lines,
+    recorded,
+    unsure,
+    with_wrong_forecast,
+)
 
 SURE = replace(RULE, confidence=0.9)
-
-
-def unsure(end, chance, length=10):
-    """A run that reaches its end, which its forecasts gave only some chance."""
-    run = recorded(np.linspace(1, end, length))
-    parts = np.broadcast_to([chance, 1 - chance], (length - 1, 2))
-    ends = np.broadcast_to([end, 1.0], parts.shape)
-    free = np.full(length - 1, np.inf)
-    best = Mixture(parts, ends, np.full(parts.shape, 1e-6), -free, free)
-    return run._replace(forecasts=run.forecasts._replace(best=best))
 
 
 def task_of(chances, seed=0):
@@ -98,10 +94,7 @@ def test_a_search_of_the_recorded_kind_is_doubted_as_often_as_said():
         for i, pair in enumerate(np.random.default_rng(0).uniform(0.01, 0.5, (40, 2)))
     ]
     rng = np.random.default_rng(1)
-    scores = [
-        np.array([look.score for look in Scored(task, SURE).drawn(10, 20, rng)])
-        for task in tasks
-    ]
+    scores = [Scored(task, SURE).drawn(10, 20, rng) for task in tasks]
     doubts = []
     for i, own in enumerate(scores):
         others = np.concatenate(scores[:i] + scores[i + 1 :])

@@ -6,8 +6,7 @@ import numpy as np
 
 from lcpfn.eval.stopping.index_rule import EVER, by_index
 from lcpfn.eval.stopping.simulate import TaskRuns
-from lcpfn.mixture import Mixture
-from tests.eval.stopping.makers import lines, recorded
+from tests.eval.stopping.makers import lines, recorded, unsure
 
 RASH = replace(EVER, cautious=1)
 
@@ -27,38 +26,29 @@ def test_what_cannot_win_is_worth_less_than_any_fresh_run():
     assert trained(by_index(gains=False, protect=0), task_runs)[1] == 2
 
 
-def unsure(chance, length=10):
-    """A run that reaches 0 with some probability, and else 1, from every cutoff."""
-    run = recorded(np.linspace(1, 0.6, length))
-    parts = np.broadcast_to([chance, 1 - chance], (length - 1, 2))
-    ends = np.broadcast_to([0.0, 1.0], parts.shape)
-    free = np.full(length - 1, np.inf)
-    best = Mixture(parts, ends, np.full(parts.shape, 1e-6), -free, free)
-    return run._replace(forecasts=run.forecasts._replace(best=best))
+def after_one(chance):
+    """A run to 0.5, and one to 0.6 that was to reach 0 with some probability."""
+    runs = recorded(np.linspace(1, 0.5, 10)), unsure(0.6, chance, hoped=0.0)
+    return TaskRuns("t", "s", runs)
 
 
 def test_the_nearer_the_end_the_smaller_a_chance_that_is_worth_its_price():
     # A fresh run is the best of two with probability 1/2.
     found = {}
     for chance in (0.05, 0.39, 0.41, 0.6):
-        task_runs = TaskRuns(
-            "t", "s", (recorded(np.linspace(1, 0.5, 10)), unsure(chance))
-        )
         rash = by_index(gains=False, protect=0, rule=RASH)
-        found[chance] = trained(rash, task_runs)[1]
+        found[chance] = trained(rash, after_one(chance))[1]
     # At the first observation both are alike; at the second 8/10 of the price are left.
     assert found == {0.05: 2, 0.39: 2, 0.41: 10, 0.6: 10}
     half = by_index(0.5, gains=False, protect=0, rule=RASH)
-    task_runs = TaskRuns("t", "s", (recorded(np.linspace(1, 0.5, 10)), unsure(0.24)))
-    assert trained(half, task_runs)[1] == 10  # 0.24 / 0.8 > 0.5 / 2
+    assert trained(half, after_one(0.24))[1] == 10  # 0.24 / 0.8 > 0.5 / 2
 
 
 def test_few_observations_stop_only_what_is_worth_far_less():
     def until(chance, cautious):
-        runs = recorded(np.linspace(1, 0.5, 10)), unsure(chance)
         rule = replace(EVER, cautious=cautious)
         policy = by_index(gains=False, protect=0, rule=rule)
-        return trained(policy, TaskRuns("t", "s", runs))[1]
+        return trained(policy, after_one(chance))[1]
 
     # After n observations the fresh run's 1/2 counts ((n - 1) / 4)^2 of itself, and the
     # run is worth its chance over the tenths that are left.

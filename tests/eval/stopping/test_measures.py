@@ -11,7 +11,7 @@ from tests.eval.stopping.makers import ENDS, RULE, lines, recorded
 
 def two_each():
     """Every run to its second observation."""
-    return policies.one_by_one(lambda run, incumbent: 2)
+    return policies.one_by_one(lambda run, past: 2)
 
 
 def test_what_is_known_to_be_better_ranks_higher():

@@ -50,10 +50,10 @@ def test_patience_counts_observations_without_a_new_best():
 
 def test_the_best_of_a_batch_goes_on_alone():
     task_runs = lines(ENDS)
-    moves = list(policies.i_epoch(1)(task_runs, np.arange(20)))
+    moves = list(halving.i_epoch(1)(task_runs, np.arange(20)))
     # The lines start at the same value, so nothing is known after one observation.
     assert moves[-1] == (0, 10)
-    moves = list(policies.i_epoch(0.2)(task_runs, np.arange(20)))
+    moves = list(halving.i_epoch(0.2)(task_runs, np.arange(20)))
     assert moves[-1] == (min(range(20), key=lambda i: ENDS[i]), 10)
 
 
