@@ -121,7 +121,7 @@ class ReportedRuns:
         """Takes several observations of a run; see `report`."""
         if isinstance(run, np.integer):
             run = int(run)
-        if not isinstance(run, str | int):
+        if not isinstance(run, str | int) or isinstance(run, bool):
             raise ValueError(
                 f"the name of a run must be a string or a whole number, got {run!r:.80}"
             )

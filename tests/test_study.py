@@ -185,6 +185,7 @@ def test_refused_reports_change_nothing():
     study = lcpfn.Study(20, "max", (0, 1))
     for report, message in (
         ((("a",), 0.5), "name of a run must be"),
+        ((True, 0.5), "name of a run must be .*, got True"),
         (("a", 50.0), "run 'a': .*outside|run 'a':.*bounds"),
         (("a", 0.5, 21), "beyond the horizon"),
     ):
