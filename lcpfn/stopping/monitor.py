@@ -244,7 +244,7 @@ class RunMonitor:
         self.observations.leave_out_beyond(metric, list(curve))
         if newest not in curve:
             return None
-        ask = self.reader.asker(model, self.rule)
+        ask = self.reader.asker(self.rule)
         (known,), _ = forecast_curves(
             ask, metric, self.rule, {self.name: curve}, self.interval
         )
