@@ -38,18 +38,19 @@ def saved_curve(pairs: Any, horizon: float = math.inf) -> dict[float, float]:
     return curve
 
 
-def saved_streak(streak: Any, count: int) -> int:
-    """How many decisions agreed, of a saved state with so many observations.
+def saved_count(state: Any, name: str, most: int) -> int:
+    """A count such as "streak", of a saved state with so many observations.
 
     Raises:
         ValueError: if it cannot be that.
     """
-    if type(streak) is not int or not 0 <= streak <= count:
+    count = state[name]
+    if type(count) is not int or not 0 <= count <= most:
         raise ValueError(
-            f"streak must be a whole number from 0 to {count}, the number of "
-            f"observations, got {streak!r:.80}"
+            f"{name} must be a whole number from 0 to {most}, the number of "
+            f"observations, got {count!r:.80}"
         )
-    return streak
+    return count
 
 
 class SavedRun(NamedTuple):
@@ -86,5 +87,5 @@ def saved_run(state: Any) -> SavedRun:
     counted = state["stopper"] if state["format"] == 1 else state
     if counted is None:
         return SavedRun(curve, stopped_at, 0, None)
-    streak = saved_streak(counted["streak"], len(curve))
+    streak = saved_count(counted, "streak", len(curve))
     return SavedRun(curve, stopped_at, streak, counted["rule"])
