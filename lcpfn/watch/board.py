@@ -132,15 +132,14 @@ class Board:
             self.trouble[run] = str(error)
             return False
         at = None if math.isnan(step) else step
-        if at is not None and at > self.rule.horizon:
-            self.trouble[run] = (
-                f"step {at:g} lies beyond the horizon {self.rule.horizon:g}"
-            )
+        if at is not None and not 0 <= at <= self.rule.horizon:
+            end = f"beyond the horizon {self.rule.horizon:g}"
+            self.trouble[run] = f"step {at:g} lies {end if at > 0 else 'before step 0'}"
             return False
-        known = self.known.setdefault(
-            run, KnownRun(self.forecasts.metric, points=POINTS)
-        )
+        known = self.known.get(run) or KnownRun(self.forecasts.metric, points=POINTS)
         kind = known.observations.add(value, at, self.rule.horizon)
+        if known.observations.curve:
+            self.known[run] = known
         return kind not in (ReportKind.REPEATED, ReportKind.NOTHING)
 
     def _look_ahead(self, runs: list[str]) -> None:

@@ -235,8 +235,10 @@ def test_a_look_reads_the_runs_with_news_and_forecasts_no_fan(monkeypatch):
 def test_records_that_cannot_be_are_named():
     board = Board(RULE)
     board.take(reports("percent", [55.0]) + reports("late", [0.5], first=30))
+    board.take(reports("early", [0.5], first=-1))
     assert "within bounds" in board.trouble["percent"]
     assert "beyond the horizon" in board.trouble["late"]
+    assert board.trouble["early"] == "step -1 lies before step 0"
     assert board.rows() == []
 
 
