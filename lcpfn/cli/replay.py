@@ -19,6 +19,31 @@ if TYPE_CHECKING:
 EXAMPLE = "history.csv --mode max --bounds 0 1 --rate 0.05"
 
 
+# Fields of the rule that are options, with what argparse is told of each.
+RULE: dict[str, dict[str, Any]] = {
+    "confidence": {
+        "type": float,
+        "metavar": "P",
+        "help": f"stop at probability 1 - confidence; default: {Rule.confidence:g}",
+    },
+    "patience": {"type": int, "help": "decisions that must agree"},
+    "min_steps": {"type": int, "metavar": "STEPS", "help": "never stop before"},
+    "by_cost": {"action": "store_true", "help": "weigh it by what is left of a run"},
+    "cautious": {
+        "type": int,
+        "metavar": "N",
+        "help": "be surer up to so many observations; 1: never",
+    },
+    "max_surprise": {
+        "type": float,
+        "metavar": "X",
+        "help": "never stop above this surprise",
+    },
+    "min_delta": {"type": float, "metavar": "X", "help": "gains count above it"},
+    "method": {"choices": METHODS},
+}
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `lcpfn replay`."""
     parser.add_argument("curves", help="recorded runs, see lcpfn.io")
@@ -29,13 +54,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beat", type=float, help="value to beat; default: the best earlier run"
     )
-    parser.add_argument(
-        "--confidence",
-        type=float,
-        metavar="P",
-        default=Rule.confidence,
-        help=f"stop at probability 1 - confidence; default: {Rule.confidence:g}",
-    )
+    for name, how in RULE.items():
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, default=getattr(Rule, name), **how)
     parser.add_argument(
         "--rate",
         type=float,
@@ -44,47 +65,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", metavar="FILE", help="runs for which that promise is to hold"
     )
-    _add_rule(parser)
     parser.add_argument("--checkpoint", metavar="NAME", help="bundled, or a path")
     parser.add_argument("--out", type=Path, help="results file (JSON)")
     parser.add_argument("--plot", metavar="FILE", help="write a picture")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-def _add_rule(parser: argparse.ArgumentParser) -> None:
-    """The options of the rule beside its confidence."""
-    parser.add_argument(
-        "--patience", type=int, default=Rule.patience, help="decisions that must agree"
-    )
-    parser.add_argument(
-        "--min-steps",
-        type=int,
-        metavar="STEPS",
-        default=Rule.min_steps,
-        help="never stop before",
-    )
-    parser.add_argument(
-        "--by-cost",
-        action="store_true",
-        help="weigh it by what is left of a run",
-    )
-    parser.add_argument(
-        "--cautious",
-        type=int,
-        metavar="N",
-        default=Rule.cautious,
-        help="be surer up to so many observations; 1: never",
-    )
-    parser.add_argument(
-        "--max-surprise",
-        type=float,
-        metavar="X",
-        help="never stop above this surprise",
-    )
-    parser.add_argument(
-        "--min-delta", type=float, metavar="X", help="gains count above it"
-    )
-    parser.add_argument("--method", choices=METHODS, default=Rule.method)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -146,14 +130,7 @@ def _rule(args: argparse.Namespace, curves: "CurveSet") -> Rule:
     return Rule(
         horizon=args.horizon or max(float(run.steps[-1]) for run in curves.runs),
         mode=curves.runs[0].mode,
-        confidence=args.confidence,
-        by_cost=args.by_cost,
-        patience=args.patience,
-        min_steps=args.min_steps,
-        cautious=args.cautious,
-        max_surprise=args.max_surprise,
-        min_delta=args.min_delta,
-        method=args.method,
+        **{name: getattr(args, name) for name in RULE},
     )
 
 
