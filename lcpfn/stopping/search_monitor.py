@@ -12,9 +12,9 @@ from lcpfn.hyperparameters import usable_config
 from lcpfn.metric import Metric
 from lcpfn.seen_curve import Context
 from lcpfn.shared_model import name_of
-from lcpfn.stopping.best_so_far import BestSoFar, last_step
+from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.given_runs import take_given
-from lcpfn.stopping.interval import DecisionInterval, Pace
+from lcpfn.stopping.interval import DecisionInterval
 from lcpfn.stopping.known_run import KnownRun, reached_by
 from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.observations import Observations, WarnOnce, number
@@ -81,8 +81,9 @@ class SearchMonitor:
         self.mode, self.horizon, self.alone = mode, horizon, bool(alone)
         self.options = in_a_search({"confidence": confidence, "beat": beat} | monitor)
         self.warn_once = self.options.setdefault("warn_once", WarnOnce())
-        if self.options.get("every") == "auto":
-            self.options["every"] = Pace()  # one for all runs
+        start_from = self.options.pop("start_from", 0)
+        # One for all runs, which share the time that decisions may take.
+        self.interval = DecisionInterval.of(start_from, self.options.pop("every", 1))
         self.runs: dict[str, RunMonitor] = {}
         self.known: dict[Hashable, KnownRun] = {}
         self._said: set[str] = set()
@@ -97,6 +98,7 @@ class SearchMonitor:
     ) -> RunMonitor:
         """A monitor for one more run, whose forecasts know these runs."""
         found = RunMonitor(self.mode, horizon or self.horizon, name=run, **self.options)
+        found.interval = self.interval
         if not self.alone:
             found.reader.among = partial(self.forecasts.ask, known)
         return found
@@ -200,11 +202,24 @@ class SearchMonitor:
         return stop
 
     def end(self, known: KnownRuns) -> float:
-        """Where a run ends, by the horizon and by the finished runs that count."""
-        counted = [run for run in known.values() if math.isfinite(run.reached)]
+        """Where a run ends, by the horizon and by the longest finished run that counts.
+
+        If that ended one report before the horizon, steps count from 0 or are sparse;
+        if it ended elsewhere, that is said once.
+        """
+        counted = (run for run in known.values() if math.isfinite(run.reached))
         longest = max(counted, key=lambda run: run.observations.last or 0, default=None)
-        bests = None if longest is None else longest.bests
-        return last_step(bests, self.horizon, self.warn_once)
+        steps = [] if longest is None else longest.bests.steps[-2:]
+        if not steps:
+            return self.horizon
+        last, gap = steps[-1], steps[-1] - steps[0] if len(steps) > 1 else math.inf
+        if not last <= self.horizon <= last + gap:
+            self.warn_once(
+                "length",
+                f"the horizon is {self.horizon:g}, but the longest finished run ended "
+                f"at step {last:g}; if that is a full run, give horizon={last:g}",
+            )
+        return min(last, self.horizon)
 
     def finish(self, run: str) -> None:
         """The run has ended by itself: its best value may be the incumbent."""
