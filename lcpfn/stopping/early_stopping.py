@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lcpfn.metric import Bounds, Metric
-from lcpfn.shared_model import shared_model
 from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.given_runs import take_given
 from lcpfn.stopping.observations import NAN_MEANINGS, check_nan, plain
@@ -178,5 +177,5 @@ class EarlyStopping:
         try:
             Metric(rule.mode, rule.bounds).check(np.array([*curve.values()]), "values")
         except ValueError:
-            if shared_model(self._reader.model).metric(rule.mode, rule.bounds).hard:
+            if self._reader.metric(rule).hard:
                 raise

@@ -22,7 +22,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lcpfn.shared_model import name_of, shared_model
 from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.given_runs import take_given
 from lcpfn.stopping.interval import DecisionInterval, Pace
@@ -99,7 +98,7 @@ class RunMonitor:
         **rule: Any,
     ) -> None:
         self.interval, self.dry_run = DecisionInterval.of(start_from, every), dry_run
-        self.name, self.model, self.quiet = name, model, False
+        self.name, self.quiet = name, False
         self.nan = check_nan(rule.pop("nan", "diverged"))
         self.warn_once = warn_once or WarnOnce()
         self.horizon, self._from_host = horizon, horizon is None
@@ -239,8 +238,7 @@ class RunMonitor:
         curve, newest = self.observations.curve, self.observations.last
         if newest is None or newest == self.horizon:
             return None
-        model = shared_model(self.model)
-        metric = model.metric(self.rule.mode, self.rule.bounds)
+        metric = self.reader.metric(self.rule)
         self.observations.leave_out_beyond(metric, list(curve))
         if newest not in curve:
             return None
@@ -295,5 +293,5 @@ class RunMonitor:
             self.warn_once("state", "no state of a monitor, beginning anew", error)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and copies: no network in it, a loaded model by its path."""
-        return vars(self) | {"model": name_of(self.model), "decision": None}
+        """For pickle and copies: without the network's forecast."""
+        return vars(self) | {"decision": None}

@@ -48,6 +48,10 @@ class RunReader:
         self.opened: Stream | None = None
         self._ask: Ask | None = None
 
+    def metric(self, rule: Rule) -> Metric:
+        """Direction and bounds, as the model takes them."""
+        return shared_model(self.model).metric(rule.mode, rule.bounds)
+
     def stream(self, rule: Rule) -> "Stream":
         """The run as it was read so far; empty after `rest`."""
         if self.opened is None:

@@ -6,7 +6,6 @@ ones, each from its own part of the curve.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -102,15 +101,9 @@ def decide_on_curve(
         protected: called only where the run looks hopeless.
     """
     decision, streak = None, 0
-    steps, values = list(known.curve), list(known.curve.values())
+    pairs, values = list(known.curve.items()), list(known.curve.values())
     for n, forecast in zip(known.cutoffs, known.forecasts, strict=True):
-        run = Progress.of(values[:n], rule.mode, steps[n - 1])
-        spared = partial(_is_protected, protected, steps[:n], values[:n])
+        run = Progress.of(values[:n], rule.mode, pairs[n - 1][0])
+        spared = lambda n=n: protected(dict(pairs[:n]))
         decision, streak = decide(rule, run, forecast, streak, spared)
     return decision
-
-
-def _is_protected(
-    protected: Protected, steps: Sequence[float], values: Sequence[float]
-) -> bool:
-    return protected(dict(zip(steps, values, strict=True)))
