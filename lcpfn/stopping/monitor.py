@@ -280,14 +280,14 @@ class RunMonitor:
         """
         self.reset()
         try:
-            saved = saved_run(state)
-            if saved.rule is not None:
-                self.set_horizon(saved.rule["horizon"])
+            curve, stopped_at, streak, rule = saved_run(state)
+            if rule is not None:
+                self.set_horizon(rule["horizon"])
                 mine = self.rule.state() | {"horizon": self.horizon, "beat": None}
-                if mine == mine | saved.rule | {"beat": None}:
-                    self._streak = saved.streak
-            self.observations.restore(saved.curve)
-            self.stopped_at = saved.stopped_at
+                if mine == mine | rule | {"beat": None}:
+                    self._streak = streak
+            self.observations.restore(curve)
+            self.stopped_at = stopped_at
         except Exception as error:  # noqa: BLE001 - the training must go on
             self.reset()
             self.warn_once("state", "no state of a monitor, beginning anew", error)

@@ -1,7 +1,7 @@
 """Checks of the states that hosts keep in their checkpoints, when they are loaded."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from lcpfn.stopping.observations import number
 
@@ -53,24 +53,14 @@ def saved_count(state: Any, name: str, most: int) -> int:
     return count
 
 
-class SavedRun(NamedTuple):
-    """What a monitor has saved of its run.
-
-    Attributes:
-        curve: values by step.
-        stopped_at: step at which it first said stop; None if it did not.
-        streak: decisions in a row that agreed, under `rule`.
-        rule: of the monitor; None if it had decided nothing.
-    """
-
-    curve: dict[float, float]
-    stopped_at: float | None
-    streak: int
-    rule: dict[str, Any] | None
-
-
-def saved_run(state: Any) -> SavedRun:
+def saved_run(
+    state: Any,
+) -> tuple[dict[float, float], float | None, int, dict[str, Any] | None]:
     """Reads a state of a monitor.
+
+    Returns:
+        Values by step; the step at which it first said stop, None if it did not;
+        decisions in a row that agreed; under which rule, None if nothing was decided.
 
     Raises:
         Exception: of any kind, if it is not such a state; a ValueError that names what
@@ -86,6 +76,6 @@ def saved_run(state: Any) -> SavedRun:
     # The first format had both in "stopper", which was None before a decision.
     counted = state["stopper"] if state["format"] == 1 else state
     if counted is None:
-        return SavedRun(curve, stopped_at, 0, None)
+        return curve, stopped_at, 0, None
     streak = saved_count(counted, "streak", len(curve))
-    return SavedRun(curve, stopped_at, streak, counted["rule"])
+    return curve, stopped_at, streak, counted["rule"]
