@@ -14,6 +14,7 @@ from lcpfn.stopping.rule import METHODS, Rule
 
 if TYPE_CHECKING:
     from lcpfn.curves import CurveSet
+    from lcpfn.eval.stopping.risk import Risk
     from lcpfn.eval.stopping.simulate import TaskRuns
 
 EXAMPLE = "history.csv --mode max --bounds 0 1 --rate 0.05"
@@ -74,7 +75,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Replays finished runs: epochs saved, good runs stopped, regret."""
     import lcpfn
-    from lcpfn.eval.stopping import replay, risk, simulate
+    from lcpfn.eval.stopping import replay, simulate
 
     if args.check is not None and args.rate is None:
         raise ValueError("--check is of the promise of --rate; give --rate, say 0.05")
@@ -88,14 +89,8 @@ def run(args: argparse.Namespace) -> int:
 
     pools, promise, checks = pools_of(curves), None, None
     if args.rate is not None:
-        promise = risk.choose(risk.losses(pools, rule), args.rate)
+        promise = _promise(pools, rule, args.rate)
         rule = replace(rule, confidence=promise.confidence)
-        print(
-            f"confidence {promise.confidence:.5g}: of {promise.good} good runs "
-            f"{promise.measured:.1%} are stopped; promised: at most {args.rate:.1%} of "
-            "further ones of the same kind",
-            file=sys.stderr,
-        )
     if args.check is not None:
         own, left_out = read_curves_of(args, args.check)
         skipped = [*skipped, *left_out]
@@ -132,6 +127,20 @@ def _rule(args: argparse.Namespace, curves: "CurveSet") -> Rule:
         mode=curves.runs[0].mode,
         **{name: getattr(args, name) for name in RULE},
     )
+
+
+def _promise(pools: "Sequence[TaskRuns]", rule: Rule, rate: float) -> "Risk":
+    """The confidence with which at most this share of good runs is stopped, told."""
+    from lcpfn.eval.stopping import risk
+
+    found = risk.choose(risk.losses(pools, rule), rate)
+    print(
+        f"confidence {found.confidence:.5g}: of {found.good} good runs "
+        f"{found.measured:.1%} are stopped; promised: at most {rate:.1%} of further "
+        "ones of the same kind",
+        file=sys.stderr,
+    )
+    return found
 
 
 def _beat(args: argparse.Namespace, curves: "CurveSet") -> float | None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -17,6 +17,11 @@ BARS = "▁▂▃▄▅▆▇█"
 SEEN, AHEAD = 16, 8
 # Values of a run that are looked at for where the bars begin and end.
 LOOKED_AT = 256
+COLUMNS: tuple[tuple[str, Literal["left", "right"]], ...] = (
+    *(("", "right"), ("run", "left"), ("step", "right"), ("curve and fan", "left")),
+    *(("last", "right"), ("final", "right"), ("90 % interval", "left")),
+    *(("beats best", "right"), ("", "left"), ("why", "left")),
+)
 STYLES = {"go on": "green", "stop": "yellow", "diverged": "red", "finished": "dim"}
 
 
@@ -82,18 +87,10 @@ def table(
         box=None,
         pad_edge=False,
     )
-    for name, justify in (
-        *(("", "right"), ("run", "left"), ("step", "right"), ("curve and fan", "left")),
-        *(("last", "right"), ("final", "right"), ("90 % interval", "left")),
-        *(("beats best", "right"), ("", "left"), ("why", "left")),
-    ):
+    for name, justify in COLUMNS:
         fits = name not in ("run", "why")  # these give way where it is narrow
-        grid.add_column(
-            name,
-            justify=justify,  # type: ignore[arg-type]
-            no_wrap=fits,
-            min_width=4 if name == "run" else None,
-        )
+        width = 4 if name == "run" else None
+        grid.add_column(name, justify=justify, no_wrap=fits, min_width=width)
     low, high = levels(rows)
     for row in rows[:most]:
         interval = "" if row.low == row.high else f"{row.low:.4g} to {row.high:.4g}"
