@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lcpfn.seen_curve import context_of
 from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.given_runs import take_given
 from lcpfn.stopping.interval import DecisionInterval, Pace
@@ -242,11 +243,12 @@ class RunMonitor:
         self.observations.leave_out_beyond(metric, list(curve))
         if newest not in curve:
             return None
-        ask = self.reader.asker(self.rule)
+        rule, ask = self.rule, self.reader.asker(self.rule)
+        context = lambda _, seen: context_of(seen, metric, rule.horizon, rule.plan)
         (known,), _ = forecast_curves(
-            ask, metric, self.rule, {self.name: curve}, self.interval
+            ask, context, rule, {self.name: curve}, self.interval
         )
-        return decide_on_curve(self.rule, known, protected)
+        return decide_on_curve(rule, known, protected)
 
     def _verdict(self) -> bool:
         """Whether the last decision says stop; logs the first that does."""

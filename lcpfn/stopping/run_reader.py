@@ -72,7 +72,9 @@ class RunReader:
     def newest(self, rule: Rule) -> tuple[Progress, Forecast]:
         """What is known at the newest observation that was read."""
         stream = self.stream(rule)
-        progress, others = Progress.of_stream(stream), self.among or self.given
+        count, step = len(stream.steps), stream.steps[-1]
+        progress = Progress(count, step, stream.values[-1], stream.best)
+        others = self.among or self.given
         if others is None or not stream.model.config.others:
             return progress, stream.forecast()
         return progress, self.asker(rule)([(self.name, stream.context())])[0]

@@ -149,11 +149,10 @@ class Board:
         going = [run for run in runs if self.known[run].progress.step < end]
         found, batch = forecast_curves(
             partial(self.forecasts.ask, {} if self.alone else self.known),
-            self.forecasts.task.metric,
+            self._context,
             self.rule,
             {run: self.known[run].observations.curve for run in going},
             DecisionInterval(),
-            self._context,
         )
         if batch is None:
             return
