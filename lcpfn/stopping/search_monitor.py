@@ -1,7 +1,7 @@
 """The runs of one search: a monitor for each, and the incumbent of all."""
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -103,20 +103,14 @@ class SearchMonitor:
             found.reader.among = partial(self.forecasts.ask, known)
         return found
 
-    def _reader_of(
-        self, run: str, known: KnownRuns, horizon: float | None = None
-    ) -> RunMonitor:
-        """A monitor that reads whole curves; of those forecast alone what is new."""
-        found = self.monitor(run, known, horizon)
-
-        def ask(asked: Sequence[tuple[Hashable, Context]]) -> Forecast:
-            forecasts = self.forecasts
-            if self.alone or not forecasts.task.model.config.others:
-                return forecasts.ask_alone(asked)
-            return forecasts.ask(known, asked)
-
-        found.reader.among = ask
-        return found
+    def _ask_whole(
+        self, known: KnownRuns, asked: Sequence[tuple[Hashable, Context]]
+    ) -> Forecast:
+        """Forecasts of whole curves; alone only what is new of them is read."""
+        forecasts = self.forecasts
+        if self.alone or not forecasts.task.model.config.others:
+            return forecasts.ask_alone(asked)
+        return forecasts.ask(known, asked)
 
     def incumbent(self, known: KnownRuns | None = None) -> float | None:
         """The value to beat; None while too few runs have finished.
@@ -191,7 +185,9 @@ class SearchMonitor:
             step,
             decide=decide,
             protected=lambda curve: self.rule.spares(
-                self.known[run].bests, _others(run, self.known), incumbent
+                self.known[run].bests,
+                (other.bests for name, other in self.known.items() if name != run),
+                incumbent,
             ),
         )
         last = monitor.observations.last
@@ -262,14 +258,17 @@ class SearchMonitor:
         others = {name: x for name, x in known.items() if name != run}
         incumbent, bounds = self.incumbent(others), self.metric.bounds
         end = self.horizon if incumbent is None else self.end(others)
-        monitor = self._reader_of(run, known, end)
+        monitor = self.monitor(run, known, end)
+        monitor.reader.among = partial(self._ask_whole, known)
         if incumbent is None or max(curve, default=0) >= end:
             return False, monitor
         monitor.beat, monitor.quiet = incumbent, run in self._said
         stop = monitor.read(
             curve,
             lambda seen: self.rule.spares(
-                BestSoFar(seen, self.mode, bounds), _others(run, known), incumbent
+                BestSoFar(seen, self.mode, bounds),
+                (other.bests for other in others.values()),
+                incumbent,
             ),
         )
         if monitor.stopped_at is not None:
@@ -280,7 +279,8 @@ class SearchMonitor:
         self, run: str, curve: Mapping[Any, Any], known: KnownRuns
     ) -> tuple[float, float] | None:
         """Mean and standard deviation at the horizon of a curve; args as of `judge`."""
-        monitor = self._reader_of(run, known)
+        monitor = self.monitor(run, known)
+        monitor.reader.among = partial(self._ask_whole, known)
         monitor.interval = DecisionInterval()
         monitor.read(curve)
         return monitor.predicted_final
@@ -289,8 +289,3 @@ class SearchMonitor:
         """For pickle and copies: a loaded model by its path."""
         model = name_of(self.options.get("model"))
         return vars(self) | {"options": self.options | {"model": model}}
-
-
-def _others(run: str, known: KnownRuns) -> Iterator[BestSoFar]:
-    """The best values of all other runs."""
-    return (other.bests for name, other in known.items() if name != run)
