@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
 
-from lcpfn.metric import Bounds
+from lcpfn.metric import Metric
 from lcpfn.stopping.threshold import best_of
 
 
@@ -14,19 +14,17 @@ class BestSoFar:
 
     Args:
         curve: values by step.
-        mode: "max" or "min".
-        bounds: of the metric; values outside count as none, like those not finite.
+        metric: direction and bounds; values outside count as none, like those not
+            finite.
 
     Attributes:
         steps: of the curve, in order.
         values: the best value up to each of them; NaN where there is none yet.
     """
 
-    def __init__(
-        self, curve: Mapping[Any, Any], mode: str, bounds: Bounds | None = None
-    ) -> None:
-        self.mode = mode
-        low, high = bounds or (None, None)
+    def __init__(self, curve: Mapping[Any, Any], metric: Metric) -> None:
+        self.mode = metric.mode
+        low, high = metric.bounds or (None, None)
         self._low = -math.inf if low is None else low
         self._high = math.inf if high is None else high
         self.steps: list[float] = []

@@ -256,7 +256,7 @@ class SearchMonitor:
             Whether to stop it, and the monitor that decided.
         """
         others = {name: x for name, x in known.items() if name != run}
-        incumbent, bounds = self.incumbent(others), self.metric.bounds
+        incumbent = self.incumbent(others)
         end = self.horizon if incumbent is None else self.end(others)
         monitor = self.monitor(run, known, end)
         monitor.reader.among = partial(self._ask_whole, known)
@@ -266,7 +266,7 @@ class SearchMonitor:
         stop = monitor.read(
             curve,
             lambda seen: self.rule.spares(
-                BestSoFar(seen, self.mode, bounds),
+                BestSoFar(seen, self.metric),
                 (other.bests for other in others.values()),
                 incumbent,
             ),

@@ -226,10 +226,10 @@ class Board:
         """
         others = [best for name, best in bests.items() if name != run]
         if rule is not None:
-            spares, beat = self.search.spares, rule.beat
-            best_of_part = partial(BestSoFar, mode=rule.mode, bounds=rule.bounds)
+            spares, metric = self.search.spares, self.forecasts.metric
+            beat = rule.beat
             decision = decide_on_curve(
-                rule, known, lambda part: spares(best_of_part(part), others, beat)
+                rule, known, lambda part: spares(BestSoFar(part, metric), others, beat)
             )
             assert decision is not None  # one is due at every observation
             return decision.stop, decision.prob_better, decision.reason
