@@ -61,7 +61,7 @@ class EarlyStopping:
         given = take_given(options, mode, bounds)
         options |= {"bounds": bounds, "beat": beat, "confidence": confidence}
         self.rule = Rule.of(horizon, mode, **options)
-        self.nan, self._reader = check_nan(nan), RunReader("this run", model, given)
+        self.nan, self._reader = check_nan(nan), RunReader("this run", model, *given)
         self._restart({}, 0)
 
     def _restart(self, curve: dict[float, float], streak: int) -> None:

@@ -17,7 +17,7 @@ Contexts = dict[Hashable, Context]
 
 def take_given(
     options: dict[str, Any], mode: str, bounds: Bounds | None
-) -> "GivenRuns | None":
+) -> "tuple[GivenRuns | None, Config | None]":
     """Takes `others` and `config` out of the options of a monitor or a stopper.
 
     Others are runs, or a file or folder of them in any format of `lcpfn.io`.
@@ -28,10 +28,8 @@ def take_given(
     """
     others = options.pop("others", None)
     config = check_config(options.pop("config", None), "this run")
-    if isinstance(others, GivenRuns):
-        return replace(others, config=config)
-    if others is None:
-        return None
+    if others is None or isinstance(others, GivenRuns):
+        return others, config
     refuse_plan(options)
     if isinstance(others, str | Path):
         from lcpfn.io import read_curves
@@ -39,21 +37,19 @@ def take_given(
         others = comparable(read_curves(others, mode=mode, bounds=bounds).runs)
     runs = runs_of(others)
     check_others(runs, 1.0, Metric(mode, bounds))
-    return GivenRuns(runs, config)
+    return GivenRuns(runs), config
 
 
 @dataclass(frozen=True)
 class GivenRuns:
-    """Runs of the task that have been, and the configuration of the one that is.
+    """Runs of the task that have been.
 
     Attributes:
-        runs: those that have been.
-        config: hyperparameters of the run that they are for.
+        runs: these.
         read: contexts and configurations by horizon and metric, made once.
     """
 
     runs: Sequence[Run]
-    config: Config | None = None
     read: dict[Any, tuple[Contexts, dict[Hashable, Config | None]]] = field(
         default_factory=dict, compare=False
     )

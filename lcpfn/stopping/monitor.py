@@ -106,7 +106,7 @@ class RunMonitor:
         # A rule needs some horizon; nothing is decided before the host has told it.
         given = take_given(rule, mode, rule.get("bounds"))
         self.rule = Rule.of(1.0 if horizon is None else horizon, mode, **rule)
-        self.reader = RunReader(name, model, given)
+        self.reader = RunReader(name, model, *given)
         self.reset()
 
     def reset(self) -> None:

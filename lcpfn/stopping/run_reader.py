@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcpfn.forecast import Forecast
+from lcpfn.hyperparameters import Config
 from lcpfn.metric import Metric
 from lcpfn.shared_model import name_of, shared_model
 from lcpfn.stopping.decision import Progress
@@ -26,6 +27,7 @@ class RunReader:
         name: of the run.
         model: as of `lcpfn.stopping.monitor.RunMonitor`; loaded at the first question.
         given: other runs that are known beforehand.
+        config: hyperparameters of the run.
 
     Attributes:
         among: gives forecasts that know other runs, used with checkpoints that were
@@ -38,8 +40,9 @@ class RunReader:
         name: str,
         model: "Model | str | Path | None",
         given: GivenRuns | None = None,
+        config: Config | None = None,
     ) -> None:
-        self.name, self.model, self.given = name, model, given
+        self.name, self.model, self.given, self.config = name, model, given, config
         self.among: Ask | None = None
         self.rest()
 
@@ -86,8 +89,7 @@ class RunReader:
         if self._ask is None:
             metric = Metric(rule.mode, rule.bounds)
             search = SearchForecasts(metric, self.model, self.given)
-            config = None if self.given is None else self.given.config
-            self._ask = partial(search.ask, {}, configs={self.name: config})
+            self._ask = partial(search.ask, {}, configs={self.name: self.config})
         return self._ask
 
     def __getstate__(self) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class SearchMonitor:
         self.known: dict[Hashable, KnownRun] = {}
         self._said: set[str] = set()
         bounds, model = (self.options.get(name) for name in ("bounds", "model"))
-        given = take_given(self.options, mode, bounds)
+        given, _ = take_given(self.options, mode, bounds)
         self.metric = Metric(mode, bounds)
         self.forecasts = SearchForecasts(self.metric, model, given)
         self.monitor("any run", self.known)  # refuses impossible options here and now
