@@ -163,7 +163,10 @@ class EarlyStopping:
             nan = check_nan(state.get("nan", NAN_MEANINGS[0]))
             pairs = zip(state["steps"], state["values"], strict=True)
             curve = saved_curve(pairs, rule.horizon)
-            self._check_bounds(rule, curve)
+            values = np.array([*curve.values()])
+            if Metric(rule.mode, rule.bounds).outside(values).any():
+                # To some models bounds are mere hints: it is loaded to say so.
+                self._reader.metric(rule).check(values, "values")
             streak = saved_count(state, "streak", len(curve))
         except Exception as error:
             raise ValueError(
@@ -171,11 +174,3 @@ class EarlyStopping:
             ) from error
         self.rule, self.nan = rule, nan
         self._restart(curve, streak)
-
-    def _check_bounds(self, rule: Rule, curve: dict[float, float]) -> None:
-        """Refuses values outside bounds, unless they are mere hints to the model."""
-        try:
-            Metric(rule.mode, rule.bounds).check(np.array([*curve.values()]), "values")
-        except ValueError:
-            if self._reader.metric(rule).hard:
-                raise
