@@ -11,7 +11,7 @@ from lcpfn.hyperparameters import Config, check_config
 from lcpfn.metric import Metric
 from lcpfn.stopping.known_run import KnownRun
 from lcpfn.stopping.observations import plain
-from lcpfn.stopping.saved_state import saved_curve
+from lcpfn.stopping.saved_state import saved_count, saved_curve
 
 STATE_FORMAT = 1
 COUNTS = ("streak", "before", "judged")
@@ -48,18 +48,11 @@ class StudyRun(KnownRun):
         for name, flag in flags.items():
             if type(flag) is not bool:
                 raise ValueError(f"{name} must be a bool, got {flag!r:.80}")
-        known = len(self.values)
-        for count in COUNTS:
-            value = state[count]
-            if type(value) is not int or not 0 <= value <= known:
-                raise ValueError(
-                    f"{count} must be a whole number up to {known}, the "
-                    f"number of observations, got {value!r:.80}"
-                )
+        counts = [saved_count(state, name, len(self.values)) for name in COUNTS]
         self.finished, self.stopped = flags.values()
         if self.finished:
             self.over()
-        self.streak, self.before, self.judged = (state[name] for name in COUNTS)
+        self.streak, self.before, self.judged = counts
 
     def over(self) -> None:
         """It is finished; what it has reached counts unless it was stopped."""
@@ -121,7 +114,7 @@ class ReportedRuns:
         """Takes several observations of a run; see `report`."""
         if isinstance(run, np.integer):
             run = int(run)
-        if not isinstance(run, str | int):
+        if not isinstance(run, str | int) or isinstance(run, bool):
             raise ValueError(
                 f"the name of a run must be a string or a whole number, got {run!r:.80}"
             )

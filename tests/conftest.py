@@ -92,6 +92,13 @@ def planning(asking):
 
 
 @pytest.fixture(scope="session")
+def knowing():
+    """A model that knows other runs; its metric is not told to have hard bounds."""
+    config = replace(CONFIG, best=True, others=16)
+    return Model(rough_params(config, 0, 0), config, {})
+
+
+@pytest.fixture(scope="session")
 def default():
     """The model that ships."""
     return lcpfn.load("default")

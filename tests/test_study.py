@@ -2,19 +2,16 @@
 
 import json
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import lcpfn
 from lcpfn import programs
-from lcpfn.model import Model
 from lcpfn.stopping.next_step import Prospect, prospect_of_new, worth_of_any
 from lcpfn.stopping.rule import METHODS, Rule
 from lcpfn.stopping.search_monitor import SearchMonitor
 from lcpfn.stopping.threshold import chance_of
-from tests.conftest import CONFIG, rough_params
 from tests.makers import power_laws
 
 RNG = np.random.default_rng(5)
@@ -23,13 +20,6 @@ CURVES = {
     for i, n in enumerate((20, 20, 9, 4, 1))
 }
 CONFIGS = {name: {"lr": float(RNG.random())} for name in CURVES}
-
-
-@pytest.fixture(scope="module")
-def knowing():
-    """A network with random weights that knows other runs."""
-    config = replace(CONFIG, best=True, others=16)
-    return Model(rough_params(config, 0, 0), config, {})
 
 
 def make_study(model, curves=CURVES, **options):
@@ -185,6 +175,7 @@ def test_refused_reports_change_nothing():
     study = lcpfn.Study(20, "max", (0, 1))
     for report, message in (
         ((("a",), 0.5), "name of a run must be"),
+        ((True, 0.5), "name of a run must be .*, got True"),
         (("a", 50.0), "run 'a': .*outside|run 'a':.*bounds"),
         (("a", 0.5, 21), "beyond the horizon"),
     ):

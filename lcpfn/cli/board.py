@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lcpfn.cli.options import add_alone, add_rule, rule_of
+from lcpfn.cli.options import add_rule, rule_of
 from lcpfn.stopping.search_rule import CONFIDENCE, IN_A_SEARCH
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ def add_board(parser: argparse.ArgumentParser) -> None:
         "storage (sqlite:///study.db, its file, or a journal); - for standard input",
     )
     add_rule(parser, beat="value to beat beside the finished runs")
-    add_alone(parser)
     parser.set_defaults(confidence=CONFIDENCE)
 
 

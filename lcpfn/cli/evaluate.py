@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from lcpfn.cli import nas
-from lcpfn.cli.options import add_curves, read_curves_of
+from lcpfn.cli.options import add_checkpoint, add_curves, read_curves_of
 from lcpfn.eval.tables import report
 
 EXAMPLE = "curves history.csv --mode max --bounds 0 1 --html report.html"
@@ -142,10 +142,6 @@ def _add_recorded(parser: argparse.ArgumentParser, how_many: str) -> None:
     parser.add_argument("--curves", type=int, help=how_many)
 
 
-def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--checkpoint", help="bundled name or path")
-
-
 def _curves_options(parser: argparse.ArgumentParser) -> None:
     _add_recorded(parser, "runs taken of each suite (400)")
     parser.add_argument(
@@ -170,7 +166,7 @@ def _curves_options(parser: argparse.ArgumentParser) -> None:
 
 def _stopping_options(parser: argparse.ArgumentParser) -> None:
     _add_recorded(parser, "runs taken of each task (150)")
-    _add_checkpoint(parser)
+    add_checkpoint(parser)
     parser.add_argument(
         "--plot", metavar="FILE", help="picture of regret against observations trained"
     )
@@ -178,7 +174,7 @@ def _stopping_options(parser: argparse.ArgumentParser) -> None:
 
 def _context_options(parser: argparse.ArgumentParser) -> None:
     _add_recorded(parser, "runs taken of each source, evenly over its tasks (all)")
-    _add_checkpoint(parser)
+    add_checkpoint(parser)
     parser.add_argument(
         "--rivals",
         type=int,
@@ -190,7 +186,7 @@ def _context_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _prior_options(parser: argparse.ArgumentParser) -> None:
-    _add_checkpoint(parser)
+    add_checkpoint(parser)
     parser.add_argument(
         "--curves",
         type=int,
@@ -203,7 +199,7 @@ def _prior_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _speed_options(parser: argparse.ArgumentParser) -> None:
-    _add_checkpoint(parser)
+    add_checkpoint(parser)
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
 
 

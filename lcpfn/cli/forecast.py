@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lcpfn.cli.options import add_alone, add_rule, read_curves_of, rule_of
+from lcpfn.cli.options import add_rule, read_curves_of, rule_of
 from lcpfn.json_files import finite
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `lcpfn forecast`."""
     parser.add_argument("file", help="see lcpfn.io; - for standard input")
     add_rule(parser, beat="value the run has to beat")
-    add_alone(parser)
     parser.add_argument("--plot", metavar="FILE", help="write a picture of the fan")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

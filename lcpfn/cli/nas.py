@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lcpfn.cli.options import add_curves, read_curves_of
+from lcpfn.cli.options import add_checkpoint, add_curves, read_curves_of
 from lcpfn.eval.tables import report
 
 TEXT = """\
@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="recorded cells: a file or folder per source, in any format of lcpfn.io",
     )
     add_curves(parser, needs_mode=False)
-    parser.add_argument("--checkpoint", help="bundled name or path")
+    add_checkpoint(parser)
     parser.add_argument("--seeds", type=int, default=20, help="of every search (20)")
     parser.add_argument(
         "--train", type=Path, metavar="FILE", help="train cells on digits, write them"

@@ -46,7 +46,7 @@ def add_curves(parser: argparse.ArgumentParser, needs_mode: bool = True) -> None
 
 
 def add_rule(parser: argparse.ArgumentParser, beat: str) -> None:
-    """What a rule judges runs by.
+    """What a rule judges runs by, and what it is told of them.
 
     Args:
         parser: of a command.
@@ -58,17 +58,18 @@ def add_rule(parser: argparse.ArgumentParser, beat: str) -> None:
     add_curves(parser)
     parser.add_argument("--beat", type=float, help=beat)
     parser.add_argument("--confidence", type=float, default=Rule.confidence)
-    parser.add_argument("--checkpoint", help="bundled name or path")
-
-
-def add_alone(parser: argparse.ArgumentParser) -> None:
-    """Whether the other runs of a task are left out of a forecast."""
+    add_checkpoint(parser)
     parser.add_argument(
         "--alone",
         action="store_true",
         help="forecast each run from its own curve, not from the other runs of its "
         "task as well",
     )
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """By which weights runs are forecast."""
+    parser.add_argument("--checkpoint", help="bundled name or path")
 
 
 def bounds_of(args: argparse.Namespace) -> "Bounds | None":

@@ -14,9 +14,35 @@ from lcpfn.stopping.rule import METHODS, Rule
 
 if TYPE_CHECKING:
     from lcpfn.curves import CurveSet
+    from lcpfn.eval.stopping.risk import Risk
     from lcpfn.eval.stopping.simulate import TaskRuns
 
 EXAMPLE = "history.csv --mode max --bounds 0 1 --rate 0.05"
+
+
+# Fields of the rule that are options, with what argparse is told of each.
+RULE: dict[str, dict[str, Any]] = {
+    "confidence": {
+        "type": float,
+        "metavar": "P",
+        "help": f"stop at probability 1 - confidence; default: {Rule.confidence:g}",
+    },
+    "patience": {"type": int, "help": "decisions that must agree"},
+    "min_steps": {"type": int, "metavar": "STEPS", "help": "never stop before"},
+    "by_cost": {"action": "store_true", "help": "weigh it by what is left of a run"},
+    "cautious": {
+        "type": int,
+        "metavar": "N",
+        "help": "be surer up to so many observations; 1: never",
+    },
+    "max_surprise": {
+        "type": float,
+        "metavar": "X",
+        "help": "never stop above this surprise",
+    },
+    "min_delta": {"type": float, "metavar": "X", "help": "gains count above it"},
+    "method": {"choices": METHODS},
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +55,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beat", type=float, help="value to beat; default: the best earlier run"
     )
-    parser.add_argument(
-        "--confidence",
-        type=float,
-        metavar="P",
-        default=Rule.confidence,
-        help=f"stop at probability 1 - confidence; default: {Rule.confidence:g}",
-    )
+    for name, how in RULE.items():
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, default=getattr(Rule, name), **how)
     parser.add_argument(
         "--rate",
         type=float,
@@ -44,54 +66,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", metavar="FILE", help="runs for which that promise is to hold"
     )
-    _add_rule(parser)
     parser.add_argument("--checkpoint", metavar="NAME", help="bundled, or a path")
     parser.add_argument("--out", type=Path, help="results file (JSON)")
     parser.add_argument("--plot", metavar="FILE", help="write a picture")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def _add_rule(parser: argparse.ArgumentParser) -> None:
-    """The options of the rule beside its confidence."""
-    parser.add_argument(
-        "--patience", type=int, default=Rule.patience, help="decisions that must agree"
-    )
-    parser.add_argument(
-        "--min-steps",
-        type=int,
-        metavar="STEPS",
-        default=Rule.min_steps,
-        help="never stop before",
-    )
-    parser.add_argument(
-        "--by-cost",
-        action="store_true",
-        help="weigh it by what is left of a run",
-    )
-    parser.add_argument(
-        "--cautious",
-        type=int,
-        metavar="N",
-        default=Rule.cautious,
-        help="be surer up to so many observations; 1: never",
-    )
-    parser.add_argument(
-        "--max-surprise",
-        type=float,
-        metavar="X",
-        help="never stop above this surprise",
-    )
-    parser.add_argument(
-        "--min-delta", type=float, metavar="X", help="gains count above it"
-    )
-    parser.add_argument("--method", choices=METHODS, default=Rule.method)
-
-
 def run(args: argparse.Namespace) -> int:
     """Replays finished runs: epochs saved, good runs stopped, regret."""
     import lcpfn
     from lcpfn.eval.data import runs_by_task
-    from lcpfn.eval.stopping import replay, risk, simulate
+    from lcpfn.eval.stopping import replay, simulate
 
     if args.check is not None and args.rate is None:
         raise ValueError("--check is of the promise of --rate; give --rate, say 0.05")
@@ -105,14 +90,8 @@ def run(args: argparse.Namespace) -> int:
 
     pools, promise, checks = pools_of(curves), None, None
     if args.rate is not None:
-        promise = risk.choose(risk.losses(pools, rule), args.rate)
+        promise = _promise(pools, rule, args.rate)
         rule = replace(rule, confidence=promise.confidence)
-        print(
-            f"confidence {promise.confidence:.5g}: of {promise.good} good runs "
-            f"{promise.measured:.1%} are stopped; promised: at most {args.rate:.1%} of "
-            "further ones of the same kind",
-            file=sys.stderr,
-        )
     if args.check is not None:
         own, left_out = read_curves_of(args, args.check)
         skipped = [*skipped, *left_out]
@@ -147,15 +126,22 @@ def _rule(args: argparse.Namespace, curves: "CurveSet") -> Rule:
     return Rule(
         horizon=args.horizon or max(float(run.steps[-1]) for run in curves.runs),
         mode=curves.runs[0].mode,
-        confidence=args.confidence,
-        by_cost=args.by_cost,
-        patience=args.patience,
-        min_steps=args.min_steps,
-        cautious=args.cautious,
-        max_surprise=args.max_surprise,
-        min_delta=args.min_delta,
-        method=args.method,
+        **{name: getattr(args, name) for name in RULE},
     )
+
+
+def _promise(pools: "Sequence[TaskRuns]", rule: Rule, rate: float) -> "Risk":
+    """The confidence with which at most this share of good runs is stopped, told."""
+    from lcpfn.eval.stopping import risk
+
+    found = risk.choose(risk.losses(pools, rule), rate)
+    print(
+        f"confidence {found.confidence:.5g}: of {found.good} good runs "
+        f"{found.measured:.1%} are stopped; promised: at most {rate:.1%} of further "
+        "ones of the same kind",
+        file=sys.stderr,
+    )
+    return found
 
 
 def _beat(args: argparse.Namespace, curves: "CurveSet") -> float | None:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Hashable, Sequence
-from numbers import Real
 from typing import Any, Literal
 
 from optuna.pruners import BasePruner
@@ -13,7 +12,7 @@ from lcpfn.shared_model import name_of
 from lcpfn.stopping.decision import Decision
 from lcpfn.stopping.either_direction import EitherDirection
 from lcpfn.stopping.known_run import KnownRun
-from lcpfn.stopping.rule import ConfidenceSchedule, Rule
+from lcpfn.stopping.rule import ConfidenceSchedule, Rule, is_number
 from lcpfn.stopping.search_monitor import SearchMonitor
 
 # What was best on small real searches: see `lcpfn.eval.studies.in_optuna`. Their
@@ -75,16 +74,16 @@ class LCPruner(BasePruner):
             raise TypeError(
                 f"LCPruner has no option {name!r}; it is {OTHER_NAMES[name]} here"
             )
-        for name, value, least in (
-            ("n_startup_trials", n_startup_trials, 0),
-            ("n_warmup_steps", n_warmup_steps, 0),
-        ):
-            if not (isinstance(value, Real) and value >= least):
-                raise ValueError(f"{name} must be at least {least}, got {value!r}")
-        self._options = {
-            "horizon": horizon,
+        counts = {
             "n_startup_trials": n_startup_trials,
             "n_warmup_steps": n_warmup_steps,
+        }
+        for name, value in counts.items():
+            if not is_number(value, 0):
+                raise ValueError(f"{name} must be at least 0, got {value!r}")
+        self._options = {
+            "horizon": horizon,
+            **counts,
             "interval_steps": interval_steps,
             "confidence": confidence,
             **rule,

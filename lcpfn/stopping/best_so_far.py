@@ -5,8 +5,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
 
-from lcpfn.metric import Bounds
-from lcpfn.stopping.observations import WarnOnce
+from lcpfn.metric import Metric
 from lcpfn.stopping.threshold import best_of
 
 
@@ -15,19 +14,17 @@ class BestSoFar:
 
     Args:
         curve: values by step.
-        mode: "max" or "min".
-        bounds: of the metric; values outside count as none, like those not finite.
+        metric: direction and bounds; values outside count as none, like those not
+            finite.
 
     Attributes:
         steps: of the curve, in order.
         values: the best value up to each of them; NaN where there is none yet.
     """
 
-    def __init__(
-        self, curve: Mapping[Any, Any], mode: str, bounds: Bounds | None = None
-    ) -> None:
-        self.mode = mode
-        low, high = bounds or (None, None)
+    def __init__(self, curve: Mapping[Any, Any], metric: Metric) -> None:
+        self.mode = metric.mode
+        low, high = metric.bounds or (None, None)
         self._low = -math.inf if low is None else low
         self._high = math.inf if high is None else high
         self.steps: list[float] = []
@@ -42,11 +39,6 @@ class BestSoFar:
         self.values.append(best_of((self.final, known), self.mode))
 
     @property
-    def newest_gap(self) -> float:
-        """Distance of the newest two steps; infinite if there are not two."""
-        return self.steps[-1] - self.steps[-2] if len(self.steps) > 1 else math.inf
-
-    @property
     def final(self) -> float:
         """The best value of all; NaN if there is none."""
         return self.values[-1] if self.values else math.nan
@@ -57,21 +49,3 @@ class BestSoFar:
             return math.nan
         count = bisect_right(self.steps, step)
         return self.values[count - 1] if count else math.nan
-
-
-def last_step(longest: BestSoFar | None, horizon: float, warn_once: WarnOnce) -> float:
-    """Where a run ends, by the horizon and by the longest that ended by itself.
-
-    If that ended one report before the horizon, steps count from 0 or are sparse; if it
-    ended elsewhere, that is said once.
-    """
-    if longest is None or not longest.steps:
-        return horizon
-    last = longest.steps[-1]
-    if not last <= horizon <= last + longest.newest_gap:
-        warn_once(
-            "length",
-            f"the horizon is {horizon:g}, but the longest finished run ended at step "
-            f"{last:g}; if that is a full run, give horizon={last:g}",
-        )
-    return min(last, horizon)

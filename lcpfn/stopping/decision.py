@@ -27,7 +27,6 @@ from lcpfn.stopping.threshold import best_of, chance_of, threshold_of
 
 if TYPE_CHECKING:
     from lcpfn.forecast import Forecast
-    from lcpfn.stream import Stream
 
 KINDS = (
     *("promising", "hopeless", "plateau", "diverged", "surprised"),
@@ -164,12 +163,6 @@ class Progress:
     def of(values: Sequence[float], mode: str, step: float) -> "Progress":
         """Of a run's values, and the step of the newest one."""
         return Progress(len(values), step, values[-1], best_of(values, mode))
-
-    @staticmethod
-    def of_stream(stream: "Stream") -> "Progress":
-        """Of a stream that has observations."""
-        count, step = len(stream.steps), stream.steps[-1]
-        return Progress(count, step, stream.values[-1], stream.best)
 
 
 @dataclass(frozen=True)

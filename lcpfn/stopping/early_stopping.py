@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lcpfn.metric import Bounds, Metric
-from lcpfn.shared_model import shared_model
 from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.given_runs import take_given
 from lcpfn.stopping.observations import NAN_MEANINGS, check_nan, plain
 from lcpfn.stopping.rule import ConfidenceSchedule, Rule
 from lcpfn.stopping.run_reader import RunReader
-from lcpfn.stopping.saved_state import STATE_FORMAT, saved_curve, saved_streak
+from lcpfn.stopping.saved_state import STATE_FORMAT, saved_count, saved_curve
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
-    from lcpfn.stream import Stream
 
 # Fields that are the same in all states of a format: the first knew one method.
 FIXED_FIELDS: dict[Any, dict[str, Any]] = {1: {"method": "marginal"}, STATE_FORMAT: {}}
@@ -63,15 +61,15 @@ class EarlyStopping:
         given = take_given(options, mode, bounds)
         options |= {"bounds": bounds, "beat": beat, "confidence": confidence}
         self.rule = Rule.of(horizon, mode, **options)
-        self.nan, self._reader = check_nan(nan), RunReader("this run", model, given)
+        self.nan, self._reader = check_nan(nan), RunReader("this run", model, *given)
         self._restart({}, 0)
 
-    def _restart(self, past: dict[float, float], streak: int) -> None:
+    def _restart(self, curve: dict[float, float], streak: int) -> None:
         """Begins with these values by step, which are read at the next update."""
-        self._past, self._streak = past, streak
+        self._curve, self._streak = curve, streak
+        self._skipped = self._without_value(curve.values())
         self._reader.rest()
         self._decision: Decision | None = None
-        self._skipped = 0  # values that are no observations
 
     @property
     def beat(self) -> float | None:
@@ -82,15 +80,8 @@ class EarlyStopping:
     def beat(self, value: float | None) -> None:
         self.rule = replace(self.rule, beat=value)
 
-    def _open(self) -> "Stream":
-        """The run; what was before a state was loaded is read at the first update."""
-        stream = self._reader.stream(self.rule)
-        if self._past and not stream.steps:
-            stream.extend(self._past.values(), self._past)
-            self._skipped = self._without_value(stream.values)
-        return stream
-
     def _without_value(self, values: Iterable[float]) -> int:
+        """How many of these are no observations."""
         return sum(map(math.isnan, values)) if self.nan == "skip" else 0
 
     def update(
@@ -125,9 +116,12 @@ class EarlyStopping:
         The same as `update` one by one, but for `patience`: decisions in between
         are not made.
         """
-        stream = self._open()
-        known = len(stream.values)
+        stream = self._reader.stream(self.rule)
+        if not stream.steps:  # what a state or a copy brought along
+            stream.extend(self._curve.values(), self._curve)
+        known = len(stream.steps)
         stream.extend(values, steps)
+        self._curve |= zip(stream.steps[known:], stream.values[known:], strict=True)
         self._skipped += self._without_value(stream.values[known:])
         run, forecast = self._reader.newest(self.rule)
         if self._without_value([run.last]):
@@ -140,27 +134,18 @@ class EarlyStopping:
         )
         return self._decision
 
-    @property
-    def _curve(self) -> dict[float, float]:
-        """Values by step, whether they have been read or are still to be."""
-        stream = self._reader.opened
-        if stream is None or not stream.steps:
-            return self._past
-        return dict(zip(stream.steps, stream.values, strict=True))
-
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copies: what was observed, without what was read of it."""
-        return vars(self) | {"_past": self._curve, "_decision": None}
+        return vars(self) | {"_decision": None}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on elsewhere; plain JSON values."""
-        curve = self._curve
         return {
             "format": STATE_FORMAT,
             "rule": self.rule.state(),
             "nan": self.nan,
-            "values": plain(list(curve.values())),
-            "steps": list(curve),
+            "values": plain(list(self._curve.values())),
+            "steps": list(self._curve),
             "streak": self._streak,
         }
 
@@ -174,25 +159,18 @@ class EarlyStopping:
             if state["format"] not in FIXED_FIELDS:
                 raise ValueError(f"format {state['format']!r}, not {STATE_FORMAT}")
             fields = {**state["rule"], **FIXED_FIELDS[state["format"]]}
-            rule, nan = (
-                Rule.from_state(fields),
-                check_nan(state.get("nan", NAN_MEANINGS[0])),
-            )
+            rule = Rule.from_state(fields)
+            nan = check_nan(state.get("nan", NAN_MEANINGS[0]))
             pairs = zip(state["steps"], state["values"], strict=True)
-            past = saved_curve(pairs, rule.horizon)
-            self._check_bounds(rule, past)
-            streak = saved_streak(state["streak"], len(past))
+            curve = saved_curve(pairs, rule.horizon)
+            values = np.array([*curve.values()])
+            if Metric(rule.mode, rule.bounds).outside(values).any():
+                # To some models bounds are mere hints: it is loaded to say so.
+                self._reader.metric(rule).check(values, "values")
+            streak = saved_count(state, "streak", len(curve))
         except Exception as error:
             raise ValueError(
                 f"this is not a state of EarlyStopping: {type(error).__name__}: {error}"
             ) from error
         self.rule, self.nan = rule, nan
-        self._restart(past, streak)
-
-    def _check_bounds(self, rule: Rule, past: dict[float, float]) -> None:
-        """Refuses values outside bounds, unless they are mere hints to the model."""
-        try:
-            Metric(rule.mode, rule.bounds).check(np.array([*past.values()]), "values")
-        except ValueError:
-            if shared_model(self._reader.model).metric(rule.mode, rule.bounds).hard:
-                raise
+        self._restart(curve, streak)

@@ -3,71 +3,56 @@
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lcpfn.among import check_knows, check_others, runs_of, warn_of_far
+from lcpfn.among import check_others, runs_of, warn_of_far
 from lcpfn.curves import Run
-from lcpfn.forecast import Forecast
 from lcpfn.hyperparameters import Config, check_config, usable_config
 from lcpfn.metric import Bounds, Metric
 from lcpfn.plan import refuse_plan
 from lcpfn.seen_curve import Context
-from lcpfn.stopping.whole_curves import Ask
-from lcpfn.task import Task
 
-if TYPE_CHECKING:
-    from lcpfn.model import Model
-
-# Runs, or the file they are in.
-Given = Iterable[Run] | str | Path
 Contexts = dict[Hashable, Context]
 
 
 def take_given(
     options: dict[str, Any], mode: str, bounds: Bounds | None
-) -> "GivenRuns | None":
-    """Takes `others` and `config` out of the options of a monitor or a stopper."""
+) -> "tuple[GivenRuns | None, Config | None]":
+    """Takes `others` and `config` out of the options of a monitor or a stopper.
+
+    Others are runs, or a file or folder of them in any format of `lcpfn.io`.
+
+    Raises:
+        ValueError: for what is no such file, run or configuration, and for a file with
+            runs of several tasks or metrics.
+    """
     others = options.pop("others", None)
     config = check_config(options.pop("config", None), "this run")
-    if isinstance(others, GivenRuns):
-        return replace(others, config=config)
-    if others is None:
-        return None
+    if others is None or isinstance(others, GivenRuns):
+        return others, config
     refuse_plan(options)
-    return GivenRuns.of(others, config, mode, bounds)
+    if isinstance(others, str | Path):
+        from lcpfn.io import read_curves
+
+        others = comparable(read_curves(others, mode=mode, bounds=bounds).runs)
+    runs = runs_of(others)
+    check_others(runs, 1.0, Metric(mode, bounds))
+    return GivenRuns(runs), config
 
 
 @dataclass(frozen=True)
 class GivenRuns:
-    """Runs of the task that have been, and the configuration of the one that is.
+    """Runs of the task that have been.
 
     Attributes:
-        runs: those that have been.
-        config: hyperparameters of the run that they are for.
+        runs: these.
         read: contexts and configurations by horizon and metric, made once.
     """
 
     runs: Sequence[Run]
-    config: Config | None = None
     read: dict[Any, tuple[Contexts, dict[Hashable, Config | None]]] = field(
         default_factory=dict, compare=False
     )
-
-    @staticmethod
-    def of(
-        others: Given, config: Config | None, mode: str, bounds: Bounds | None
-    ) -> "GivenRuns":
-        """From runs, or a file or folder of them in any format of `lcpfn.io`.
-
-        Raises:
-            ValueError: for what is no such file, run or configuration, and for a file
-                with runs of several tasks or metrics.
-        """
-        if isinstance(others, str | Path):
-            others = _in_file(others, mode, bounds)
-        runs = runs_of(others)
-        check_others(runs, 1.0, Metric(mode, bounds))
-        return GivenRuns(runs, config)
 
     def known(
         self, metric: Metric, horizon: float
@@ -83,24 +68,6 @@ class GivenRuns:
                 dict(zip(names, configs, strict=True)),
             )
         return self.read[key]
-
-    def among(self, model: "Model", metric: Metric, horizon: float) -> Ask:
-        """Gives forecasts that know these runs."""
-        contexts, configs = self.known(metric, horizon)
-        check_knows(model)
-        task = Task(model, metric)
-
-        def ask(asked: Sequence[tuple[Hashable, Context]]) -> Forecast:
-            of_run = {name: self.config for name, _ in asked}
-            return task.ask(contexts, configs | of_run, asked)
-
-        return ask
-
-
-def _in_file(path: str | Path, mode: str, bounds: Bounds | None) -> list[Run]:
-    from lcpfn.io import read_curves
-
-    return comparable(read_curves(path, mode=mode, bounds=bounds).runs)
 
 
 def comparable(runs: Iterable[Run]) -> list[Run]:

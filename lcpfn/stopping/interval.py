@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Literal
+
+from lcpfn.stopping.rule import is_number
 
 # Of the time of the host, that decisions may take.
 SHARE = 0.1
@@ -79,7 +80,7 @@ class DecisionInterval:
         return cls(start_from, pace)
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.every, Real) and self.every > 0):
+        if not (is_number(self.every, 0) and self.every > 0):
             raise ValueError(
                 "the interval of decisions must be a positive number of steps or "
                 f"'auto', got {self.every!r}"

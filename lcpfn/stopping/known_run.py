@@ -74,7 +74,7 @@ class KnownRun:
         of, best = self.observations.changes, None
         if self._bests is not None and self._bests[0] == of:
             best = self._bests[1]
-        best = best or BestSoFar({}, self.metric.mode, self.metric.bounds)
+        best = best or BestSoFar({}, self.metric)
         last = best.steps[-1] if best.steps else None
         if last is None or last != self.observations.last:
             curve = self.observations.curve

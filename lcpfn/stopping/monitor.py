@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lcpfn.shared_model import name_of, shared_model
+from lcpfn.seen_curve import context_of
 from lcpfn.stopping.decision import Decision, decide
 from lcpfn.stopping.given_runs import take_given
 from lcpfn.stopping.interval import DecisionInterval, Pace
@@ -99,14 +99,14 @@ class RunMonitor:
         **rule: Any,
     ) -> None:
         self.interval, self.dry_run = DecisionInterval.of(start_from, every), dry_run
-        self.name, self.model, self.quiet = name, model, False
+        self.name, self.quiet = name, False
         self.nan = check_nan(rule.pop("nan", "diverged"))
         self.warn_once = warn_once or WarnOnce()
         self.horizon, self._from_host = horizon, horizon is None
         # A rule needs some horizon; nothing is decided before the host has told it.
         given = take_given(rule, mode, rule.get("bounds"))
         self.rule = Rule.of(1.0 if horizon is None else horizon, mode, **rule)
-        self.reader = RunReader(name, model, given)
+        self.reader = RunReader(name, model, *given)
         self.reset()
 
     def reset(self) -> None:
@@ -239,16 +239,16 @@ class RunMonitor:
         curve, newest = self.observations.curve, self.observations.last
         if newest is None or newest == self.horizon:
             return None
-        model = shared_model(self.model)
-        metric = model.metric(self.rule.mode, self.rule.bounds)
+        metric = self.reader.metric(self.rule)
         self.observations.leave_out_beyond(metric, list(curve))
         if newest not in curve:
             return None
-        ask = self.reader.asker(model, self.rule)
+        rule, ask = self.rule, self.reader.asker(self.rule)
+        context = lambda _, seen: context_of(seen, metric, rule.horizon, rule.plan)
         (known,), _ = forecast_curves(
-            ask, metric, self.rule, {self.name: curve}, self.interval
+            ask, context, rule, {self.name: curve}, self.interval
         )
-        return decide_on_curve(self.rule, known, protected)
+        return decide_on_curve(rule, known, protected)
 
     def _verdict(self) -> bool:
         """Whether the last decision says stop; logs the first that does."""
@@ -282,18 +282,18 @@ class RunMonitor:
         """
         self.reset()
         try:
-            saved = saved_run(state)
-            if saved.rule is not None:
-                self.set_horizon(saved.rule["horizon"])
+            curve, stopped_at, streak, rule = saved_run(state)
+            if rule is not None:
+                self.set_horizon(rule["horizon"])
                 mine = self.rule.state() | {"horizon": self.horizon, "beat": None}
-                if mine == mine | saved.rule | {"beat": None}:
-                    self._streak = saved.streak
-            self.observations.restore(saved.curve)
-            self.stopped_at = saved.stopped_at
+                if mine == mine | rule | {"beat": None}:
+                    self._streak = streak
+            self.observations.restore(curve)
+            self.stopped_at = stopped_at
         except Exception as error:  # noqa: BLE001 - the training must go on
             self.reset()
             self.warn_once("state", "no state of a monitor, beginning anew", error)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and copies: no network in it, a loaded model by its path."""
-        return vars(self) | {"model": name_of(self.model), "decision": None}
+        """For pickle and copies: without the network's forecast."""
+        return vars(self) | {"decision": None}

@@ -163,30 +163,23 @@ def next_step(
     worth = [c for c in choices if c.run is None or _prospect(c).chance > least]
     if not worth:
         return _nothing(f"nothing beats {best:g} with a probability above {least:.1%}")
-    rates = [_rates(choice) for choice in worth]
+    prices = [_prospect(c).steps - c.step + c.extra for c in worth]
+    rates = [_prospect(c).gains / x for c, x in zip(worth, prices, strict=True)]
     first = int(np.argmax([rate.max() for rate in rates]))
-    choice, rate = worth[first], rates[first]
+    choice, price, rate = worth[first], prices[first], rates[first]
     prospect, at = _prospect(choice), int(np.argmax(rate))
     return _todo(
         choice,
         horizon,
         float(rate[at]),
         f"it beats {best:g} with probability {prospect.chance:.1%}, an expected "
-        f"improvement of {prospect.gains[at]:.3g} for {_price(choice)[at]:g} steps",
+        f"improvement of {prospect.gains[at]:.3g} for {price[at]:g} steps",
     )
 
 
 def _prospect(choice: Choice) -> Prospect:
     assert choice.prospect is not None, "compared are choices that were looked at"
     return choice.prospect
-
-
-def _price(choice: Choice) -> np.ndarray:
-    return _prospect(choice).steps - choice.step + choice.extra
-
-
-def _rates(choice: Choice) -> np.ndarray:
-    return _prospect(choice).gains / _price(choice)
 
 
 def _rung(horizon: float) -> float:

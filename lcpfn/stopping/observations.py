@@ -7,7 +7,7 @@ import logging
 import math
 import warnings
 from enum import Enum
-from itertools import takewhile
+from itertools import compress, takewhile
 from typing import Any
 
 import numpy as np
@@ -195,17 +195,15 @@ class Observations:
     def leave_out_beyond(self, metric: Metric, steps: list[float]) -> None:
         """Leaves out those of these steps whose values lie outside hard bounds."""
         curve = self.curve
-        try:
-            metric.check(np.array([curve[step] for step in steps]), "the values")
+        outside = metric.outside(np.array([curve[step] for step in steps]))
+        if not outside.any():
             return
-        except ValueError:
-            pass  # which one is said below
-        for step in steps:
+        for step in compress(steps, outside):
+            value = np.array([curve.pop(step)])
             try:
-                metric.check(np.array([curve[step]]), f"the value at step {step:g}")
+                metric.check(value, f"the value at step {step:g}")
             except ValueError as error:
                 self.warn_once("observation", f"an observation was left out: {error}")
-                del curve[step]
         self.restore(curve)
         self.changes += 1
 

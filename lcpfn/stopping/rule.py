@@ -5,7 +5,9 @@ threshold (see `lcpfn.stopping.threshold`), and is stopped when the forecast giv
 too small a probability (see `lcpfn.stopping.decision`).
 """
 
+import math
 from dataclasses import asdict, dataclass, fields
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,12 @@ from lcpfn.stopping.observations import plain
 # From these shares of the horizon on, with these confidences.
 ConfidenceSchedule = tuple[tuple[float, float], ...]
 METHODS = ("ever", "marginal")
+
+
+def is_number(x: Any, least: float = -math.inf, most: float = math.inf) -> bool:
+    """Whether an option is a number of this range, NumPy's too; NaN never is."""
+    number: Any = x if isinstance(x, Real) else math.nan
+    return bool(least <= number <= most)
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ class Rule:
         check_horizon(self.horizon)
         metric = Metric(self.mode, self.bounds)
         if self.beat is not None:
-            if not _is_number(self.beat) or np.isnan(self.beat):
+            if not is_number(self.beat):
                 raise ValueError(f"beat must be a number or None, got {self.beat!r}")
             metric.check(np.array([float(self.beat)]), "beat")
         _check_confidence(self.confidence)
@@ -84,7 +92,7 @@ class Rule:
             )
         for name in ("max_surprise", "min_delta"):
             value = getattr(self, name)
-            if value is not None and not (_is_number(value) and value >= 0):
+            if value is not None and not is_number(value, 0):
                 raise ValueError(f"{name} must be a number >= 0 or None, got {value!r}")
         rates = check_plan(self.plan, "the run")
         if rates is not None:
@@ -147,13 +155,9 @@ def confidence_at(confidence: float | ConfidenceSchedule, share: Any) -> Any:
     return levels[np.maximum(begun, 0)]
 
 
-def _is_number(x: Any) -> bool:
-    return isinstance(x, int | float | np.number)
-
-
 def _check_confidence(confidence: Any) -> None:
     levels: tuple[Any, ...] = (confidence,)
-    if not _is_number(confidence):
+    if not isinstance(confidence, Real):
         try:
             shares, levels = zip(*confidence, strict=True)
             rising = isinstance(confidence, tuple) and shares == tuple(
@@ -169,7 +173,7 @@ def _check_confidence(confidence: Any) -> None:
                 f"{confidence!r:.80}"
             )
     for level in levels:
-        if not _is_number(level) or not 0.5 <= level < 1:
+        if not (is_number(level, 0.5) and level < 1):
             raise ValueError(
                 f"confidence must lie in [0.5, 1), for instance 0.95, got {level!r}"
             )

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcpfn.forecast import Forecast
+from lcpfn.hyperparameters import Config
+from lcpfn.metric import Metric
 from lcpfn.shared_model import name_of, shared_model
 from lcpfn.stopping.decision import Progress
 from lcpfn.stopping.given_runs import GivenRuns
 from lcpfn.stopping.observations import Observations
 from lcpfn.stopping.rule import Rule
+from lcpfn.stopping.search_forecasts import SearchForecasts
 from lcpfn.stopping.whole_curves import Ask
-from lcpfn.task import Task
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
@@ -25,6 +27,7 @@ class RunReader:
         name: of the run.
         model: as of `lcpfn.stopping.monitor.RunMonitor`; loaded at the first question.
         given: other runs that are known beforehand.
+        config: hyperparameters of the run.
 
     Attributes:
         among: gives forecasts that know other runs, used with checkpoints that were
@@ -37,15 +40,20 @@ class RunReader:
         name: str,
         model: "Model | str | Path | None",
         given: GivenRuns | None = None,
+        config: Config | None = None,
     ) -> None:
-        self.name, self.model, self.given = name, model, given
+        self.name, self.model, self.given, self.config = name, model, given, config
         self.among: Ask | None = None
         self.rest()
 
     def rest(self) -> None:
         """Forgets what was read, and gives back its memory."""
         self.opened: Stream | None = None
-        self._ask: Ask | None = None  # for another horizon runs are read anew
+        self._ask: Ask | None = None
+
+    def metric(self, rule: Rule) -> Metric:
+        """Direction and bounds, as the model takes them."""
+        return shared_model(self.model).metric(rule.mode, rule.bounds)
 
     def stream(self, rule: Rule) -> "Stream":
         """The run as it was read so far; empty after `rest`."""
@@ -67,22 +75,21 @@ class RunReader:
     def newest(self, rule: Rule) -> tuple[Progress, Forecast]:
         """What is known at the newest observation that was read."""
         stream = self.stream(rule)
-        progress, others = Progress.of_stream(stream), self.among or self.given
+        count, step = len(stream.steps), stream.steps[-1]
+        progress = Progress(count, step, stream.values[-1], stream.best)
+        others = self.among or self.given
         if others is None or not stream.model.config.others:
             return progress, stream.forecast()
-        asked = [(self.name, stream.context())]
-        return progress, self.asker(stream.model, rule)(asked)[0]
+        return progress, self.asker(rule)([(self.name, stream.context())])[0]
 
-    def asker(self, model: "Model", rule: Rule) -> Ask:
+    def asker(self, rule: Rule) -> Ask:
         """Gives forecasts that know the other runs, if there are any to be known."""
         if self.among is not None:
             return self.among
         if self._ask is None:
-            metric = model.metric(rule.mode, rule.bounds)
-            if self.given is None:
-                self._ask = partial(Task(model, metric).ask, {}, {})
-            else:
-                self._ask = self.given.among(model, metric, rule.horizon)
+            metric = Metric(rule.mode, rule.bounds)
+            search = SearchForecasts(metric, self.model, self.given)
+            self._ask = partial(search.ask, {}, configs={self.name: self.config})
         return self._ask
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Checks of the states that hosts keep in their checkpoints, when they are loaded."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from lcpfn.stopping.observations import number
 
@@ -38,38 +38,29 @@ def saved_curve(pairs: Any, horizon: float = math.inf) -> dict[float, float]:
     return curve
 
 
-def saved_streak(streak: Any, count: int) -> int:
-    """How many decisions agreed, of a saved state with so many observations.
+def saved_count(state: Any, name: str, most: int) -> int:
+    """A count such as "streak", of a saved state with so many observations.
 
     Raises:
         ValueError: if it cannot be that.
     """
-    if type(streak) is not int or not 0 <= streak <= count:
+    count = state[name]
+    if type(count) is not int or not 0 <= count <= most:
         raise ValueError(
-            f"streak must be a whole number from 0 to {count}, the number of "
-            f"observations, got {streak!r:.80}"
+            f"{name} must be a whole number from 0 to {most}, the number of "
+            f"observations, got {count!r:.80}"
         )
-    return streak
+    return count
 
 
-class SavedRun(NamedTuple):
-    """What a monitor has saved of its run.
-
-    Attributes:
-        curve: values by step.
-        stopped_at: step at which it first said stop; None if it did not.
-        streak: decisions in a row that agreed, under `rule`.
-        rule: of the monitor; None if it had decided nothing.
-    """
-
-    curve: dict[float, float]
-    stopped_at: float | None
-    streak: int
-    rule: dict[str, Any] | None
-
-
-def saved_run(state: Any) -> SavedRun:
+def saved_run(
+    state: Any,
+) -> tuple[dict[float, float], float | None, int, dict[str, Any] | None]:
     """Reads a state of a monitor.
+
+    Returns:
+        Values by step; the step at which it first said stop, None if it did not;
+        decisions in a row that agreed; under which rule, None if nothing was decided.
 
     Raises:
         Exception: of any kind, if it is not such a state; a ValueError that names what
@@ -85,6 +76,6 @@ def saved_run(state: Any) -> SavedRun:
     # The first format had both in "stopper", which was None before a decision.
     counted = state["stopper"] if state["format"] == 1 else state
     if counted is None:
-        return SavedRun(curve, stopped_at, 0, None)
-    streak = saved_streak(counted["streak"], len(curve))
-    return SavedRun(curve, stopped_at, streak, counted["rule"])
+        return curve, stopped_at, 0, None
+    streak = saved_count(counted, "streak", len(curve))
+    return curve, stopped_at, streak, counted["rule"]

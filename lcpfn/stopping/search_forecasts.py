@@ -52,9 +52,9 @@ class SearchForecasts:
 
     def ask(
         self,
-        runs: Mapping[Hashable, KnownRun],
+        runs: Mapping[Any, KnownRun],
         asked: Sequence[tuple[Hashable, Context]],
-        configs: Mapping[Hashable, Config] | None = None,
+        configs: Mapping[Hashable, Config | None] | None = None,
         ahead: int | None = None,
     ) -> Forecast:
         """Forecasts of runs, each from a part of what is known of it.

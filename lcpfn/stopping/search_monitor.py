@@ -1,7 +1,7 @@
 """The runs of one search: a monitor for each, and the incumbent of all."""
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,9 +12,9 @@ from lcpfn.hyperparameters import usable_config
 from lcpfn.metric import Metric
 from lcpfn.seen_curve import Context
 from lcpfn.shared_model import name_of
-from lcpfn.stopping.best_so_far import BestSoFar, last_step
+from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.given_runs import take_given
-from lcpfn.stopping.interval import DecisionInterval, Pace
+from lcpfn.stopping.interval import DecisionInterval
 from lcpfn.stopping.known_run import KnownRun, reached_by
 from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.observations import Observations, WarnOnce, number
@@ -81,13 +81,14 @@ class SearchMonitor:
         self.mode, self.horizon, self.alone = mode, horizon, bool(alone)
         self.options = in_a_search({"confidence": confidence, "beat": beat} | monitor)
         self.warn_once = self.options.setdefault("warn_once", WarnOnce())
-        if self.options.get("every") == "auto":
-            self.options["every"] = Pace()  # one for all runs
+        start_from = self.options.pop("start_from", 0)
+        # One for all runs, which share the time that decisions may take.
+        self.interval = DecisionInterval.of(start_from, self.options.pop("every", 1))
         self.runs: dict[str, RunMonitor] = {}
         self.known: dict[Hashable, KnownRun] = {}
         self._said: set[str] = set()
         bounds, model = (self.options.get(name) for name in ("bounds", "model"))
-        given = take_given(self.options, mode, bounds)
+        given, _ = take_given(self.options, mode, bounds)
         self.metric = Metric(mode, bounds)
         self.forecasts = SearchForecasts(self.metric, model, given)
         self.monitor("any run", self.known)  # refuses impossible options here and now
@@ -97,24 +98,19 @@ class SearchMonitor:
     ) -> RunMonitor:
         """A monitor for one more run, whose forecasts know these runs."""
         found = RunMonitor(self.mode, horizon or self.horizon, name=run, **self.options)
+        found.interval = self.interval
         if not self.alone:
             found.reader.among = partial(self.forecasts.ask, known)
         return found
 
-    def _reader_of(
-        self, run: str, known: KnownRuns, horizon: float | None = None
-    ) -> RunMonitor:
-        """A monitor that reads whole curves; of those forecast alone what is new."""
-        found = self.monitor(run, known, horizon)
-
-        def ask(asked: Sequence[tuple[Hashable, Context]]) -> Forecast:
-            forecasts = self.forecasts
-            if self.alone or not forecasts.task.model.config.others:
-                return forecasts.ask_alone(asked)
-            return forecasts.ask(known, asked)
-
-        found.reader.among = ask
-        return found
+    def _ask_whole(
+        self, known: KnownRuns, asked: Sequence[tuple[Hashable, Context]]
+    ) -> Forecast:
+        """Forecasts of whole curves; alone only what is new of them is read."""
+        forecasts = self.forecasts
+        if self.alone or not forecasts.task.model.config.others:
+            return forecasts.ask_alone(asked)
+        return forecasts.ask(known, asked)
 
     def incumbent(self, known: KnownRuns | None = None) -> float | None:
         """The value to beat; None while too few runs have finished.
@@ -189,7 +185,9 @@ class SearchMonitor:
             step,
             decide=decide,
             protected=lambda curve: self.rule.spares(
-                self.known[run].bests, _others(run, self.known), incumbent
+                self.known[run].bests,
+                (other.bests for name, other in self.known.items() if name != run),
+                incumbent,
             ),
         )
         last = monitor.observations.last
@@ -200,11 +198,24 @@ class SearchMonitor:
         return stop
 
     def end(self, known: KnownRuns) -> float:
-        """Where a run ends, by the horizon and by the finished runs that count."""
-        counted = [run for run in known.values() if math.isfinite(run.reached)]
+        """Where a run ends, by the horizon and by the longest finished run that counts.
+
+        If that ended one report before the horizon, steps count from 0 or are sparse;
+        if it ended elsewhere, that is said once.
+        """
+        counted = (run for run in known.values() if math.isfinite(run.reached))
         longest = max(counted, key=lambda run: run.observations.last or 0, default=None)
-        bests = None if longest is None else longest.bests
-        return last_step(bests, self.horizon, self.warn_once)
+        steps = [] if longest is None else longest.bests.steps[-2:]
+        if not steps:
+            return self.horizon
+        last, gap = steps[-1], steps[-1] - steps[0] if len(steps) > 1 else math.inf
+        if not last <= self.horizon <= last + gap:
+            self.warn_once(
+                "length",
+                f"the horizon is {self.horizon:g}, but the longest finished run ended "
+                f"at step {last:g}; if that is a full run, give horizon={last:g}",
+            )
+        return min(last, self.horizon)
 
     def finish(self, run: str) -> None:
         """The run has ended by itself: its best value may be the incumbent."""
@@ -245,16 +256,19 @@ class SearchMonitor:
             Whether to stop it, and the monitor that decided.
         """
         others = {name: x for name, x in known.items() if name != run}
-        incumbent, bounds = self.incumbent(others), self.metric.bounds
+        incumbent = self.incumbent(others)
         end = self.horizon if incumbent is None else self.end(others)
-        monitor = self._reader_of(run, known, end)
+        monitor = self.monitor(run, known, end)
+        monitor.reader.among = partial(self._ask_whole, known)
         if incumbent is None or max(curve, default=0) >= end:
             return False, monitor
         monitor.beat, monitor.quiet = incumbent, run in self._said
         stop = monitor.read(
             curve,
             lambda seen: self.rule.spares(
-                BestSoFar(seen, self.mode, bounds), _others(run, known), incumbent
+                BestSoFar(seen, self.metric),
+                (other.bests for other in others.values()),
+                incumbent,
             ),
         )
         if monitor.stopped_at is not None:
@@ -265,7 +279,8 @@ class SearchMonitor:
         self, run: str, curve: Mapping[Any, Any], known: KnownRuns
     ) -> tuple[float, float] | None:
         """Mean and standard deviation at the horizon of a curve; args as of `judge`."""
-        monitor = self._reader_of(run, known)
+        monitor = self.monitor(run, known)
+        monitor.reader.among = partial(self._ask_whole, known)
         monitor.interval = DecisionInterval()
         monitor.read(curve)
         return monitor.predicted_final
@@ -274,8 +289,3 @@ class SearchMonitor:
         """For pickle and copies: a loaded model by its path."""
         model = name_of(self.options.get("model"))
         return vars(self) | {"options": self.options | {"model": model}}
-
-
-def _others(run: str, known: KnownRuns) -> Iterator[BestSoFar]:
-    """The best values of all other runs."""
-    return (other.bests for name, other in known.items() if name != run)

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 from lcpfn.checks import check_count
 from lcpfn.plan import refuse_plan
 from lcpfn.stopping.best_so_far import BestSoFar
+from lcpfn.stopping.rule import is_number
 from lcpfn.stopping.threshold import best_of, few_better, incumbent_of
 
 # What was best on the recorded searches: see `lcpfn.eval.stopping.benchmark`.
@@ -48,7 +48,7 @@ class SearchRule:
     beat: float | None = None
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.protect, Real) and 0 <= self.protect <= 1):
+        if not is_number(self.protect, 0, 1):
             raise ValueError(f"protect must lie in [0, 1], got {self.protect!r}")
         for name in ("n_startup", "top_k"):
             check_count(getattr(self, name), name)

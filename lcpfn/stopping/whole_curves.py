@@ -6,13 +6,11 @@ ones, each from its own part of the curve.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
 from lcpfn.forecast import Forecast
-from lcpfn.metric import Metric
-from lcpfn.seen_curve import Context, context_of
+from lcpfn.seen_curve import Context
 from lcpfn.stopping.decision import Decision, Progress, decide
 from lcpfn.stopping.interval import DecisionInterval
 from lcpfn.stopping.rule import Rule
@@ -47,23 +45,21 @@ class CurveForecasts(NamedTuple):
 
 def forecast_curves(
     ask: Ask,
-    metric: Metric,
+    context: AsContext,
     rule: Rule,
     curves: Mapping[Hashable, Mapping[float, float]],
     interval: DecisionInterval,
-    context: AsContext | None = None,
 ) -> tuple[list[CurveForecasts], Forecast | None]:
     """Forecasts several curves in one call.
 
     Args:
         ask: gives the forecasts.
-        metric: direction and bounds.
+        context: makes a context of a curve or its beginning, or gives one that there
+            is.
         rule: says how many cutoffs are needed.
         curves: values by step, in order, within hard bounds, before the horizon; by
             the names of their runs.
         interval: at which observations to decide.
-        context: makes a context of a curve or its beginning, or gives one that there
-            is; default: `lcpfn.seen_curve.context_of`.
 
     Returns:
         One entry per curve; and the batch of all forecasts, curve by curve and cutoff
@@ -76,11 +72,7 @@ def forecast_curves(
         due.append(interval.cutoffs(steps, rule.patience))
         for n in due[-1]:
             seen = curve if n == len(steps) else dict(islice(curve.items(), n))
-            if context is None:
-                known = context_of(seen, metric, rule.horizon, rule.plan)
-                parts.append((name, known))
-            else:
-                parts.append((name, context(name, seen)))
+            parts.append((name, context(name, seen)))
     if not parts:
         return [CurveForecasts(curve, [], []) for curve in curves.values()], None
     batch = ask(parts)
@@ -102,15 +94,9 @@ def decide_on_curve(
         protected: called only where the run looks hopeless.
     """
     decision, streak = None, 0
-    steps, values = list(known.curve), list(known.curve.values())
+    pairs, values = list(known.curve.items()), list(known.curve.values())
     for n, forecast in zip(known.cutoffs, known.forecasts, strict=True):
-        run = Progress.of(values[:n], rule.mode, steps[n - 1])
-        spared = partial(_is_protected, protected, steps[:n], values[:n])
+        run = Progress.of(values[:n], rule.mode, pairs[n - 1][0])
+        spared = lambda n=n: protected(dict(pairs[:n]))
         decision, streak = decide(rule, run, forecast, streak, spared)
     return decision
-
-
-def _is_protected(
-    protected: Protected, steps: Sequence[float], values: Sequence[float]
-) -> bool:
-    return protected(dict(zip(steps, values, strict=True)))

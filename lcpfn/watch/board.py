@@ -1,7 +1,7 @@
 """What is known of every run that is watched: forecast, rank, decision; no display."""
 
 import math
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from lcpfn.io.follow import Observation
+from lcpfn.metric import Metric
+from lcpfn.plan import refuse_plan
 from lcpfn.seen_curve import Context
 from lcpfn.stopping.best_so_far import BestSoFar
 from lcpfn.stopping.interval import DecisionInterval
 from lcpfn.stopping.known_run import KnownRun
-from lcpfn.stopping.observations import Observations, ReportKind, WarnOnce
+from lcpfn.stopping.observations import ReportKind
 from lcpfn.stopping.rule import Rule
-from lcpfn.stopping.search_monitor import SearchMonitor
+from lcpfn.stopping.search_forecasts import SearchForecasts
+from lcpfn.stopping.search_rule import SearchRule
 from lcpfn.stopping.threshold import best_of, chance_of
 from lcpfn.stopping.whole_curves import CurveForecasts, decide_on_curve, forecast_curves
 from lcpfn.watch.outlook import Fans, Outlook
@@ -74,17 +77,17 @@ class Board:
             trained for it see the other runs.
 
     Attributes:
-        observations: by run.
-        known: what follows from them, by run.
+        known: the runs by name.
         outlooks: of the runs that go on; only runs with news are forecast anew.
         trouble: why observations were left out, by run.
     """
 
     def __init__(self, rule: Rule, model: Any = None, *, alone: bool = False) -> None:
+        refuse_plan(asdict(rule))
         self.rule, self.alone = rule, alone
-        self.search = SearchMonitor(**asdict(rule), model=model, alone=alone)
-        self.observations: dict[str, Observations] = {}
-        self.known: dict[Hashable, KnownRun] = {}
+        self.search = SearchRule(rule.mode, beat=rule.beat)
+        self.forecasts = SearchForecasts(Metric(rule.mode, rule.bounds), model)
+        self.known: dict[str, KnownRun] = {}
         self.outlooks: dict[str, Outlook] = {}
         self.trouble: dict[str, str] = {}
 
@@ -97,23 +100,24 @@ class Board:
         """
         for run in gone:
             self._drop(run)
+            self.trouble.pop(run, None)
         news = {report.run for report in reports if self._add(report)}
         if (news or gone) and self._see_others():
             # What one run shows is news to all of them.
-            news = {run for run, x in self.observations.items() if x.curve}
+            news = set(self.known)
         if news:
             self._look_ahead(sorted(news))
 
     def _see_others(self) -> bool:
-        return not self.alone and self.search.forecasts.task.model.config.others > 0
+        return not self.alone and self.forecasts.task.model.config.others > 0
 
     def _drop(self, run: str) -> None:
-        for kept in (self.observations, self.known, self.outlooks, self.trouble):
-            kept.pop(run, None)
+        self.known.pop(run, None)
+        self.outlooks.pop(run, None)
 
-    def _context(self, run: Hashable, curve: Mapping[float, float]) -> Context:
+    def _context(self, run: Any, curve: Mapping[float, float]) -> Context:
         """A run, or its beginning; the same object where nothing is new."""
-        known, metric = self.known[run], self.search.forecasts.task.metric
+        known, metric = self.known[run], self.forecasts.task.metric
         if curve is known.observations.curve:
             return known.context(metric, self.rule.horizon)
         return known.beginning(curve, metric, self.rule.horizon)
@@ -121,39 +125,34 @@ class Board:
     def _add(self, report: Observation) -> bool:
         run, step, value, anew = report
         if anew:
-            for known in (self.observations, self.known, self.outlooks):
-                known.pop(run, None)
+            self._drop(run)
         try:
-            self.search.forecasts.task.metric.check(np.array([value]), f"run {run}")
+            self.forecasts.task.metric.check(np.array([value]), f"run {run}")
         except ValueError as error:
             self.trouble[run] = str(error)
             return False
         at = None if math.isnan(step) else step
-        if at is not None and at > self.rule.horizon:
-            self.trouble[run] = (
-                f"step {at:g} lies beyond the horizon {self.rule.horizon:g}"
-            )
+        if at is not None and not 0 <= at <= self.rule.horizon:
+            end = f"beyond the horizon {self.rule.horizon:g}"
+            self.trouble[run] = f"step {at:g} lies {end if at > 0 else 'before step 0'}"
             return False
-        if run not in self.observations:
-            self.observations[run] = Observations(WarnOnce())
-            seen = self.observations[run]
-            self.known[run] = KnownRun(self.search.metric, seen, POINTS)
-        kind = self.observations[run].add(value, at, self.rule.horizon)
+        known = self.known.get(run) or KnownRun(self.forecasts.metric, points=POINTS)
+        kind = known.observations.add(value, at, self.rule.horizon)
+        if known.observations.curve:
+            self.known[run] = known
         return kind not in (ReportKind.REPEATED, ReportKind.NOTHING)
 
     def _look_ahead(self, runs: list[str]) -> None:
         for run in runs:
             self.outlooks.pop(run, None)
-        known = {run: self.observations[run] for run in runs}
-        going = [run for run, x in known.items() if self._goes_on(x)]
-        search = self.search.forecasts
+        end = self.rule.horizon
+        going = [run for run in runs if self.known[run].progress.step < end]
         found, batch = forecast_curves(
-            partial(search.ask, {} if self.alone else self.known),
-            search.task.metric,
-            self.rule,
-            {run: known[run].curve for run in going},
-            DecisionInterval(),
+            partial(self.forecasts.ask, {} if self.alone else self.known),
             self._context,
+            self.rule,
+            {run: self.known[run].observations.curve for run in going},
+            DecisionInterval(),
         )
         if batch is None:
             return
@@ -164,10 +163,6 @@ class Board:
             median, low, high = final[i].tolist()
             self.outlooks[run] = Outlook((median, low, high), forecasts, fans, i)
 
-    def _goes_on(self, observations: Observations) -> bool:
-        last = observations.last
-        return last is not None and last < self.rule.horizon
-
     def rows(self, ended: Mapping[str, str] | None = None) -> list[Row]:
         """All runs, best predicted final value first.
 
@@ -176,13 +171,13 @@ class Board:
                 ones have finished as those at the horizon have.
         """
         ended, mode = ended or {}, self.rule.mode
-        bests = {run: self.known[run].bests for run in self.observations}
+        bests = {run: known.bests for run, known in self.known.items()}
         finished = [
             best.final
             for run, best in bests.items()
             if ended.get(run) == "complete" or best.steps[-1] >= self.rule.horizon
         ]
-        incumbent = self.search.rule.incumbent(finished)
+        incumbent = self.search.incumbent(finished)
         rule = None if incumbent is None else replace(self.rule, beat=incumbent)
         rows = [self._row(run, bests, rule, ended.get(run)) for run in bests]
         sign = -1 if mode == "max" else 1
@@ -196,8 +191,8 @@ class Board:
         rule: Rule | None,
         ended: str | None,
     ) -> Row:
-        curve, ahead = self.observations[run].curve, self.outlooks.get(run)
-        steps, values = list(curve), list(curve.values())
+        known, ahead = self.known[run], self.outlooks.get(run)
+        steps, values = known.steps, known.values
         chance, saved = math.nan, 0.0
         if ended or ahead is None:
             final = (values[-1],) * 3
@@ -231,10 +226,10 @@ class Board:
         """
         others = [best for name, best in bests.items() if name != run]
         if rule is not None:
-            spares, beat = self.search.rule.spares, rule.beat
-            best_of_part = partial(BestSoFar, mode=rule.mode, bounds=rule.bounds)
+            spares, metric = self.search.spares, self.forecasts.metric
+            beat = rule.beat
             decision = decide_on_curve(
-                rule, known, lambda part: spares(best_of_part(part), others, beat)
+                rule, known, lambda part: spares(BestSoFar(part, metric), others, beat)
             )
             assert decision is not None  # one is due at every observation
             return decision.stop, decision.prob_better, decision.reason

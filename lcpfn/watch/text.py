@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -17,22 +17,26 @@ BARS = "▁▂▃▄▅▆▇█"
 SEEN, AHEAD = 16, 8
 # Values of a run that are looked at for where the bars begin and end.
 LOOKED_AT = 256
+COLUMNS: tuple[tuple[str, Literal["left", "right"]], ...] = (
+    *(("", "right"), ("run", "left"), ("step", "right"), ("curve and fan", "left")),
+    *(("last", "right"), ("final", "right"), ("90 % interval", "left")),
+    *(("beats best", "right"), ("", "left"), ("why", "left")),
+)
 STYLES = {"go on": "green", "stop": "yellow", "diverged": "red", "finished": "dim"}
 
 
-def sparkline(values: Sequence[float], low: float, high: float, width: int) -> str:
-    """The newest values as bars between two levels; a dot where one is not finite."""
-    edges = np.linspace(0, len(values), min(width, len(values)) + 1).astype(int)
-    shown = [values[b - 1] for b in edges[1:]]
+def bar(value: float, low: float, high: float) -> str:
+    """A value as a bar between two levels; a dot if it is not finite."""
+    if not math.isfinite(value):
+        return "·"
     span = high - low if high > low else 1.0
-    bars = []
-    for value in shown:
-        if math.isfinite(value):
-            level = (min(max(value, low), high) - low) / span
-            bars.append(BARS[round(level * (len(BARS) - 1))])
-        else:
-            bars.append("·")
-    return "".join(bars)
+    return BARS[round((min(max(value, low), high) - low) / span * (len(BARS) - 1))]
+
+
+def sparkline(values: Sequence[float], low: float, high: float, width: int) -> str:
+    """The newest values as bars between two levels."""
+    edges = np.linspace(0, len(values), min(width, len(values)) + 1).astype(int)
+    return "".join(bar(values[edge - 1], low, high) for edge in edges[1:])
 
 
 def fan(row: Row, low: float, high: float) -> Text:
@@ -40,12 +44,10 @@ def fan(row: Row, low: float, high: float) -> Text:
     text = Text(sparkline(row.values, low, high, SEEN).rjust(SEEN))
     if row.verdict in ("finished", "diverged"):
         return text
-    span = high - low if high > low else 1.0
-    ends = [(min(max(x, low), high) - low) / span for x in (row.low, row.high)]
     heights = np.linspace(row.values[-1], row.final, AHEAD + 1)[1:].tolist()
     text.append(sparkline(heights, low, high, AHEAD), style="cyan")
-    first, last = (BARS[round(end * (len(BARS) - 1))] for end in ends)
-    text.append(f" {first}{last}", style="blue")
+    ends = bar(row.low, low, high) + bar(row.high, low, high)
+    text.append(f" {ends}", style="blue")
     return text
 
 
@@ -82,18 +84,10 @@ def table(
         box=None,
         pad_edge=False,
     )
-    for name, justify in (
-        *(("", "right"), ("run", "left"), ("step", "right"), ("curve and fan", "left")),
-        *(("last", "right"), ("final", "right"), ("90 % interval", "left")),
-        *(("beats best", "right"), ("", "left"), ("why", "left")),
-    ):
+    for name, justify in COLUMNS:
         fits = name not in ("run", "why")  # these give way where it is narrow
-        grid.add_column(
-            name,
-            justify=justify,  # type: ignore[arg-type]
-            no_wrap=fits,
-            min_width=4 if name == "run" else None,
-        )
+        width = 4 if name == "run" else None
+        grid.add_column(name, justify=justify, no_wrap=fits, min_width=width)
     low, high = levels(rows)
     for row in rows[:most]:
         interval = "" if row.low == row.high else f"{row.low:.4g} to {row.high:.4g}"

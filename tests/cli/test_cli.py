@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ import pytest
 from lcpfn import checkpoint
 from lcpfn.__main__ import COMMANDS, main
 from lcpfn.eval.tables import report
-from tests.conftest import CONFIG, rough_params
 
 EXAMPLE = Path(__file__).parents[2] / "lcpfn" / "examples" / "digits_mlp.csv"
 FORECAST = ["--horizon", "60", "--mode", "max", "--bounds", "0", "1"]
@@ -27,10 +25,9 @@ def own_cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory, model):
-    path = tmp_path_factory.mktemp("checkpoint") / "small"
-    checkpoint.save(path, model.params, model.config, model.card)
-    return str(path)
+def saved(saved):
+    """Its path as it is typed."""
+    return str(saved)
 
 
 def write(tmp_path, text, name="curve.csv"):
@@ -64,10 +61,9 @@ def test_forecast_goes_on_where_a_run_is_finished(saved, capsys, tmp_path):
     assert "finished at 0.48" in capsys.readouterr().out
 
 
-def test_forecast_knows_the_other_runs_of_the_file(capsys, tmp_path):
+def test_forecast_knows_the_other_runs_of_the_file(knowing, capsys, tmp_path):
     """A hyperparameter that cannot be compared is left out, not an error."""
-    config = replace(CONFIG, best=True, others=16)
-    checkpoint.save(tmp_path / "knowing", rough_params(config, 0, 0), config, {})
+    checkpoint.save(tmp_path / "knowing", knowing.params, knowing.config, {})
     curves = np.array([[0.5, 0.6, 0.65, np.nan], [0.4, 0.45, 0.47, 0.48]])
     texts = np.array(['{"lr": 0.1, "layers": [1, 2]}', '{"lr": 0.2, "layers": [3]}'])
     np.savez(tmp_path / "runs.npz", curves=curves, config=texts)

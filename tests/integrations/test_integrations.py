@@ -1,10 +1,6 @@
 """Adapters against the real frameworks: each stops a real training, and resumes."""
 
-import os
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,104 +12,6 @@ HOPELESS = {"bounds": (0, 1), "beat": 1.0, "patience": 1}
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 6)).astype(np.float32)
 Y = (X[:, 0] + 0.5 * RNG.normal(size=120) > 0).astype(np.int64)
-
-
-def curve(trial, step):
-    """An accuracy that rises to a level of its own."""
-    return (0.5 + 0.4 * (trial % 5) / 4) * (1 - 0.5 / (1 + step))
-
-
-def study_of(optuna, pruner, trials=12, storage=None, name="s", direction="maximize"):
-    sign = 1 if direction == "maximize" else -1
-
-    def objective(trial):
-        trial.suggest_float("x", 0, 1)
-        for step in range(1, 16):
-            trial.report(sign * curve(trial.number, step), step)
-            if trial.should_prune():
-                raise optuna.TrialPruned
-        return sign * curve(trial.number, 15)
-
-    study = optuna.create_study(
-        direction=direction,
-        pruner=pruner,
-        storage=storage,
-        study_name=name,
-        load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=0),
-    )
-    study.optimize(objective, n_trials=trials)
-    return study
-
-
-@pytest.fixture
-def optuna():
-    module = pytest.importorskip("optuna", reason="needs optuna")
-    module.logging.set_verbosity(module.logging.WARNING)
-    return module
-
-
-def test_optunahub_package_is_ready(optuna):
-    hub = pytest.importorskip("optunahub", reason="needs optunahub")
-    from lcpfn.integrations.optuna import LCPruner
-
-    root = Path(__file__).parents[2] / "examples" / "optunahub" / "package"
-    module = hub.load_local_module("pruners/lcpfn", registry_root=str(root))
-    assert module.LCPruner is LCPruner
-    front = (root / "pruners" / "lcpfn" / "README.md").read_text().split("---")[1]
-    keys = {line.split(":")[0] for line in front.strip().splitlines()}
-    wanted = {"author", "title", "description", "tags", "optuna_versions", "license"}
-    assert wanted <= keys
-
-
-@pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_optuna_prunes_what_cannot_win_and_keeps_the_winner(optuna, direction):
-    from lcpfn.integrations.optuna import LCPruner
-
-    pruner = LCPruner(15, n_startup_trials=5)
-    study = study_of(optuna, pruner, direction=direction)
-    pruned = [t for t in study.trials if t.state.name == "PRUNED"]
-    assert pruned
-    assert all(t.number >= 5 for t in pruned)
-    assert study.best_trial.number % 5 == 4
-    # Free of side effects: the same question, the same answer.
-    assert pruner.prune(study, pruned[0])
-    assert pruner.prune(study, pruned[0])
-    mean, std = pruner.predicted_final(pruned[0], study)
-    assert np.isfinite(mean)
-    assert std > 0
-    with pytest.raises(ValueError, match="give study="):
-        pruner.predicted_final(pruned[0])
-
-
-def test_optuna_in_a_dry_run_prunes_nothing(optuna):
-    from lcpfn.integrations.optuna import LCPruner
-
-    study = study_of(optuna, LCPruner(15, n_startup_trials=5, dry_run=True), 8)
-    assert all(t.state.name == "COMPLETE" for t in study.trials)
-
-
-def test_optuna_in_several_processes_on_one_storage(optuna, tmp_path):
-    storage = f"sqlite:///{tmp_path}/study.db"
-    code = (
-        "import optuna, test_integrations as t\n"
-        "from lcpfn.integrations.optuna import LCPruner\n"
-        f"t.study_of(optuna, LCPruner(15, n_startup_trials=3), 6, {storage!r})"
-    )
-    optuna.create_study(storage=storage, study_name="s", direction="maximize")
-    folder = Path(__file__).parent
-    path = os.pathsep.join([str(folder), str(folder.parents[1])])
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}
-        )
-        for _ in range(2)
-    ]
-    assert [worker.wait() for worker in workers] == [0, 0]
-    study = optuna.load_study(study_name="s", storage=storage)
-    states = [t.state.name for t in study.trials]
-    assert len(states) == 12
-    assert set(states) == {"COMPLETE", "PRUNED"}
 
 
 def test_keras_ends_fit_and_goes_on_in_another_process(monkeypatch):

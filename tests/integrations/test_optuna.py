@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +26,14 @@ def rising(trial, step):
 
 
 def search(
-    pruner, trials=14, first=1, stride=1, value=rising, returned=None, steps=STEPS
+    pruner,
+    trials=14,
+    first=1,
+    stride=1,
+    value=rising,
+    returned=None,
+    steps=STEPS,
+    direction="maximize",
 ):
     """A study whose trials report at `first`, `first` + `stride`, ..."""
 
@@ -36,7 +44,7 @@ def search(
                 raise optuna.TrialPruned
         return (returned or value)(trial.number, steps)
 
-    study = optuna.create_study(direction="maximize", pruner=pruner)
+    study = optuna.create_study(direction=direction, pruner=pruner)
     study.optimize(objective, n_trials=trials)
     return study
 
@@ -48,6 +56,37 @@ def pruned(study):
 def pruner_of(**options):
     usual = {"horizon": STEPS, "n_startup_trials": 3, "bounds": (0, 1)}
     return LCPruner(**usual | options)
+
+
+def test_optunahub_package_is_ready():
+    hub = pytest.importorskip("optunahub", reason="needs optunahub")
+    root = Path(__file__).parents[2] / "examples" / "optunahub" / "package"
+    module = hub.load_local_module("pruners/lcpfn", registry_root=str(root))
+    assert module.LCPruner is LCPruner
+    front = (root / "pruners" / "lcpfn" / "README.md").read_text().split("---")[1]
+    keys = {line.split(":")[0] for line in front.strip().splitlines()}
+    wanted = {"author", "title", "description", "tags", "optuna_versions", "license"}
+    assert wanted <= keys
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_it_prunes_what_cannot_win_and_keeps_the_winner(direction):
+    sign = 1 if direction == "maximize" else -1
+    pruner = LCPruner(STEPS, n_startup_trials=5)
+    study = search(
+        pruner, value=lambda *args: sign * rising(*args), direction=direction
+    )
+    found = pruned(study)
+    assert found
+    assert all(trial.number >= 5 for trial in found)
+    assert study.best_trial.number % 6 == 0
+    # Free of side effects: the same question, the same answer.
+    assert [pruner.prune(study, found[0]) for _ in range(2)] == [True, True]
+    mean, std = pruner.predicted_final(found[0], study)
+    assert sign * mean < sign * study.best_value
+    assert std > 0
+    with pytest.raises(ValueError, match="give study="):
+        pruner.predicted_final(found[0])
 
 
 @pytest.mark.parametrize("stride", [1, 2])

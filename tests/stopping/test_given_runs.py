@@ -1,29 +1,18 @@
 """Monitors and stoppers that know other runs."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 import lcpfn
-from lcpfn.model import Model
 from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.observations import MonitorWarning
 from lcpfn.stopping.search_monitor import SearchMonitor
-from tests.conftest import CONFIG, rough_params
 
 CURVE = [0.9, 0.7, 0.62, 0.58]
 OTHERS = [
     lcpfn.Run(0.2 + a * np.arange(1.0, 21) ** -0.5, config={"lr": a})
     for a in (0.5, 0.6, 0.9)
 ]
-
-
-@pytest.fixture(scope="module")
-def knowing():
-    """A network with random weights that knows other runs."""
-    config = replace(CONFIG, best=True, others=16)
-    return Model(rough_params(config, 0, 0), config, {})
 
 
 def expected(model, config=None):

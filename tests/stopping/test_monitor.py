@@ -140,13 +140,6 @@ def test_a_curve_that_restarts_is_another_curve(model):
     assert len(watch.observations.curve) == 3
 
 
-def test_two_metrics_are_two_monitors(model):
-    one, two = monitor(model), monitor(model, beat=0.1)
-    for i, y in enumerate(CURVE, 1):
-        one.report(y, i), two.report(y, i)
-    assert (one.stopped_at, two.stopped_at) == (2, None)
-
-
 @pytest.mark.parametrize(
     "options", [{}, {"patience": 3}, {"beat": 0.7}, {"start_from": 2, "every": 3}]
 )

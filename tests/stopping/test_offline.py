@@ -5,18 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import lcpfn
 from lcpfn.curves import Run
 from lcpfn.stopping.early_stopping import EarlyStopping
 from lcpfn.stopping.offline import critical, replay, stop_after
 from lcpfn.stopping.rule import Rule
 
 RULE = Rule(horizon=30, mode="min", confidence=0.9)
-
-
-@pytest.fixture(scope="module")
-def default():
-    return lcpfn.load("default")
 
 
 def runs(count=8, length=30, mode="min"):

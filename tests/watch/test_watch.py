@@ -235,8 +235,10 @@ def test_a_look_reads_the_runs_with_news_and_forecasts_no_fan(monkeypatch):
 def test_records_that_cannot_be_are_named():
     board = Board(RULE)
     board.take(reports("percent", [55.0]) + reports("late", [0.5], first=30))
+    board.take(reports("early", [0.5], first=-1))
     assert "within bounds" in board.trouble["percent"]
     assert "beyond the horizon" in board.trouble["late"]
+    assert board.trouble["early"] == "step -1 lies before step 0"
     assert board.rows() == []
 
 
@@ -293,29 +295,6 @@ def test_hundreds_of_runs_at_once(tmp_path, capsys):
     options = ["--horizon", "20", "--mode", "max", "--once"]
     assert main(["watch", str(tmp_path), *options]) == 0
     assert "... and 110 more" in capsys.readouterr().out
-
-
-def test_event_files_as_they_are_written(tmp_path):
-    writer = pytest.importorskip("tensorboardX", reason="needs tensorboardX")
-    log = writer.SummaryWriter(str(tmp_path / "written"))
-    for step, value in enumerate(curve(0.9, 5), 1):
-        log.add_scalar("acc", value, step)
-        log.add_scalar("loss", 9.0, step)
-    log.close()
-    whole = next((tmp_path / "written").iterdir()).read_bytes()
-    growing = tmp_path / "logs" / "run1" / "events.out.tfevents.1"
-    growing.parent.mkdir(parents=True)
-    growing.write_bytes(whole[: len(whole) // 2])
-    logs = Logs(tmp_path / "logs", "acc")
-    half = seen(logs)
-    assert 1 <= len(half) < 5
-    assert {run for run, _, _ in half} == {"run1"}
-    assert seen(logs) == []
-    growing.write_bytes(whole)
-    assert [step for _, step, _ in half + seen(logs)] == [1, 2, 3, 4, 5]
-    growing.write_bytes(b"x" * 99)
-    assert seen(logs) == []
-    assert "is no event file" in logs.trouble["run1"]
 
 
 def test_nothing_read_is_told_by_the_exit_code(tmp_path, capsys):

@@ -45,22 +45,12 @@ def snapshot(
 
 
 def _run(row: Row, ahead: Outlook | None) -> dict[str, Any]:
+    shown = {k: _short(x) if isinstance(x, float) else x for k, x in vars(row).items()}
     kept = thinned(row.steps)
-    return {
-        "run": row.run,
-        "rank": row.rank,
+    return shown | {
         "steps": [_short(row.steps[i]) for i in kept],
         "values": [_short(row.values[i]) for i in kept],
-        "last": _short(row.last),
         "value": _short(row.values[-1]),
-        "best": _short(row.best),
-        "final": _short(row.final),
-        "low": _short(row.low),
-        "high": _short(row.high),
-        "chance": _short(row.chance),
-        "verdict": row.verdict,
-        "reason": row.reason,
-        "saved": _short(row.saved),
         "fan": _fan(ahead) if ahead and row.verdict in ("go on", "stop") else None,
     }
 
