@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lcpfn.io.assemble import Assembled, Place, assemble
+from lcpfn.io.apart import Place
+from lcpfn.io.assemble import Assembled, assemble
 from lcpfn.io.observed import Key, Observed
 from lcpfn.io.scalar_log import Curve, GrowingCurve
 
