@@ -19,7 +19,7 @@ from lcpfn.curves import Run
 from lcpfn.io.growing import GrowingFile
 from lcpfn.io.packed import bar
 from lcpfn.io.request import Request
-from lcpfn.io.scalar_log import Curve, Log
+from lcpfn.io.scalar_log import Curve, Log, as_run
 
 PATTERN = "*tfevents*"
 # `types.proto`: DT_FLOAT and DT_DOUBLE.
@@ -273,4 +273,4 @@ def read_tensorboard(request: Request) -> list[Run]:
     if trouble and not log.observed:
         raise ValueError("; ".join(trouble))
     request.skipped.extend(trouble)
-    return log.runs(request)
+    return [as_run(curve, request) for curve in log.curves()]

@@ -73,13 +73,6 @@ class GrowingCurve:
         return Curve(*self._about, steps, values, self)
 
 
-class About(NamedTuple):
-    """What a log says of a run besides its observations."""
-
-    task: str = ""
-    config: Mapping[str, Any] | None = None
-
-
 class Logged:
     """The observations of one run as they were logged.
 
@@ -147,23 +140,13 @@ class Log:
             raise ValueError(f"no observations of {metric!r}")
         return [logged.curve for logged in self.observed[metric].values()]
 
-    def runs(
-        self, request: Request, about: Mapping[str, About] | None = None
-    ) -> list[Run]:
-        """The same as runs; `about` says more of some, by their names."""
-        runs: list[Run] = []
-        for name, _, metric, steps, values, _ in self.curves():
-            told = (about or {}).get(name, About())
-            run = request.run(
-                name,
-                steps,
-                values,
-                task=told.task,
-                metric=metric,
-                config=told.config,
-            )
-            runs.append(run)
-        return runs
+
+def as_run(
+    curve: Curve, request: Request, config: Mapping[str, Any] | None = None
+) -> Run:
+    """A curve as a checked run."""
+    about: dict[str, Any] = {"task": curve.task, "metric": curve.metric}
+    return request.run(curve.run, curve.steps, curve.values, config=config, **about)
 
 
 def in_order(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -108,7 +108,6 @@ class Whole:
             ValueError: if standard input holds nothing to read.
         """
         path, self.gone = self._request.path, set()
-        found: list[Observation] = []
         request = replace(self._request, skipped=[])
         try:
             state = None if str(path) == STDIN else _state_of(path)
@@ -122,15 +121,16 @@ class Whole:
             self.trouble = {"files": printable(str(error))}
             return []
         self.trouble = {"files": "; ".join(request.skipped)} if request.skipped else {}
-        self.gone = self._given.keys() - {printable(run.name) for run in curves.runs}
+        now = {
+            printable(run.name): Curve(
+                run.name, run.task, run.metric, run.steps, run.values
+            )
+            for run in curves.runs
+        }
+        self.gone = self._given.keys() - now.keys()
         for name in self.gone:
             del self._given[name]
-        for run in curves.runs:
-            curve = Curve(run.name, run.task, run.metric, run.steps, run.values)
-            name = printable(run.name)
-            found += news(name, self._given.get(name), curve)
-            self._given[name] = curve
-        return found
+        return news(self._given, now)
 
 
 def _state_of(path: Path) -> tuple[int, int, int]:

@@ -16,7 +16,7 @@ from lcpfn.io.cells import number_in, printable, shown, step_in
 from lcpfn.io.follow import Observation, news
 from lcpfn.io.places import is_address, is_journal
 from lcpfn.io.request import Request
-from lcpfn.io.scalar_log import Curve
+from lcpfn.io.scalar_log import Curve, as_run
 
 
 class Studies:
@@ -126,9 +126,8 @@ class Studies:
         self._seen[run] = kept
         steps = np.array(sorted(kept), np.float64)
         curve = Curve(run, study, "", steps, np.array([kept[s] for s in sorted(kept)]))
-        before, self.curves[run] = self.curves.get(run), curve
         self.params[run] = dict(trial.params)
-        return news(run, before, curve)
+        return news(self.curves, {run: curve})
 
 
 def read_optuna(request: Request) -> Iterator[Run]:
@@ -144,10 +143,7 @@ def read_optuna(request: Request) -> Iterator[Run]:
     if not studies.curves:
         raise ValueError("; ".join(trouble or ["no trial has an intermediate value"]))
     for run, curve in studies.curves.items():
-        config = studies.params[run]
-        yield request.run(
-            run, curve.steps, curve.values, task=curve.task, config=config
-        )
+        yield as_run(curve, request, studies.params[run])
     request.skipped.extend(trouble)
 
 
