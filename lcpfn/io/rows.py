@@ -106,7 +106,7 @@ class RowParser:
         while self._quoted:
             yield from self._give_up("a quoted cell does not end")
         if self._held:
-            yield from self._decide(None)
+            yield from self._decide(is_last=True)
 
     def _line(self, number: int, line: str) -> Iterator[tuple[int, Row]]:
         text = line.strip()
@@ -128,11 +128,16 @@ class RowParser:
             return
         if self._quoted or text.count('"') % 2:
             yield from self._continue_quoted(number, line)
-        elif self._header:
-            yield from self._cells(number, line)
         else:
-            self._held.append((number, line))
-            yield from self._decide(line)
+            yield from self._whole(number, line)
+
+    def _whole(self, number: int, text: str) -> Iterator[tuple[int, Row]]:
+        """A line whose quotes are closed."""
+        if self._header:
+            yield from self._cells(number, text)
+        else:
+            self._held.append((number, text))
+            yield from self._decide(is_last=False)
 
     def _is_aside(self, line: str) -> bool:
         """Whether a line is a comment, or says the delimiter; remembers which."""
@@ -165,16 +170,12 @@ class RowParser:
         if len(self._quoted) > MOST_QUOTED:
             yield from self._give_up("a quoted cell does not end")
         elif whole.count('"') % 2 == 0:
-            first = self._quoted[0][0]
-            if not self._fits(whole):
-                yield from self._give_up("its quotes do not match")
-            elif self._header:
+            if self._fits(whole):
+                (first, _), *_ = self._quoted
                 self._quoted = []
-                yield from self._cells(first, whole)
+                yield from self._whole(first, whole)
             else:
-                self._quoted = []
-                self._held.append((first, whole))
-                yield from self._decide(whole)
+                yield from self._give_up("its quotes do not match")
 
     def _give_up(self, why: str) -> Iterator[tuple[int, Row]]:
         """The line that opened a quoted cell is damaged; those after it may not be."""
@@ -198,8 +199,8 @@ class RowParser:
         except csv.Error:
             return False
 
-    def _decide(self, last: str | None) -> Iterator[tuple[int, Row]]:
-        """Finds delimiter and header from the lines held; None: there are no more."""
+    def _decide(self, is_last: bool) -> Iterator[tuple[int, Row]]:
+        """Finds delimiter and header from the lines held, if there are enough."""
         lines = [text for _, text in self._held]
         found = self._delimiter or delimiter_of(
             lines[0], None if len(lines) == 1 else lines[-1]
@@ -209,7 +210,7 @@ class RowParser:
                 self.skipped.add(f"line {number}", "it stands above the header")
             self._held, lines = self._held[titles:], lines[titles:]
             found = most_cells(lines[0])
-        if found is None and last is not None and len(lines) < MOST_HELD:
+        if found is None and not is_last and len(lines) < MOST_HELD:
             return
         self._delimiter = found if found is not None else most_cells(lines[0])
         self.decimal_comma = self._delimiter not in (",", "")
