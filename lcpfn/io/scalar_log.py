@@ -37,22 +37,18 @@ class GrowingCurve:
     """A curve that goes on: what comes at its end costs the same however long it is.
 
     Args:
-        curve: what there is of it, at least one observation.
-        once: the step at which all of it was logged, so that it is counted.
+        curve: what there is of it.
     """
 
-    def __init__(self, curve: Curve, once: float | None = None) -> None:
-        self._about, self._count, self._once = curve[:3], len(curve.steps), once
+    def __init__(self, curve: Curve) -> None:
+        self._about, self._count = curve[:3], len(curve.steps)
         self._rows = np.stack([curve.steps, curve.values])
 
     def extend(self, steps: Sequence[float], values: Sequence[float]) -> bool:
         """Puts further observations at the end; False, and nothing, if not all do."""
         new = np.array(steps, np.float64)
-        if self._once is not None:
-            if (new != self._once).any():
-                return False
-            new = np.arange(self._count + 1.0, self._count + len(new) + 1)
-        elif not (np.diff(new, prepend=self._last) > 0).all():
+        last = self._rows[0, self._count - 1] if self._count else -np.inf
+        if not (np.diff(new, prepend=last) > 0).all():
             return False
         end = self._count + len(new)
         if end > self._rows.shape[1]:
@@ -61,10 +57,6 @@ class GrowingCurve:
         self._rows[:, self._count : end] = new, values
         self._count = end
         return True
-
-    @property
-    def _last(self) -> float:
-        return float(self._rows[0, self._count - 1]) if self._count else -np.inf
 
     @property
     def curve(self) -> Curve:
@@ -96,13 +88,15 @@ class Logged:
     def curve(self) -> Curve:
         """All in order; what is new is put at the end if it belongs there."""
         new = self._steps[self._taken :], self._values[self._taken :]
-        if self._grown is None or not self._grown.extend(*new):
-            steps, values = np.array(self._steps), np.array(self._values)
-            once = steps[0] if len(steps) > 1 and (steps == steps[0]).all() else None
-            curve = Curve(*self._about, *in_order(steps, values))
-            self._grown = GrowingCurve(curve, once)
         self._taken = len(self._steps)
-        return self._grown.curve
+        if self._grown is not None and self._grown.extend(*new):
+            return self._grown.curve
+        steps, values = np.array(self._steps), np.array(self._values)
+        curve = Curve(*self._about, *in_order(steps, values))
+        # Counted observations may yet turn out to have steps.
+        counted = len(steps) > 1 and (steps == steps[0]).all()
+        self._grown = None if counted else GrowingCurve(curve)
+        return curve
 
 
 class Log:

@@ -53,7 +53,6 @@ class TextLog:
             # A last line that was taken for whole may have gone on.
             if self._file.is_anew() or self._ended:
                 self._file.restart()
-                self._file.changed()
                 self._begin()
             self._guarded(self._read_on)
         undecided = self._is_document is None and self._start
