@@ -34,12 +34,11 @@ class Source(Protocol):
         """Everything new. `final`: nothing will be written any more."""
 
 
-def open_source(place: str, request: Request, format: str | None = None) -> Source:
+def open_source(request: Request, format: str | None = None) -> Source:
     """The source of what a user points to.
 
     Args:
-        place: a path, or the address of an Optuna storage.
-        request: the same path, and what is known of the files.
+        request: the place, and what is known of the files.
         format: of the files; by default found by name and content.
 
     Raises:
@@ -47,7 +46,7 @@ def open_source(place: str, request: Request, format: str | None = None) -> Sour
         ModuleNotFoundError: if an optional package is missing, saying which.
     """
     check_format(format)
-    path = request.path
+    place, path = str(request.place), request.path
     if format in (None, "optuna") and is_storage(place):
         if request.step or request.metric:
             name = "--step" if request.step else "--metric"

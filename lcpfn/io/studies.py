@@ -53,7 +53,6 @@ class Studies:
         self.curves: dict[str, Curve] = {}
         self.params: dict[str, dict[str, Any]] = {}
         self.storage: Any = None
-        self._seen: dict[str, dict[Any, Any]] = {}
         self._engine = {} if _is_journal_at(place) else _engine(place)
         try:
             self._open()
@@ -121,9 +120,8 @@ class Studies:
         kept, wrong = _observations(values)
         if wrong:
             self.trouble[run] = f"left out {len(wrong)} values; the first: {wrong[0]}"
-        if not kept or self._seen.get(run) == kept:
+        if not kept:
             return []
-        self._seen[run] = kept
         steps = np.array(sorted(kept), np.float64)
         curve = Curve(run, study, "", steps, np.array([kept[s] for s in sorted(kept)]))
         self.params[run] = dict(trial.params)
@@ -137,7 +135,7 @@ def read_optuna(request: Request) -> Iterator[Run]:
             "an Optuna storage has one value per step, without a name; leave out "
             "metric= (--metric)"
         )
-    studies = Studies(request.address or str(request.path), str(request.mode))
+    studies = Studies(str(request.place), str(request.mode))
     studies.poll()
     trouble = [f"{name}: {what}" for name, what in studies.trouble.items()]
     if not studies.curves:
