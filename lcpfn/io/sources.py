@@ -58,11 +58,11 @@ def open_source(request: Request, format: str | None = None) -> Source:
         raise ValueError(f"there is no {printable(place)}")
     try:
         check_file(path)
+        # An empty directory or file is a log that has not begun.
+        empty = not (any(path.iterdir()) if path.is_dir() else path.stat().st_size)
+        found = _format_of(path, request, format or ("logs" if empty else None))
     except ValueError as error:
         raise ValueError(named(path, error)) from None
-    # An empty directory or file is a log that has not begun.
-    empty = not (any(path.iterdir()) if path.is_dir() else path.stat().st_size)
-    found = _format_of(path, request, format or ("logs" if empty else None))
     if found in GROWING and path.suffix != ".parquet":
         return Logs(path, request.metric, request.step, request.percent)
     return Whole(request, found)
@@ -78,10 +78,7 @@ def _format_of(path: Path, request: Request, format: str | None) -> str | None:
         found = format or format_of(path)
     except ValueError:
         return "logs" if ending_of(path) in TABLES + OTHERS else None
-    try:
-        check_options(found, request)
-    except ValueError as error:
-        raise ValueError(named(path, error)) from None
+    check_options(found, request)
     return found
 
 
@@ -97,7 +94,7 @@ class Whole:
         self.ended: dict[str, str] = {}
         self.gone: set[str] = set()
         self._request, self._format = request, format
-        self._state: object = None
+        self._state: object = ()
         self._given: dict[str, Curve] = {}
 
     def poll(self, final: bool = False) -> list[Observation]:
@@ -110,9 +107,9 @@ class Whole:
         request = replace(self._request, skipped=[])
         try:
             state = None if str(path) == STDIN else _state_of(path)
-            if self._state is not None and self._state == (state,):
+            if state == self._state:
                 return []
-            self._state = (state,)
+            self._state = state
             curves = read(request, self._format)
         except (OSError, ValueError) as error:
             if str(path) == STDIN:  # cannot be read again
