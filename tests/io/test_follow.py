@@ -31,6 +31,8 @@ class Board:
             if anew:
                 self.curves.pop(run, None)
             self.curves.setdefault(run, {})[step] = value
+        for run in self.logs.gone:
+            self.curves.pop(run)
         return self.curves
 
 
