@@ -102,8 +102,9 @@ class TextLog:
 
     def _take(self, rows: Iterator[tuple[int, Row]]) -> None:
         for number, row in rows:
+            self._collector.decimal_comma = self._parser.decimal_comma
             for part in rows_in(row, f"line {number}"):
-                self._collector.add(part, f"line {number}", self._parser.decimal_comma)
+                self._collector.add(part, f"line {number}")
 
     def curves(self) -> list[Curve]:
         """All its curves.
