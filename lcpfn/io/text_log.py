@@ -100,11 +100,11 @@ class TextLog:
             self._take(self._parser.feed(self._decoder.rest))
             self._take(self._parser.finish())
 
-    def _take(self, rows: Iterator[tuple[int, Row]]) -> None:
-        for number, row in rows:
+    def _take(self, rows: Iterator[tuple[str, Row]]) -> None:
+        for where, row in rows:
             self._collector.decimal_comma = self._parser.decimal_comma
-            for part in rows_in(row, f"line {number}"):
-                self._collector.add(part, f"line {number}")
+            for part in rows_in(row, where):
+                self._collector.add(part, where)
 
     def curves(self) -> list[Curve]:
         """All its curves.
@@ -126,8 +126,8 @@ class TextLog:
         metric, headers = self._collector.column, self._parser.headers
         if headers and metric in headers[0][1]:
             parts += [
-                f"there is no {shown(metric)} from line {number} on"
-                for number, header in headers[1:]
+                f"there is no {shown(metric)} from {where} on"
+                for where, header in headers[1:]
                 if metric not in header
             ]
         if count := self._decoder.overlong:
