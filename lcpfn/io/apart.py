@@ -135,15 +135,17 @@ def _split(groups: Groups, parts: Mapping[str, tuple[Texts, np.ndarray]]) -> Gro
     found: dict[Place, Group] = {}
     named = [(part, [*texts.names, ""]) for part, (texts, _) in parts.items()]
     for (owner, owner_task, told), (run, task, rows) in groups.items():
-        both = np.stack([codes[rows] for _, codes in parts.values()], axis=1)
-        for at in sorted(np.unique(both, axis=0, return_index=True)[1]):
+        columns = [codes[rows].tolist() for _, codes in parts.values()]
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for at, told_here in enumerate(zip(*columns, strict=True)):
+            alike.setdefault(told_here, []).append(at)
+        for told_here, positions in alike.items():
             names = [run] if run else []
-            for (part, texts), code in zip(named, both[at], strict=True):
+            for (part, texts), code in zip(named, told_here, strict=True):
                 text = texts[code]
                 names.append(f"{part} {text}" if is_number(text) else text)
-            place = owner, owner_task, (*told, *both[at].tolist())
-            same = rows[(both == both[at]).all(1)]
-            found[place] = Group(", ".join(names), task, same)
+            place = owner, owner_task, (*told, *told_here)
+            found[place] = Group(", ".join(names), task, rows[positions])
     return found
 
 
