@@ -2,7 +2,6 @@
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lcpfn.cli.options import add_rule, rule_of
@@ -38,9 +37,9 @@ def open_board(args: argparse.Namespace) -> "tuple[Source, Board]":
 
     rule = replace(rule_of(args), **IN_A_SEARCH)
     request = Request(
-        Path(args.logs), rule.mode, rule.bounds, args.metric, args.step, progress=False
+        args.logs, rule.mode, rule.bounds, args.metric, args.step, progress=False
     )
-    source = open_source(args.logs, request, args.format)
+    source = open_source(request, args.format)
     confine_jax()
     enable_compilation_cache()
     return source, Board(rule, args.checkpoint, alone=args.alone)

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lcpfn.stopping.rule import Rule
@@ -90,14 +89,7 @@ def read_curves_of(args: argparse.Namespace, path: str) -> "tuple[CurveSet, list
     from lcpfn.io import read
     from lcpfn.io.request import Request
 
-    request = Request(
-        Path(path),
-        args.mode,
-        bounds_of(args),
-        args.metric,
-        args.step,
-        address=path,
-    )
+    request = Request(path, args.mode, bounds_of(args), args.metric, args.step)
     curves = read(request, args.format)
     for sentence in request.skipped:
         print(f"lcpfn: {sentence}", file=sys.stderr)

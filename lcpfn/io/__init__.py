@@ -125,9 +125,7 @@ def read_curves(
         SkippedWarning: naming the lines or files that could not be read.
     """
     bounds = None if bounds is None else (bounds[0], bounds[1])
-    request = Request(
-        Path(path), mode, bounds, metric, step, progress, address=str(path)
-    )
+    request = Request(path, mode, bounds, metric, step, progress)
     curves = read(request, format)
     for what in request.skipped:
         warnings.warn(what, SkippedWarning, stacklevel=2)
@@ -143,13 +141,16 @@ def read(request: Request, format: str | None = None) -> CurveSet:
     if request.mode is not None:
         Metric(request.mode, request.bounds)
     check_format(format)
-    path = request.address or str(request.path)
+    path = str(request.place or request.path)
     try:
         if path != STDIN:
             check_file(request.path)
         if format is None:
             format = "optuna" if is_address(path) else format_of(request.path)
-        runs = _runs(format, request)
+        check_options(format, request)
+        runs = tuple(FORMATS[str(format)].read(request))
+        if not runs:
+            raise ValueError("holds no curves")
     except ValueError as error:
         raise ValueError(named(path, error)) from None
     request.skipped[:] = [printable(f"{path}: {what}") for what in request.skipped]
@@ -185,11 +186,3 @@ def check_options(found: str | None, request: Request) -> None:
         )
     if request.step is not None and not format.table:
         raise ValueError(f"{found} has one step axis; leave out step= (--step)")
-
-
-def _runs(found: str | None, request: Request) -> tuple[Run, ...]:
-    check_options(found, request)
-    runs = tuple(FORMATS[str(found)].read(request))
-    if not runs:
-        raise ValueError("holds no curves")
-    return runs

@@ -6,6 +6,7 @@ validation: that is said and not guessed, but for names that are evident.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,9 +14,21 @@ from lcpfn.io.cells import is_number, listed
 from lcpfn.io.columns import APART_NAMES, SPLIT_WORDS
 from lcpfn.io.observed import Texts
 
-# Observations of a file by run and task.
-Groups = Mapping[tuple[str, str], np.ndarray]
 NAMED = 4
+# Which run an observation is of: by the names of its run and task, and by the positions
+# of what stands in columns that tell runs apart.
+Place = tuple[str, str, tuple[int, ...]]
+
+
+class Group(NamedTuple):
+    """What a run and its task are called, and which observations are of it."""
+
+    run: str
+    task: str
+    rows: np.ndarray
+
+
+Groups = Mapping[Place, Group]
 
 
 def told_apart(
@@ -27,7 +40,7 @@ def told_apart(
     """Observations by run, with the runs that columns of text tell apart.
 
     Args:
-        groups: by the names of runs that there are.
+        groups: the runs that have names.
         axes: possible steps `(n,)`, best first, NaN where there is none.
         texts: columns that may name runs.
         metric: the column of the values, for the message.
@@ -38,7 +51,7 @@ def told_apart(
     Raises:
         ValueError: if a column may tell apart runs or something else.
     """
-    rows = [*groups.values()]
+    rows = [group.rows for group in groups.values()]
     if not texts or any(_increases(axis, rows) for axis in axes.values()):
         return groups, []
     for axis in axes.values():
@@ -56,7 +69,7 @@ def told_apart(
             parts.append(name)
         parts = parts or _take_turns_together(codes, axis, whole)
         if parts:
-            apart: Groups = _split(groups, {n: (texts[n], codes[n]) for n in parts})
+            apart = _split(groups, {n: (texts[n], codes[n]) for n in parts})
             rest = {n: column for n, column in texts.items() if n not in parts}
             apart, more = told_apart(apart, axes, rest, metric)
             return apart, [*parts, *more]
@@ -112,35 +125,27 @@ def _take_turns_together(
     names = [name for name in codes if name.lower() in APART_NAMES]
     if len(names) < 2 or any((codes[name] < 0).any() for name in names):
         return []
-    both = _combined([codes[name] for name in names])
-    return names if _takes_turns(both, axis, groups) else []
+    both = np.stack([codes[name] for name in names], axis=1)
+    _, combined = np.unique(both, axis=0, return_inverse=True)
+    return names if _takes_turns(combined.reshape(-1), axis, groups) else []
 
 
-def _combined(codes: Sequence[np.ndarray]) -> np.ndarray:
-    """One number for every combination `(n,)` of several columns."""
-    both = codes[0]
-    for column in codes[1:]:
-        both = np.unique([both, column], axis=1, return_inverse=True)[1].reshape(-1)
-    return both
-
-
-def _split(
-    groups: Groups, parts: Mapping[str, tuple[Texts, np.ndarray]]
-) -> dict[tuple[str, str], np.ndarray]:
-    found: dict[tuple[str, str], np.ndarray] = {}
-    names = {
-        part: {-1: ""} | {code: text for text, code in texts.names.items()}
-        for part, (texts, _) in parts.items()
-    }
-    for (run, task), rows in groups.items():
-        both = _combined([codes[rows] for _, codes in parts.values()])
-        _, first = np.unique(both, return_index=True)
-        for at in sorted(first):
-            told = [run] if run else []
-            for part, (_, codes) in parts.items():
-                text = names[part][int(codes[rows[at]])]
-                told.append(f"{part} {text}" if is_number(text) else text)
-            found[", ".join(told), task] = rows[both == both[at]]
+def _split(groups: Groups, parts: Mapping[str, tuple[Texts, np.ndarray]]) -> Groups:
+    """Every run as several, by columns of text and the positions in them `(n,)`."""
+    found: dict[Place, Group] = {}
+    named = [(part, [*texts.names, ""]) for part, (texts, _) in parts.items()]
+    for (owner, owner_task, told), (run, task, rows) in groups.items():
+        columns = [codes[rows].tolist() for _, codes in parts.values()]
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for at, told_here in enumerate(zip(*columns, strict=True)):
+            alike.setdefault(told_here, []).append(at)
+        for told_here, positions in alike.items():
+            names = [run] if run else []
+            for (part, texts), code in zip(named, told_here, strict=True):
+                text = texts[code]
+                names.append(f"{part} {text}" if is_number(text) else text)
+            place = owner, owner_task, (*told, *told_here)
+            found[place] = Group(", ".join(names), task, rows[positions])
     return found
 
 

@@ -1,22 +1,17 @@
 """From the observations of a table to curves: what is one run, and its step axis."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from lcpfn.io.apart import Groups, told_apart
+from lcpfn.io.apart import Group, Groups, Place, told_apart
 from lcpfn.io.cells import listed
 from lcpfn.io.columns import choose_axis, layout_of
 from lcpfn.io.observed import Observed, Texts
 from lcpfn.io.scalar_log import Curve, in_order
 
 NAMED = 3
-
-
-# Which run an observation is of: by the names of its run and task, and by the positions
-# of what stands in columns that tell runs apart.
-Place = tuple[str, str, tuple[int, ...]]
 
 
 class Assembled(NamedTuple):
@@ -67,7 +62,7 @@ def assemble(
     """
     values, columns = seen.numbers(percent), seen.steps()
     groups: Groups = {
-        (key.run, key.task): np.array(rows)
+        (key.run, key.task, ()): Group(key.run, key.task, np.array(rows))
         for key, rows in seen.rows.items()
         if key.metric == metric
     }
@@ -86,21 +81,7 @@ def assemble(
     if by:
         axis = _axis(seen, columns, apart, values, step)
     found = _curves(seen, apart, axis, values, metric)
-    return found._replace(curves=_placed(found.curves, groups, apart, by), apart=by)
-
-
-def _placed(
-    curves: Mapping[Place, Curve], groups: Groups, apart: Groups, by: Sequence[Texts]
-) -> dict[Place, Curve]:
-    """Curves with the places of their observations, not those of their own names."""
-    if not by:
-        return {**curves}
-    found = {}
-    for place, curve in curves.items():
-        row = int(apart[place[:2]][0])
-        owner = next(name for name, rows in groups.items() if row in rows)
-        found[(*owner, tuple(text.code(row) for text in by))] = curve
-    return found
+    return found._replace(apart=by)
 
 
 def _is_usual(column: np.ndarray) -> bool:
@@ -123,7 +104,7 @@ def _axis(
     if not usual:
         return Axis(next(iter(columns)), np.full(len(seen), np.nan))
     whole = ~np.isnan(sum(usual.values()))
-    runs = [rows[whole[rows]] for rows in groups.values()]
+    runs = [group.rows[whole[group.rows]] for group in groups.values()]
     runs = [rows for rows in runs if len(rows)]
     chosen = choose_axis(usual, runs)
     if chosen is None:
@@ -159,14 +140,17 @@ def _by_id(
     """Observations by the column `id`, if its values repeat, or the steps do."""
     if seen.ids is None or len(groups) > 1:
         return groups, []
-    ((_, rows),) = groups.items()
-    codes = seen.ids.codes(len(seen))[rows]
-    names = {-1: ""} | {code: text for text, code in seen.ids.names.items()}
+    (((run, task, _), (_, _, rows)),) = groups.items()
+    codes, names = seen.ids.codes(len(seen))[rows], [*seen.ids.names, ""]
     found = list(dict.fromkeys(codes.tolist()))
     distinct = min(len(found), len(np.unique(steps[rows])))
     if len(found) < 2 or distinct == len(rows):
         return groups, []
-    return {(names[c], ""): rows[codes == c] for c in found}, [seen.ids]
+    apart: Groups = {
+        (run, task, (code,)): Group(names[code], "", rows[codes == code])
+        for code in found
+    }
+    return apart, [seen.ids]
 
 
 def _curves(
@@ -175,14 +159,14 @@ def _curves(
     curves: dict[Place, Curve] = {}
     without, at_once = 0, []
     dropped: list[tuple[str, int, float]] = []
-    for (run, task), rows in groups.items():
+    for place, (run, task, rows) in groups.items():
         known = rows[~np.isnan(axis.steps[rows])]
         without += len(rows) - len(known)
         if not len(known):
             continue
         steps = axis.steps[known]
         curve = Curve(run, task, metric, *in_order(steps, values[known]))
-        curves[run, task, ()] = curve
+        curves[place] = curve
         back = steps[1:][np.diff(steps) <= 0]
         if len(steps) > 1 and (steps == steps[0]).all():
             at_once.append(steps[0])

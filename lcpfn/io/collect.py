@@ -61,13 +61,15 @@ class Collector:
 
     Attributes:
         skipped: rows that make no observation.
+        decimal_comma: whether 0,5 may be a half in the rows that follow.
     """
 
     def __init__(
         self, metric: str | None, step: str | None = None, percent: float = 1.0
     ) -> None:
         self.metric, self.step, self.percent = metric, step, percent
-        self.skipped, self._kept = Skipped(), 0
+        self.skipped, self.decimal_comma = Skipped(), False
+        self._kept = 0
         self._columns: dict[str, None] = {}
         self._candidates: dict[str, None] = {}
         self._kinds: dict[tuple[str, ...], Kind] = {}
@@ -82,25 +84,19 @@ class Collector:
         self._passed: dict[Key, int] = {}
         self._growth: TableGrowth | None = None
 
-    def add(self, row: Row, where: str, decimal_comma: bool = False) -> None:
-        """Takes one row.
-
-        Args:
-            row: cells by column.
-            where: the line, for messages.
-            decimal_comma: as for `number_in`.
-        """
+    def add(self, row: Row, where: str) -> None:
+        """Takes one row, cells by column; `where` is its line, for messages."""
         columns = tuple(row)
         if len(columns) > MOST_COLUMNS:
             self.skipped.add(where, f"it has more than {MOST_COLUMNS} columns")
             return
         if is_chart(columns):
             for part in chart_rows(row):
-                self.add(part, where, decimal_comma)
+                self.add(part, where)
             return
-        self._add(row, layout_of(columns, self.metric, self.step), where, decimal_comma)
+        self._add(row, layout_of(columns, self.metric, self.step), where)
 
-    def _add(self, row: Row, layout: Layout, where: str, decimal_comma: bool) -> None:
+    def _add(self, row: Row, layout: Layout, where: str) -> None:
         kind = self._note(layout, row, where)
         label = label_in(row, layout) or self._part_in(row)
         run = "" if layout.named and label else text_in(row, layout.run)
@@ -108,7 +104,7 @@ class Collector:
         if layout.numbered:
             key = Key(run or where.replace("line", "row"), task, label)
             for name, step in layout.numbered.items():
-                self._take(key, row[name], where, decimal_comma, step)
+                self._take(key, row[name], where, step)
             return
         column = self._value_column(layout, row, label)
         if column is None or column not in row:
@@ -118,8 +114,8 @@ class Collector:
         key = Key(run, task, label or column)
         if isinstance(row[column], list):
             self._take_list(key, row, column, layout, where)
-        elif self._take(key, row[column], where, decimal_comma):
-            self._take_beside(layout, kind, row, where, decimal_comma)
+        elif self._take(key, row[column], where):
+            self._take_beside(layout, kind, row, where)
 
     def _part_in(self, row: Row) -> str:
         """TEXT, if the metric is TEXT/COLUMN and the row has both."""
@@ -184,32 +180,23 @@ class Collector:
         split, _, column = self.metric.partition("/")
         return column if label and split == label else None
 
-    def _take(
-        self,
-        key: Key,
-        cell: Any,
-        where: str,
-        decimal_comma: bool = False,
-        step: float | None = None,
-    ) -> bool:
+    def _take(self, key: Key, cell: Any, where: str, step: float | None = None) -> bool:
         """Takes one cell; whether it is an observation."""
         self._passed[key] = position = self._passed.get(key, 0) + 1
         if len(self._passed) > MOST_RUNS:
             raise ValueError(f"holds more than {MOST_RUNS} runs")
         try:
-            value = number_in(cell, self.percent, decimal_comma)
+            value = number_in(cell, self.percent, self.decimal_comma)
         except ValueError as error:
             self.skipped.add(where, error)
             return False
         if value is None:
             return False
         self._seen.take(key, value, position if step is None else step, where)
-        self._seen.take_writing(cell, decimal_comma)
+        self._seen.take_writing(cell, self.decimal_comma)
         return True
 
-    def _take_beside(
-        self, layout: Layout, kind: Kind, row: Row, where: str, decimal_comma: bool
-    ) -> None:
+    def _take_beside(self, layout: Layout, kind: Kind, row: Row, where: str) -> None:
         """Keeps possible steps of the newest observation, and what may name its run."""
         seen = self._seen
         if layout.id:
@@ -217,7 +204,7 @@ class Collector:
             seen.ids.put(len(seen) - 1, text_in(row, layout.id))
         for name in layout.steps:
             if name in row:
-                seen.take_step(name, row[name], where, decimal_comma)
+                seen.take_step(name, row[name], where, self.decimal_comma)
         for name in kind.parts:
             seen.take_text(name, row[name])
 
@@ -233,7 +220,7 @@ class Collector:
             self.skipped.add(where, f"{len(at)} steps, {len(values)} values")
             return
         for i, value in enumerate(values):
-            self._take(key, value, where, step=None if at is None else step_in(at[i]))
+            self._take(key, value, where, None if at is None else step_in(at[i]))
 
     def curves(self) -> list[Curve]:
         """Curves of all runs, in the order of their first observations.

@@ -11,7 +11,7 @@ those of tensorboardX.
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,39 +19,13 @@ from lcpfn.curves import Run
 from lcpfn.io.growing import GrowingFile
 from lcpfn.io.packed import bar
 from lcpfn.io.request import Request
-from lcpfn.io.scalar_log import Curve, Log
+from lcpfn.io.scalar_log import Curve, Log, as_run
 
 PATTERN = "*tfevents*"
 # `types.proto`: DT_FLOAT and DT_DOUBLE.
 TENSORS = {1: ("float_val", "<f4"), 2: ("double_val", "<f8")}
 FRAME = 16
 MOST_EVENT = 1 << 26
-
-
-class Library(NamedTuple):
-    """What tensorboardX is used for.
-
-    Attributes:
-        parse: an event from its bytes.
-        checksum: of bytes, as the frame holds it.
-        error: what `parse` raises.
-    """
-
-    parse: Callable[[bytes], Any]
-    checksum: Callable[[bytes], int]
-    error: type[Exception]
-
-
-def _library() -> Library:
-    try:
-        from google.protobuf.message import DecodeError
-        from tensorboardX.proto.event_pb2 import Event
-        from tensorboardX.record_writer import masked_crc32c
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "event files need tensorboardX: pip install 'lcpfn-jax[readers]'"
-        ) from None
-    return Library(Event.FromString, masked_crc32c, DecodeError)
 
 
 class EventFile:
@@ -61,6 +35,9 @@ class EventFile:
         path: the file.
         metric: the tag to keep; None for all.
         seen: told how many bytes were read.
+
+    Raises:
+        ModuleNotFoundError: if tensorboardX is missing.
 
     Attributes:
         tags: all of them so far.
@@ -75,7 +52,15 @@ class EventFile:
         seen: Callable[[int], Any] = lambda _: None,
     ) -> None:
         self.path, self._metric, self._seen = path, metric, seen
-        self._library = _library()
+        try:
+            from google.protobuf.message import DecodeError
+            from tensorboardX.proto.event_pb2 import Event
+            from tensorboardX.record_writer import masked_crc32c
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError(
+                "event files need tensorboardX: pip install 'lcpfn-jax[readers]'"
+            ) from None
+        self._event, self._checksum, self._damage = Event, masked_crc32c, DecodeError
         self._file = GrowingFile(path)
         self._begin()
 
@@ -118,10 +103,10 @@ class EventFile:
 
     def _parse(self, content: bytes) -> None:
         """Takes all events that are complete."""
-        at, checksum = 0, self._library.checksum
+        at = 0
         while len(content) - at >= 12:
             length, check = struct.unpack_from("<QI", content, at)
-            if check != checksum(content[at : at + 8]):
+            if check != self._checksum(content[at : at + 8]):
                 raise ValueError(f"is no event file, or damaged at {self._at}")
             if length > MOST_EVENT:
                 raise ValueError(
@@ -138,12 +123,12 @@ class EventFile:
 
     def _take(self, payload: bytes, check: int) -> None:
         try:
-            event = self._library.parse(payload)
-        except self._library.error:
+            event = self._event.FromString(payload)
+        except self._damage:
             raise ValueError(f"is damaged at byte {self._at}") from None
         numbers = [v for v in event.summary.value if _is_number(v)]
         # Checksums in Python are slow, and only these events are used.
-        if numbers and check != self._library.checksum(payload):
+        if numbers and check != self._checksum(payload):
             raise ValueError(f"is damaged at byte {self._at}")
         self.tags.update(v.tag for v in numbers)
         self.scalars += [
@@ -273,4 +258,4 @@ def read_tensorboard(request: Request) -> list[Run]:
     if trouble and not log.observed:
         raise ValueError("; ".join(trouble))
     request.skipped.extend(trouble)
-    return log.runs(request)
+    return [as_run(curve, request) for curve in log.curves()]

@@ -9,6 +9,8 @@ event files   of TensorBoard; all in one directory are one run
 """
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +32,8 @@ ALONE = (".parquet", ".npz", ".db", ".sqlite", ".sqlite3")
 # Columns named so may hold any metric.
 NAMELESS = {"", "value", "values"}
 NAMED = 3
-# By log, its runs and their curves.
-Changed = dict[Path, list[tuple[str, Curve]]]
+# By log, the curves of its runs.
+Changed = dict[Path, list[Curve]]
 
 
 class Observation(NamedTuple):
@@ -48,6 +50,48 @@ class Observation(NamedTuple):
     step: float
     value: float
     anew: bool = False
+
+
+@dataclass
+class Followed:
+    """A log, and what was found at its last look.
+
+    Attributes:
+        log: reads it.
+        path: of its file, or of the directory of event files.
+        name: what its runs are called by.
+        news: its curves, until they are handed on.
+        metric: of these.
+        failure: why there are none.
+        is_storage: whether it has become a storage of Optuna.
+    """
+
+    log: TextLog | EventLog
+    path: Path
+    name: str
+    news: list[Curve] = field(default_factory=list)
+    metric: str = ""
+    failure: str = ""
+    is_storage: bool = False
+
+    def update(self, name: str, final: bool) -> None:
+        """Reads on."""
+        try:
+            # Where a second log of its name shows, its runs are called otherwise.
+            renamed, self.name = name != self.name, name
+            if self.log.update(final) or renamed:
+                self.metric, self.failure, self.is_storage = "", "", False
+                check_file(self.path)
+                self.is_storage = is_storage(self.path)
+                if self.is_storage:
+                    raise ValueError("is a storage of Optuna now; start again")
+                self.news = [
+                    curve._replace(run=f"{name}:{curve.run}" if curve.run else name)
+                    for curve in self.log.curves()
+                ]
+                self.metric = self.news[0].metric
+        except (OSError, ValueError) as error:
+            self.failure = str(error)
 
 
 class Logs:
@@ -78,13 +122,8 @@ class Logs:
         self.trouble: dict[str, str] = {}
         self.ended: dict[str, str] = {}
         self.gone: set[str] = set()
-        self._followed: dict[Path, TextLog | EventLog] = {}
-        self._metrics: dict[Path, str] = {}
-        self._news: Changed = {}
-        self._failures: dict[Path, str] = {}
-        self._storages: set[Path] = set()
+        self._followed: dict[Path, Followed] = {}
         self._alone: list[str] = []
-        self._names: dict[Path, str] = {}
         self._runs: dict[Path, set[str]] = {}
         self._given: dict[str, Curve] = {}
 
@@ -96,19 +135,15 @@ class Logs:
         """
         curves: dict[str, Curve] = {}
         before: set[str] = set()
-        for path, named in self.changed(final).items():
-            runs = {printable(name): curve for name, curve in named}
+        for path, found in self.changed(final).items():
+            runs = {printable(curve.run): curve for curve in found}
             before |= self._runs.get(path, set())
             self._runs[path] = {*runs}
             curves |= runs
         self.gone = before - curves.keys()
         for run in self.gone:
             self._given.pop(run, None)
-        found: list[Observation] = []
-        for run, curve in curves.items():
-            found += news(run, self._given.get(run), curve)
-            self._given[run] = curve
-        return found
+        return news(self._given, curves)
 
     def changed(self, final: bool = False) -> Changed:
         """Logs in which anything is new, and all their curves by the names of runs.
@@ -118,52 +153,27 @@ class Logs:
         self.trouble, others = {}, []
         paths = self._paths()
         alone = [*self._alone]
-        for known in (self._followed, self._metrics, self._news, self._names):
-            for path in known.keys() - paths:
-                del known[path]
-        for path, name in paths.items():
-            log = self._followed.get(path) or self._open(path)
-            self._followed[path] = log
-            self._update(log, path, name, final)
-            failure = self._failures.get(path)
-            if path in self._storages and path != self.root:
+        self._followed = {
+            path: self._followed.get(path) or Followed(self._open(path), path, name)
+            for path, name in paths.items()
+        }
+        for path, found in self._followed.items():
+            found.update(paths[path], final)
+            if found.is_storage and path != self.root:
                 alone.append(path.relative_to(self.root).as_posix())
-            elif failure and path != self.root and ending_of(path) in OTHERS:
-                others.append(name)
-            elif trouble := failure or log.trouble():
-                self.trouble[printable(name)] = printable(trouble)
+            elif found.failure and path != self.root and ending_of(path) in OTHERS:
+                others.append(found.name)
+            elif trouble := found.failure or found.log.trouble():
+                self.trouble[printable(found.name)] = printable(trouble)
         self._name_others(others, alone)
-        metrics = set(self._metrics.values()) - NAMELESS
+        metrics = {found.metric for found in self._followed.values()} - NAMELESS
         if self._metric is None and len(metrics) > 1:
             self.trouble["all files"] = printable(which(sorted(metrics)))
             return {}
-        new, self._news = self._news, {}
+        new = {path: found.news for path, found in self._followed.items() if found.news}
+        for path in new:
+            self._followed[path].news = []
         return new
-
-    def _update(
-        self, log: TextLog | EventLog, path: Path, name: str, final: bool
-    ) -> None:
-        """Reads on in one log, and keeps its curves or why there are none."""
-        try:
-            # Where a second log of its name shows, its runs are called otherwise.
-            renamed = self._names.get(path, name) != name
-            self._names[path] = name
-            if log.update(final) or renamed:
-                self._failures.pop(path, None)
-                self._metrics.pop(path, None)
-                self._storages.discard(path)
-                check_file(path)
-                if is_storage(path):
-                    self._storages.add(path)
-                    raise ValueError("is a storage of Optuna now; start again")
-                curves = log.curves()
-                self._news[path] = [
-                    (f"{name}:{curve.run}" if curve.run else name, curve)
-                    for curve in curves
-                ]
-                self._metrics[path] = curves[0].metric
-        except (OSError, ValueError) as error:
-            self._failures[path] = str(error)
 
     def _name_others(self, others: list[str], alone: list[str]) -> None:
         """Tells of files without curves, and of those to be given alone."""
@@ -232,17 +242,26 @@ def stem_of(path: Path) -> str:
     return Path(name).stem or name
 
 
-def news(run: str, before: Curve | None, now: Curve) -> list[Observation]:
-    """What is new in a curve; all of it, anew, if it does not go on as it was."""
-    known = 0 if before is None else len(before.steps)
-    if before is not None and not _begins_as(now, before):
-        known = 0
-    anew = before is not None and not known
-    new = zip(now.steps[known:].tolist(), now.values[known:].tolist(), strict=True)
-    return [
-        Observation(run, step, value, anew and i == 0)
-        for i, (step, value) in enumerate(new)
-    ]
+def news(given: dict[str, Curve], now: Mapping[str, Curve]) -> list[Observation]:
+    """What is new in curves of runs, which are given from then on.
+
+    It is all of a curve, anew, if that does not go on as it was.
+    """
+    found: list[Observation] = []
+    for run, curve in now.items():
+        before, known = given.get(run), 0
+        if before is not None and _begins_as(curve, before):
+            known = len(before.steps)
+        anew = before is not None and not known
+        new = zip(
+            curve.steps[known:].tolist(), curve.values[known:].tolist(), strict=True
+        )
+        found += [
+            Observation(run, step, value, anew and i == 0)
+            for i, (step, value) in enumerate(new)
+        ]
+        given[run] = curve
+    return found
 
 
 def _begins_as(now: Curve, before: Curve) -> bool:

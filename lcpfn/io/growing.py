@@ -43,7 +43,6 @@ class GrowingFile:
     def restart(self) -> None:
         """Reads from the beginning next time."""
         self._at, self._start, self._end = 0, b"", b""
-        self._seen = None
 
     def changed(self) -> bool:
         """Whether anything may have happened since the last time; costs nothing.
@@ -74,7 +73,7 @@ class GrowingFile:
             same = before == self._start and file.read(len(self._end)) == self._end
         if same and not before.startswith(GZIP):
             return False
-        self._at, self._start, self._end = 0, b"", b""
+        self.restart()
         return True
 
     def blocks(self, seen: Callable[[int], Any] = lambda _: None) -> Iterator[bytes]:

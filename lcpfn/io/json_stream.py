@@ -9,9 +9,11 @@ were written by it, and may hold NaN, which other JSON readers refuse.
 import codecs
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO, Any
 
 from lcpfn.io.cells import json_number
+from lcpfn.io.packed import bar
 
 BLOCK = 1 << 20
 MOST_ENTRY = 1 << 24
@@ -35,7 +37,7 @@ def parse(text: str, where: object) -> Any:
 class _Text:
     """A document that is decoded from the front and read on demand."""
 
-    def __init__(self, file: IO[bytes], seen: Callable[[int], Any]) -> None:
+    def __init__(self, file: IO[bytes], seen: Callable[[int], object]) -> None:
         self._file, self._seen = file, seen
         self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
         self._scan = DECODER.raw_decode
@@ -82,14 +84,14 @@ class _Text:
 
 
 def entries(
-    file: IO[bytes], depth: int, seen: Callable[[int], Any]
+    path: Path, depth: int, progress: bool
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Everything `depth` levels down in a JSON document.
+    """Everything `depth` levels down in a JSON document, behind a bar of bytes.
 
     Args:
-        file: the document, read once from front to back.
+        path: of the document, which is read once from front to back.
         depth: levels of objects or arrays above the entries.
-        seen: told how many bytes were read.
+        progress: whether to show the bar.
 
     Yields:
         Keys on the way, numbers for elements of an array, and the decoded entry.
@@ -97,10 +99,11 @@ def entries(
     Raises:
         ValueError: if it is not JSON, is cut off, or has fewer levels.
     """
-    text = _Text(file, seen)
-    yield from _walk(text, depth, ())
-    if text.peek():
-        raise ValueError(f"not JSON: {text.peek()!r} after the end")
+    with path.open("rb") as file, bar(path, progress) as shown:
+        text = _Text(file, shown.update)
+        yield from _walk(text, depth, ())
+        if text.peek():
+            raise ValueError(f"not JSON: {text.peek()!r} after the end")
 
 
 def _walk(

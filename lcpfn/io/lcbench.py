@@ -14,7 +14,6 @@ from typing import Any
 
 from lcpfn.curves import Run
 from lcpfn.io.json_stream import entries
-from lcpfn.io.packed import bar
 from lcpfn.io.request import Request, known_or_asked, one_of
 from lcpfn.metric import Metric
 
@@ -33,21 +32,20 @@ def direction(metric: str) -> Metric | None:
 def read_lcbench(request: Request) -> Iterator[Run]:
     """One run per task, configuration and metric."""
     seen: set[str] = set()
-    with request.path.open("rb") as file, bar(request.path, request.progress) as shown:
-        for (task, number), entry in entries(file, 2, shown.update):
-            name = f"{task}/{number}"
-            log, config = _part(entry, "log", name), _part(entry, "config", name)
-            seen.update(log)
-            for metric, known in known_or_asked(log, request, direction):
-                yield request.run(
-                    name,
-                    log.get("epoch"),
-                    log[metric],
-                    known,
-                    task=task,
-                    metric=metric,
-                    config=config,
-                )
+    for (task, number), entry in entries(request.path, 2, request.progress):
+        name = f"{task}/{number}"
+        log, config = _part(entry, "log", name), _part(entry, "config", name)
+        seen.update(log)
+        for metric, known in known_or_asked(log, request, direction):
+            yield request.run(
+                name,
+                log.get("epoch"),
+                log[metric],
+                known,
+                task=task,
+                metric=metric,
+                config=config,
+            )
     if request.metric is not None:
         one_of(seen, request.metric)
 

@@ -18,7 +18,7 @@ from lcpfn.io.cells import number_in, shown, step_in
 from lcpfn.io.packed import lines
 from lcpfn.io.request import Request
 from lcpfn.io.rows import Skipped
-from lcpfn.io.scalar_log import About, Log
+from lcpfn.io.scalar_log import Log, as_run
 
 DELETED = "lifecycle_stage: deleted"
 MOST_PARAM = 1 << 16
@@ -104,9 +104,9 @@ def _record(line: str) -> tuple[float, float] | None:
 def read_mlflow(request: Request) -> list[Run]:
     """Runs of one metric, named by their id; the task is the experiment."""
     log, skipped = Log(request.metric), Skipped()
-    about = {}
+    about, runs = {}, []
     for run in run_folders(request.path.resolve()):
-        about[run.name] = About(_experiment(run), _params(run))
+        about[run.name] = _experiment(run), _params(run)
         for path in sorted((run / "metrics").rglob("*")):
             metric = path.relative_to(run / "metrics").as_posix()
             if path.is_file() and log.wants(metric):
@@ -116,7 +116,9 @@ def read_mlflow(request: Request) -> list[Run]:
     if not about:
         raise ValueError("holds no MLflow runs (EXPERIMENT/RUN/meta.yaml and metrics/)")
     try:
-        runs = log.runs(request, about)
+        for curve in log.curves():
+            task, config = about[curve.run]
+            runs.append(as_run(curve._replace(task=task), request, config))
     except ValueError as error:
         raise ValueError(f"{error}; {skipped}" if skipped.count else error) from None
     if skipped.count:

@@ -97,7 +97,7 @@ class Observed:
         """How the newest value is written."""
         if not isinstance(cell, str):
             return
-        if cell.endswith("%"):
+        if cell.rstrip().endswith("%"):
             self._percents.append(len(self) - 1)
         if decimal_comma:
             self._has_commas |= has_decimal_comma(cell)

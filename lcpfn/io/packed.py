@@ -91,18 +91,12 @@ def unpack_bz2(path: Path) -> bytes:
     return content
 
 
-def unpacked(file: IO[bytes], name: object) -> IO[bytes]:
-    """The stream itself, or what is in it if it is gzip; it must be seekable."""
-    magic = file.read(len(GZIP))
-    file.seek(0)
-    if magic != GZIP:
+def unpacked(file: io.BufferedReader, name: object) -> IO[bytes]:
+    """The stream itself, or at most `MOST_UNPACKED` bytes of what is in it if gzip."""
+    if not file.peek(len(GZIP)).startswith(GZIP):
         return file
-    return as_limited(cast(IO[bytes], gzip.GzipFile(fileobj=file)), name)
-
-
-def as_limited(stream: IO[bytes], name: object) -> IO[bytes]:
-    """A stream of at most `MOST_UNPACKED` bytes."""
-    return io.BufferedReader(Limited(stream, MOST_UNPACKED, name), 1 << 20)
+    content = cast(IO[bytes], gzip.GzipFile(fileobj=file))
+    return io.BufferedReader(Limited(content, MOST_UNPACKED, name), 1 << 20)
 
 
 def lines(stream: IO[bytes], name: object) -> Iterator[str]:

@@ -10,21 +10,14 @@ Source: README.txt of the data set; Wang et al. 2024 (JMLR 25), whose repository
 github.com/google-research/hyperbo links it.
 """
 
-import gzip
+import io
 import tarfile
 from collections.abc import Iterator
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from lcpfn.curves import Run
 from lcpfn.io.json_stream import parse
-from lcpfn.io.packed import (
-    as_limited,
-    bar,
-    damage,
-    file_lines,
-    lines,
-    unpacked,
-)
+from lcpfn.io.packed import bar, damage, file_lines, lines, unpacked
 from lcpfn.io.request import Request, known_or_asked, numbers, one_of
 from lcpfn.io.scalar_log import in_order
 from lcpfn.metric import Metric
@@ -93,19 +86,10 @@ def _lines(request: Request) -> Iterator[tuple[str, str]]:
             for member in archive:
                 if member.isfile() and member.name.endswith(MEMBERS):
                     found = True
-                    stream = _member(archive, member)
+                    content = cast(io.BufferedReader, archive.extractfile(member))
+                    stream = unpacked(content, member.name)
                     for number, line in enumerate(lines(stream, member.name), 1):
                         yield f"{member.name}, line {number}", line
                         shown.update(file.tell() - shown.n)
     if not found:
         raise ValueError(f"holds no file that ends in {' or '.join(MEMBERS)}")
-
-
-def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    """The content of a file in an archive that cannot go back."""
-    stream = archive.extractfile(member)
-    if stream is None:
-        raise tarfile.ReadError(f"{member.name} has no content")
-    if member.name.endswith(".gz"):
-        return as_limited(cast(IO[bytes], gzip.GzipFile(fileobj=stream)), member.name)
-    return as_limited(stream, member.name)

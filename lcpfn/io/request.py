@@ -27,7 +27,7 @@ class Request:
     """What to read, and what is known of it.
 
     Attributes:
-        path: file or directory.
+        place: file or directory, or the URL of an Optuna storage.
         mode: "max" or "min", where the format does not know.
         bounds: range of the metric; goes before what the format knows.
         metric: which one to read; None for the only one, or all whose direction the
@@ -35,18 +35,20 @@ class Request:
         step: column of the step axis, in tables; None to choose it.
         progress: whether to show a bar on standard error, if it is a terminal.
         skipped: takes what was left out, in sentences.
-        address: what the user pointed to, where a path does not tell: the URL of an
-            Optuna storage.
     """
 
-    path: Path
+    place: str | Path
     mode: str | None = None
     bounds: Bounds | None = None
     metric: str | None = None
     step: str | None = None
     progress: bool = True
     skipped: list[str] = field(default_factory=list)
-    address: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The place as a path."""
+        return Path(self.place)
 
     @property
     def stem(self) -> str:

@@ -74,30 +74,30 @@ class RowParser:
 
     def __init__(self, skipped: Skipped) -> None:
         self.skipped, self.decimal_comma = skipped, False
-        self.headers: list[tuple[int, list[str]]] = []
-        self._number = 0
+        self.headers: list[tuple[str, list[str]]] = []
+        self._count = 0
         self._json = False
         self._delimiter = ""
         self._header: list[str] = []
         self._comment = ""
-        self._held: list[tuple[int, str]] = []
-        self._quoted: list[tuple[int, str]] = []
+        self._held: list[tuple[str, str]] = []
+        self._quoted: list[tuple[str, str]] = []
 
-    def feed(self, line: str) -> Iterator[tuple[int, Row]]:
+    def feed(self, line: str) -> Iterator[tuple[str, Row]]:
         """Takes the next line; yields the rows that are complete, with their lines.
 
         Raises:
             ValueError: if the header does not say what the columns are.
         """
-        self._number += 1
-        yield from self._line(self._number, line)
+        self._count += 1
+        yield from self._line(f"line {self._count}", line)
 
     @property
     def is_waiting(self) -> bool:
         """Whether lines are held back."""
         return bool(self._held or self._quoted)
 
-    def finish(self) -> Iterator[tuple[int, Row]]:
+    def finish(self) -> Iterator[tuple[str, Row]]:
         """The end of the file: yields what was held back.
 
         Raises:
@@ -106,33 +106,38 @@ class RowParser:
         while self._quoted:
             yield from self._give_up("a quoted cell does not end")
         if self._held:
-            yield from self._decide(None)
+            yield from self._decide(is_last=True)
 
-    def _line(self, number: int, line: str) -> Iterator[tuple[int, Row]]:
+    def _line(self, where: str, line: str) -> Iterator[tuple[str, Row]]:
         text = line.strip()
         if not text:
             return
         if text[0] == "{" and not self._quoted:
-            row = self._object(number, text)
+            row = self._object(where, text)
             if row is not None:
                 for other, _ in self._held:
-                    self.skipped.add(f"line {other}", "it is no JSON object")
+                    self.skipped.add(other, "it is no JSON object")
                 self._json, self._held = True, []
-                yield number, row
+                yield where, row
                 return
         if self._json:
             if text[0] != "{":
-                self.skipped.add(f"line {number}", f"{shown(text)} is no JSON object")
+                self.skipped.add(where, f"{shown(text)} is no JSON object")
             return
         if not self._quoted and self._is_aside(line):
             return
         if self._quoted or text.count('"') % 2:
-            yield from self._continue_quoted(number, line)
-        elif self._header:
-            yield from self._cells(number, line)
+            yield from self._continue_quoted(where, line)
         else:
-            self._held.append((number, line))
-            yield from self._decide(line)
+            yield from self._whole(where, line)
+
+    def _whole(self, where: str, text: str) -> Iterator[tuple[str, Row]]:
+        """A line whose quotes are closed."""
+        if self._header:
+            yield from self._cells(where, text)
+        else:
+            self._held.append((where, text))
+            yield from self._decide(is_last=False)
 
     def _is_aside(self, line: str) -> bool:
         """Whether a line is a comment, or says the delimiter; remembers which."""
@@ -145,7 +150,7 @@ class RowParser:
         self._delimiter = declared[1]
         return True
 
-    def _object(self, number: int, text: str) -> Row | None:
+    def _object(self, where: str, text: str) -> Row | None:
         """The JSON object in a line, or None; names it if objects are expected."""
         try:
             found = DECODER.decode(text)
@@ -154,33 +159,29 @@ class RowParser:
                 self._json = True
                 deep = isinstance(error, RecursionError)
                 why = "nested too deeply" if deep else getattr(error, "msg", error)
-                self.skipped.add(f"line {number}", f"no JSON: {why}")
+                self.skipped.add(where, f"no JSON: {why}")
             return None
         return found if isinstance(found, dict) else None
 
-    def _continue_quoted(self, number: int, text: str) -> Iterator[tuple[int, Row]]:
+    def _continue_quoted(self, where: str, text: str) -> Iterator[tuple[str, Row]]:
         """A cell in quotes may hold the end of a line."""
-        self._quoted.append((number, text))
+        self._quoted.append((where, text))
         whole = "\n".join(part for _, part in self._quoted)
         if len(self._quoted) > MOST_QUOTED:
             yield from self._give_up("a quoted cell does not end")
         elif whole.count('"') % 2 == 0:
-            first = self._quoted[0][0]
-            if not self._fits(whole):
-                yield from self._give_up("its quotes do not match")
-            elif self._header:
+            if self._fits(whole):
+                (first, _), *_ = self._quoted
                 self._quoted = []
-                yield from self._cells(first, whole)
+                yield from self._whole(first, whole)
             else:
-                self._quoted = []
-                self._held.append((first, whole))
-                yield from self._decide(whole)
+                yield from self._give_up("its quotes do not match")
 
-    def _give_up(self, why: str) -> Iterator[tuple[int, Row]]:
+    def _give_up(self, why: str) -> Iterator[tuple[str, Row]]:
         """The line that opened a quoted cell is damaged; those after it may not be."""
-        (number, _), *rest = self._quoted
+        (where, _), *rest = self._quoted
         self._quoted = []
-        self.skipped.add(f"line {number}", why)
+        self.skipped.add(where, why)
         for line in rest:
             yield from self._line(*line)
 
@@ -198,18 +199,18 @@ class RowParser:
         except csv.Error:
             return False
 
-    def _decide(self, last: str | None) -> Iterator[tuple[int, Row]]:
-        """Finds delimiter and header from the lines held; None: there are no more."""
+    def _decide(self, is_last: bool) -> Iterator[tuple[str, Row]]:
+        """Finds delimiter and header from the lines held, if there are enough."""
         lines = [text for _, text in self._held]
         found = self._delimiter or delimiter_of(
             lines[0], None if len(lines) == 1 else lines[-1]
         )
         if found is None and (titles := lines_above(lines)):
-            for number, _ in self._held[:titles]:
-                self.skipped.add(f"line {number}", "it stands above the header")
+            for where, _ in self._held[:titles]:
+                self.skipped.add(where, "it stands above the header")
             self._held, lines = self._held[titles:], lines[titles:]
             found = most_cells(lines[0])
-        if found is None and last is not None and len(lines) < MOST_HELD:
+        if found is None and not is_last and len(lines) < MOST_HELD:
             return
         self._delimiter = found if found is not None else most_cells(lines[0])
         self.decimal_comma = self._delimiter not in (",", "")
@@ -220,14 +221,14 @@ class RowParser:
             self._header = self._headerless(len(first))
         elif any(map(is_number, first)) and not steps_in_header(first):
             raise ValueError(
-                f"there are numbers in the header, line {held[0][0]}; name the "
-                "columns, e.g. run,step,value"
+                f"there are numbers in the header, {held[0][0]}; name the columns, "
+                "e.g. run,step,value"
             )
         else:
             self._header = _named(first)
             held = held[1:]
-        for number, text in held:
-            yield from self._cells(number, text)
+        for where, text in held:
+            yield from self._cells(where, text)
 
     def _headerless(self, count: int) -> list[str]:
         """Names of columns: from a comment above them, or the usual ones."""
@@ -241,12 +242,12 @@ class RowParser:
             )
         return ["step", "value"][-count:]
 
-    def _cells(self, number: int, text: str) -> Iterator[tuple[int, Row]]:
+    def _cells(self, where: str, text: str) -> Iterator[tuple[str, Row]]:
         """One line below the header."""
         try:
             cells = split(text, self._delimiter)
         except csv.Error as error:
-            self.skipped.add(f"line {number}", error)
+            self.skipped.add(where, error)
             return
         if len(cells) == len(self._header) + 1 and not cells[-1]:
             cells.pop()
@@ -255,14 +256,12 @@ class RowParser:
         if self._is_header(cells):
             self._header = _named(cells)
             if len(self.headers) < MOST_HEADERS:
-                self.headers.append((number, cells))
+                self.headers.append((where, cells))
         elif len(cells) != len(self._header):
-            self.skipped.add(
-                f"line {number}",
-                f"it has {len(cells)} cells, the header {len(self._header)}",
-            )
+            wrong = f"it has {len(cells)} cells, the header {len(self._header)}"
+            self.skipped.add(where, wrong)
         elif any(cells) and not all(map(RULE.fullmatch, cells)):
-            yield number, dict(zip(self._header, cells, strict=True))
+            yield where, dict(zip(self._header, cells, strict=True))
 
     def _is_header(self, cells: list[str]) -> bool:
         """Whether this is another header: different names and no numbers.

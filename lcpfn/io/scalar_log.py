@@ -37,22 +37,18 @@ class GrowingCurve:
     """A curve that goes on: what comes at its end costs the same however long it is.
 
     Args:
-        curve: what there is of it, at least one observation.
-        once: the step at which all of it was logged, so that it is counted.
+        curve: what there is of it.
     """
 
-    def __init__(self, curve: Curve, once: float | None = None) -> None:
-        self._about, self._count, self._once = curve[:3], len(curve.steps), once
+    def __init__(self, curve: Curve) -> None:
+        self._about, self._count = curve[:3], len(curve.steps)
         self._rows = np.stack([curve.steps, curve.values])
 
     def extend(self, steps: Sequence[float], values: Sequence[float]) -> bool:
         """Puts further observations at the end; False, and nothing, if not all do."""
         new = np.array(steps, np.float64)
-        if self._once is not None:
-            if (new != self._once).any():
-                return False
-            new = np.arange(self._count + 1.0, self._count + len(new) + 1)
-        elif not (np.diff(new, prepend=self._last) > 0).all():
+        last = self._rows[0, self._count - 1] if self._count else -np.inf
+        if not (np.diff(new, prepend=last) > 0).all():
             return False
         end = self._count + len(new)
         if end > self._rows.shape[1]:
@@ -63,21 +59,10 @@ class GrowingCurve:
         return True
 
     @property
-    def _last(self) -> float:
-        return float(self._rows[0, self._count - 1]) if self._count else -np.inf
-
-    @property
     def curve(self) -> Curve:
         """All of it; not to be changed."""
         steps, values = self._rows[:, : self._count]
         return Curve(*self._about, steps, values, self)
-
-
-class About(NamedTuple):
-    """What a log says of a run besides its observations."""
-
-    task: str = ""
-    config: Mapping[str, Any] | None = None
 
 
 class Logged:
@@ -103,13 +88,15 @@ class Logged:
     def curve(self) -> Curve:
         """All in order; what is new is put at the end if it belongs there."""
         new = self._steps[self._taken :], self._values[self._taken :]
-        if self._grown is None or not self._grown.extend(*new):
-            steps, values = np.array(self._steps), np.array(self._values)
-            once = steps[0] if len(steps) > 1 and (steps == steps[0]).all() else None
-            curve = Curve(*self._about, *in_order(steps, values))
-            self._grown = GrowingCurve(curve, once)
         self._taken = len(self._steps)
-        return self._grown.curve
+        if self._grown is not None and self._grown.extend(*new):
+            return self._grown.curve
+        steps, values = np.array(self._steps), np.array(self._values)
+        curve = Curve(*self._about, *in_order(steps, values))
+        # Counted observations may yet turn out to have steps.
+        counted = len(steps) > 1 and (steps == steps[0]).all()
+        self._grown = None if counted else GrowingCurve(curve)
+        return curve
 
 
 class Log:
@@ -147,23 +134,13 @@ class Log:
             raise ValueError(f"no observations of {metric!r}")
         return [logged.curve for logged in self.observed[metric].values()]
 
-    def runs(
-        self, request: Request, about: Mapping[str, About] | None = None
-    ) -> list[Run]:
-        """The same as runs; `about` says more of some, by their names."""
-        runs: list[Run] = []
-        for name, _, metric, steps, values, _ in self.curves():
-            told = (about or {}).get(name, About())
-            run = request.run(
-                name,
-                steps,
-                values,
-                task=told.task,
-                metric=metric,
-                config=told.config,
-            )
-            runs.append(run)
-        return runs
+
+def as_run(
+    curve: Curve, request: Request, config: Mapping[str, Any] | None = None
+) -> Run:
+    """A curve as a checked run."""
+    about: dict[str, Any] = {"task": curve.task, "metric": curve.metric}
+    return request.run(curve.run, curve.steps, curve.values, config=config, **about)
 
 
 def in_order(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -34,12 +34,11 @@ class Source(Protocol):
         """Everything new. `final`: nothing will be written any more."""
 
 
-def open_source(place: str, request: Request, format: str | None = None) -> Source:
+def open_source(request: Request, format: str | None = None) -> Source:
     """The source of what a user points to.
 
     Args:
-        place: a path, or the address of an Optuna storage.
-        request: the same path, and what is known of the files.
+        request: the place, and what is known of the files.
         format: of the files; by default found by name and content.
 
     Raises:
@@ -47,7 +46,7 @@ def open_source(place: str, request: Request, format: str | None = None) -> Sour
         ModuleNotFoundError: if an optional package is missing, saying which.
     """
     check_format(format)
-    path = request.path
+    place, path = str(request.place), request.path
     if format in (None, "optuna") and is_storage(place):
         if request.step or request.metric:
             name = "--step" if request.step else "--metric"
@@ -59,11 +58,11 @@ def open_source(place: str, request: Request, format: str | None = None) -> Sour
         raise ValueError(f"there is no {printable(place)}")
     try:
         check_file(path)
+        # An empty directory or file is a log that has not begun.
+        empty = not (any(path.iterdir()) if path.is_dir() else path.stat().st_size)
+        found = _format_of(path, request, format or ("logs" if empty else None))
     except ValueError as error:
         raise ValueError(named(path, error)) from None
-    # An empty directory or file is a log that has not begun.
-    empty = not (any(path.iterdir()) if path.is_dir() else path.stat().st_size)
-    found = _format_of(path, request, format or ("logs" if empty else None))
     if found in GROWING and path.suffix != ".parquet":
         return Logs(path, request.metric, request.step, request.percent)
     return Whole(request, found)
@@ -79,10 +78,7 @@ def _format_of(path: Path, request: Request, format: str | None) -> str | None:
         found = format or format_of(path)
     except ValueError:
         return "logs" if ending_of(path) in TABLES + OTHERS else None
-    try:
-        check_options(found, request)
-    except ValueError as error:
-        raise ValueError(named(path, error)) from None
+    check_options(found, request)
     return found
 
 
@@ -98,7 +94,7 @@ class Whole:
         self.ended: dict[str, str] = {}
         self.gone: set[str] = set()
         self._request, self._format = request, format
-        self._state: object = None
+        self._state: object = ()
         self._given: dict[str, Curve] = {}
 
     def poll(self, final: bool = False) -> list[Observation]:
@@ -108,13 +104,12 @@ class Whole:
             ValueError: if standard input holds nothing to read.
         """
         path, self.gone = self._request.path, set()
-        found: list[Observation] = []
         request = replace(self._request, skipped=[])
         try:
             state = None if str(path) == STDIN else _state_of(path)
-            if self._state is not None and self._state == (state,):
+            if state == self._state:
                 return []
-            self._state = (state,)
+            self._state = state
             curves = read(request, self._format)
         except (OSError, ValueError) as error:
             if str(path) == STDIN:  # cannot be read again
@@ -122,15 +117,16 @@ class Whole:
             self.trouble = {"files": printable(str(error))}
             return []
         self.trouble = {"files": "; ".join(request.skipped)} if request.skipped else {}
-        self.gone = self._given.keys() - {printable(run.name) for run in curves.runs}
+        now = {
+            printable(run.name): Curve(
+                run.name, run.task, run.metric, run.steps, run.values
+            )
+            for run in curves.runs
+        }
+        self.gone = self._given.keys() - now.keys()
         for name in self.gone:
             del self._given[name]
-        for run in curves.runs:
-            curve = Curve(run.name, run.task, run.metric, run.steps, run.values)
-            name = printable(run.name)
-            found += news(name, self._given.get(name), curve)
-            self._given[name] = curve
-        return found
+        return news(self._given, now)
 
 
 def _state_of(path: Path) -> tuple[int, int, int]:

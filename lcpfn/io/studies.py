@@ -16,7 +16,7 @@ from lcpfn.io.cells import number_in, printable, shown, step_in
 from lcpfn.io.follow import Observation, news
 from lcpfn.io.places import is_address, is_journal
 from lcpfn.io.request import Request
-from lcpfn.io.scalar_log import Curve
+from lcpfn.io.scalar_log import Curve, as_run
 
 
 class Studies:
@@ -53,7 +53,6 @@ class Studies:
         self.curves: dict[str, Curve] = {}
         self.params: dict[str, dict[str, Any]] = {}
         self.storage: Any = None
-        self._seen: dict[str, dict[Any, Any]] = {}
         self._engine = {} if _is_journal_at(place) else _engine(place)
         try:
             self._open()
@@ -121,14 +120,12 @@ class Studies:
         kept, wrong = _observations(values)
         if wrong:
             self.trouble[run] = f"left out {len(wrong)} values; the first: {wrong[0]}"
-        if not kept or self._seen.get(run) == kept:
+        if not kept:
             return []
-        self._seen[run] = kept
         steps = np.array(sorted(kept), np.float64)
         curve = Curve(run, study, "", steps, np.array([kept[s] for s in sorted(kept)]))
-        before, self.curves[run] = self.curves.get(run), curve
         self.params[run] = dict(trial.params)
-        return news(run, before, curve)
+        return news(self.curves, {run: curve})
 
 
 def read_optuna(request: Request) -> Iterator[Run]:
@@ -138,16 +135,13 @@ def read_optuna(request: Request) -> Iterator[Run]:
             "an Optuna storage has one value per step, without a name; leave out "
             "metric= (--metric)"
         )
-    studies = Studies(request.address or str(request.path), str(request.mode))
+    studies = Studies(str(request.place), str(request.mode))
     studies.poll()
     trouble = [f"{name}: {what}" for name, what in studies.trouble.items()]
     if not studies.curves:
         raise ValueError("; ".join(trouble or ["no trial has an intermediate value"]))
     for run, curve in studies.curves.items():
-        config = studies.params[run]
-        yield request.run(
-            run, curve.steps, curve.values, task=curve.task, config=config
-        )
+        yield as_run(curve, request, studies.params[run])
     request.skipped.extend(trouble)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lcpfn.io.assemble import Assembled, Place, assemble
+from lcpfn.io.apart import Place
+from lcpfn.io.assemble import Assembled, assemble
 from lcpfn.io.observed import Key, Observed
 from lcpfn.io.scalar_log import Curve, GrowingCurve
 
@@ -52,53 +53,39 @@ class TableGrowth:
 
     def _go_on(self, found: Assembled, seen: Observed) -> bool:
         """Puts what is new behind what there is; whether that is all there is to do."""
-        ids = seen.ids
         several = len(found.curves) > 1
         # A column of ids names rows, as long as no id comes again.
-        fine = several or ids is None or len(ids.names) == len(seen)
-        if len(seen) > self._until or found.counted or not seen.is_plain(self._percent):
+        fine = several or seen.ids is None or len(seen.ids.names) == len(seen)
+        if len(seen) > self._until or found.counted or not fine:
             return False
-        for key, rows in seen.rows.items() if fine else ():
-            taken = self._taken.get(key)
+        if not seen.is_plain(self._percent):
+            return False
+        new: dict[Place, list[int]] = {}
+        for key, rows in seen.rows.items():
+            taken = self._taken.get(key, 0)
             if len(rows) == taken or key.metric != self.metric:
                 continue
-            if taken is None and (found.apart or not several):
-                return False
-            if not self._put(found, seen, key, rows[taken or 0 :], taken is None):
-                return False
+            if not taken:
+                if found.apart or not several:
+                    return False
+                begun = GrowingCurve(Curve(*key, np.empty(0), np.empty(0)))
+                self._growing[key.run, key.task, ()] = begun
+            for at in rows[taken:]:
+                codes = tuple(text.code(at) for text in found.apart)
+                new.setdefault((key.run, key.task, codes), []).append(at)
             self._taken[key] = len(rows)
-        return fine
+        return all(self._put(found, seen, place, rows) for place, rows in new.items())
 
     def _put(
-        self,
-        found: Assembled,
-        seen: Observed,
-        key: Key,
-        new: Sequence[int],
-        first: bool,
+        self, found: Assembled, seen: Observed, place: Place, new: Sequence[int]
     ) -> bool:
-        """Puts new observations of one key into their runs; whether all belong there.
-
-        Args:
-            found: the curves, some of which are replaced.
-            seen: all observations.
-            key: of these.
-            new: which they are.
-            first: whether there are no others of this key.
-        """
-        by_place: dict[Place, tuple[list[float], list[float]]] = {}
-        for at in new:
-            place = key.run, key.task, tuple(text.code(at) for text in found.apart)
-            steps, values = by_place.setdefault(place, ([], []))
-            steps.append(seen.step(found.axis, at))
-            values.append(seen.values[at])
-        for place, (steps, values) in by_place.items():
-            growing = self._growing.get(place)
-            if growing is None and (first or place in found.curves):
-                none = Curve(*key, np.empty(0), np.empty(0))
-                growing = GrowingCurve(found.curves.get(place, none))
-                self._growing[place] = growing
-            if growing is None or not growing.extend(steps, values):
+        """Puts new observations at the end of their run; whether they belong there."""
+        if place not in self._growing:
+            if place not in found.curves:
                 return False
-            found.curves[place] = growing.curve
+            self._growing[place] = GrowingCurve(found.curves[place])
+        steps = [seen.step(found.axis, at) for at in new]
+        if not self._growing[place].extend(steps, [seen.values[at] for at in new]):
+            return False
+        found.curves[place] = self._growing[place].curve
         return True

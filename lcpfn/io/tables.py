@@ -2,9 +2,8 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from lcpfn.curves import Run
 from lcpfn.io.collect import Collector
@@ -12,7 +11,7 @@ from lcpfn.io.follow import OTHERS, TABLES, Logs
 from lcpfn.io.packed import bar, damage
 from lcpfn.io.request import STDIN, Request
 from lcpfn.io.rows import Row
-from lcpfn.io.scalar_log import Curve
+from lcpfn.io.scalar_log import Curve, as_run
 from lcpfn.io.text_log import TextLog
 
 
@@ -32,8 +31,7 @@ def _read_file(path: Path, request: Request) -> Iterator[Run]:
     with bar(path, request.progress) as shown:
         log = TextLog(path, lambda: _collector(request), shown.update)
         log.update(final=True)
-    for curve in log.curves():
-        yield _run(request, curve, curve.run or request.stem)
+    yield from _runs(log.curves(), request)
     if trouble := log.trouble():
         request.skipped.append(trouble)
 
@@ -42,9 +40,8 @@ def read_logs(request: Request) -> Iterator[Run]:
     """All text and event files below a directory."""
     logs = Logs(request.path, request.metric, request.step, request.percent)
     found = logs.changed(final=True)
-    for runs in found.values():
-        for name, curve in runs:
-            yield _run(request, curve, name)
+    for curves in found.values():
+        yield from _runs(curves, request)
     trouble = [f"{name}: {what}" for name, what in logs.trouble.items()]
     if not found:
         if not trouble:
@@ -65,8 +62,7 @@ def read_parquet(request: Request) -> Iterator[Run]:
     collector = _collector(request)
     for number, row in enumerate(parquet_rows(request), 1):
         collector.add(row, f"row {number}")
-    for curve in collector.curves():
-        yield _run(request, curve, curve.run or request.stem)
+    yield from _runs(collector.curves(), request)
     request.skipped.extend(collector.left_out())
 
 
@@ -91,6 +87,6 @@ def _collector(request: Request) -> Collector:
     return Collector(request.metric, request.step, request.percent)
 
 
-def _run(request: Request, curve: Curve, name: str) -> Run:
-    about: dict[str, Any] = {"task": curve.task, "metric": curve.metric}
-    return request.run(name, curve.steps, curve.values, **about)
+def _runs(curves: Iterable[Curve], request: Request) -> Iterator[Run]:
+    for curve in curves:
+        yield as_run(curve._replace(run=curve.run or request.stem), request)

@@ -22,7 +22,6 @@ import numpy as np
 from lcpfn.curves import Run
 from lcpfn.io.arrays import implied_bounds, load_arrays, texts
 from lcpfn.io.json_stream import entries
-from lcpfn.io.packed import bar
 from lcpfn.io.request import Request, numbers, one_of
 from lcpfn.metric import Metric
 
@@ -48,13 +47,12 @@ def _metrics(splits: tuple[str, ...], wanted: str | None) -> list[tuple[int, str
 
 def _json(path: Path, request: Request) -> Iterator[Run]:
     configs, losses = [], []
-    with path.open("rb") as file, bar(path, request.progress) as shown:
-        for (number,), entry in entries(file, 1, shown.update):
-            where = f"{path.name}, entry {number}"
-            if not isinstance(entry, dict) or not isinstance(entry.get("hp"), dict):
-                raise ValueError(f'{where} has no "hp"; is this TaskSet?')
-            configs.append(entry["hp"])
-            losses.append([_loss(entry, split, where) for split in JSON_SPLITS])
+    for (number,), entry in entries(path, 1, request.progress):
+        where = f"{path.name}, entry {number}"
+        if not isinstance(entry, dict) or not isinstance(entry.get("hp"), dict):
+            raise ValueError(f'{where} has no "hp"; is this TaskSet?')
+        configs.append(entry["hp"])
+        losses.append([_loss(entry, split, where) for split in JSON_SPLITS])
     for column, metric in _metrics(JSON_SPLITS, request.metric):
         curves = [row[column] for row in losses]
         known = _known(metric, curves)

@@ -53,7 +53,6 @@ class TextLog:
             # A last line that was taken for whole may have gone on.
             if self._file.is_anew() or self._ended:
                 self._file.restart()
-                self._file.changed()
                 self._begin()
             self._guarded(self._read_on)
         undecided = self._is_document is None and self._start
@@ -101,10 +100,11 @@ class TextLog:
             self._take(self._parser.feed(self._decoder.rest))
             self._take(self._parser.finish())
 
-    def _take(self, rows: Iterator[tuple[int, Row]]) -> None:
-        for number, row in rows:
-            for part in rows_in(row, f"line {number}"):
-                self._collector.add(part, f"line {number}", self._parser.decimal_comma)
+    def _take(self, rows: Iterator[tuple[str, Row]]) -> None:
+        for where, row in rows:
+            self._collector.decimal_comma = self._parser.decimal_comma
+            for part in rows_in(row, where):
+                self._collector.add(part, where)
 
     def curves(self) -> list[Curve]:
         """All its curves.
@@ -126,8 +126,8 @@ class TextLog:
         metric, headers = self._collector.column, self._parser.headers
         if headers and metric in headers[0][1]:
             parts += [
-                f"there is no {shown(metric)} from line {number} on"
-                for number, header in headers[1:]
+                f"there is no {shown(metric)} from {where} on"
+                for where, header in headers[1:]
                 if metric not in header
             ]
         if count := self._decoder.overlong:

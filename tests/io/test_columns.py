@@ -196,6 +196,8 @@ def test_fractions_and_per_cent_are_not_mixed(tmp_path):
     text = "epoch,acc\n1,0.521\n2,61%\n3,0.662\n"
     with pytest.raises(ValueError, match=r"both 61% and 0.521.*--bounds 0 1"):
         read(tmp_path, text, mode="max")
+    with pytest.raises(ValueError, match=r"both 61% and 0.521"):
+        read(tmp_path, '{"acc": 0.521}\n{"acc": "61% "}\n', "a.jsonl", mode="max")
     found = curve(tmp_path, text, mode="max", bounds=(0, 1))
     assert found == ([1, 2, 3], [0.521, 0.61, 0.662])
     assert curve(tmp_path, "epoch,acc\n1,52.1\n2,61%\n")[1] == [52.1, 61]

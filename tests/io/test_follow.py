@@ -31,6 +31,8 @@ class Board:
             if anew:
                 self.curves.pop(run, None)
             self.curves.setdefault(run, {})[step] = value
+        for run in self.logs.gone:
+            self.curves.pop(run)
         return self.curves
 
 
@@ -230,7 +232,7 @@ def test_every_door_reads_the_same_directory(tmp_path, name):
     content = {"log_history": [row]} if "state" in name else [row]
     path.write_text(json.dumps(content) if "json" in name else "epoch,loss\n1,0.5\n")
     (tmp_path / "0.json").write_text("\n")
-    source = open_source(str(tmp_path), request(tmp_path))
+    source = open_source(request(tmp_path))
     watched = Board(source).look(final=True)
     with pytest.warns(SkippedWarning, match="no curves in 0"):
         found = read_curves(tmp_path, mode="min").runs
@@ -253,14 +255,14 @@ def test_runs_of_different_metrics_are_not_ranked_together(tmp_path):
 
 def test_what_is_not_read_is_named(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    source = open_source(str(tmp_path), request(tmp_path))
+    source = open_source(request(tmp_path))
     assert source.poll() == []
     assert "alone, not its directory: a.parquet" in source.trouble["not read"]
     with pytest.raises(ValueError, match=r"alone, not its directory: a\.parquet"):
         read_curves(tmp_path, mode="min")
     blank = tmp_path / "blank.csv"
     blank.write_text("\n\n")
-    source = open_source(str(blank), request(blank))
+    source = open_source(request(blank))
     assert source.poll(final=True) == []
     assert source.trouble == {"blank": "holds no rows"}
 
@@ -387,16 +389,16 @@ def test_sources_by_what_there_is(tmp_path):
             np.savez(path, curves=np.ones((2, 3)))
         else:
             path.touch()  # a log that has not begun
-        assert type(open_source(str(path), request(path))) is kind
-    assert type(open_source(str(tmp_path), request(tmp_path))) is Logs
+        assert type(open_source(request(path))) is kind
+    assert type(open_source(request(tmp_path))) is Logs
     with pytest.raises(ValueError, match="there is no"):
-        open_source("none", request(tmp_path / "none"))
+        open_source(request(tmp_path / "none"))
 
 
 def test_any_format_can_be_watched(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, curves=[[3.0, 2.0, np.nan]])
-    board = Board(open_source(str(path), request(path)))
+    board = Board(open_source(request(path)))
     assert board.look() == {"row 0": {1: 3, 2: 2}}
     assert board.logs.poll() == []
     np.savez(path, curves=[[3.0, 2.0, 1.0]])
@@ -409,7 +411,7 @@ def test_a_file_that_is_half_written_is_read_later(tmp_path):
     np.savez(path, curves=[[3.0, 2.0]])
     whole = path.read_bytes()
     path.write_bytes(whole[:-40])
-    source = open_source(str(path), request(path))
+    source = open_source(request(path))
     assert source.poll() == []
     assert "a.npz cannot be read" in source.trouble["files"]
     path.write_bytes(whole)
@@ -437,7 +439,7 @@ def test_pipes_and_pointers_are_refused_by_name(tmp_path):
         with pytest.raises(ValueError, match=why):
             read_curves(path, mode="min", format="csv")
         with pytest.raises(ValueError, match=why):
-            open_source(str(path), request(path))
+            open_source(request(path))
     with pytest.raises(
         ValueError, match=r"holds no curves; a: is a pointer of Git LFS"
     ):
@@ -448,13 +450,13 @@ def test_what_no_look_can_mend_is_refused_at_once(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, curves=[[3.0, 2.0]])
     with pytest.raises(ValueError, match="no format 'x'"):
-        open_source(str(path), request(path), "x")
+        open_source(request(path), "x")
     for format in (None, "npz"):
         with pytest.raises(ValueError, match="leave out step="):
-            open_source(str(path), request(path, step="epoch"), format)
+            open_source(request(path, step="epoch"), format)
     path = path.rename(tmp_path / "a.xyz")
     with pytest.raises(ValueError, match="no known format"):
-        open_source(str(path), request(path))
+        open_source(request(path))
 
 
 def test_a_journal_of_optuna(tmp_path):
@@ -467,7 +469,7 @@ def test_a_journal_of_optuna(tmp_path):
     study = optuna.create_study(storage=storage)
     trial = study.ask()
     trial.report(0.5, 1)
-    source = open_source(str(path), request(path))
+    source = open_source(request(path))
     assert type(source) is Studies
     board = Board(source)
     assert board.look() == {"trial 0": {1: 0.5}}

@@ -9,6 +9,7 @@ import pytest
 from lcpfn.io import assemble, table_growth
 from lcpfn.io.follow import Logs
 from lcpfn.io.scalar_log import Curve, GrowingCurve, Log, in_order
+from tests.io.test_follow import Board, append
 
 COUNT = 120
 
@@ -82,33 +83,17 @@ KINDS = {
 }
 
 
-def taken(logs, curves, **options):
-    for run, step, value, anew in logs.poll(**options):
-        if anew:
-            curves.pop(run, None)
-        curves.setdefault(run, {})[step] = value
-    for run in logs.gone:
-        curves.pop(run)
-    return curves
-
-
-def append(path, text):
-    with path.open("a") as file:
-        file.write(text)
-
-
 @pytest.mark.parametrize("row", KINDS, ids=lambda row: row.__name__)
 def test_growing_row_by_row_is_reading_at_once(tmp_path, monkeypatch, row):
     monkeypatch.setattr(table_growth, "SHORT", 0)
-    path, curves = tmp_path / "a.csv", {}
+    path = tmp_path / "a.csv"
     path.write_text(KINDS[row] + "\n")
-    logs = Logs(path, "loss")
+    board = Board(Logs(path, "loss"))
     for i in range(COUNT):
         append(path, row(i) + "\n")
-        taken(logs, curves)
-        fresh = Logs(path, "loss")
-        assert curves == taken(fresh, {})
-        assert logs.trouble == fresh.trouble
+        fresh = Board(Logs(path, "loss"))
+        assert board.look() == fresh.look()
+        assert board.logs.trouble == fresh.logs.trouble
 
 
 @pytest.mark.parametrize("row", KINDS, ids=lambda row: row.__name__)
@@ -116,7 +101,7 @@ def test_a_long_table_is_not_looked_at_as_a_whole(tmp_path, monkeypatch, row):
     path, looks = tmp_path / "a.csv", []
     path.write_text("\n".join([KINDS[row], *map(row, range(5000))]) + "\n")
     logs = Logs(path, "loss")
-    taken(logs, {})
+    logs.poll()
     whole = assemble.assemble
     monkeypatch.setattr(
         table_growth, "assemble", lambda *args: looks.append(1) or whole(*args)
@@ -130,28 +115,28 @@ def test_a_long_table_is_not_looked_at_as_a_whole(tmp_path, monkeypatch, row):
 
 
 def test_the_run_of_a_file_that_turns_out_to_hold_two_is_gone(tmp_path):
-    path, curves = tmp_path / "a.csv", {}
+    path = tmp_path / "a.csv"
     path.write_text("seed,step,loss\n0,1,3\n0,2,2\n")
-    logs = Logs(tmp_path, "loss")
-    assert taken(logs, curves) == {"a": {1: 3, 2: 2}}
+    board = Board(Logs(tmp_path, "loss"))
+    assert board.look() == {"a": {1: 3, 2: 2}}
     append(path, "1,1,5\n1,2,4\n")
-    assert taken(logs, curves) == {
+    assert board.look() == {
         "a:seed 0": {1: 3, 2: 2},
         "a:seed 1": {1: 5, 2: 4},
     }
     path.write_text("seed,step,loss\n7,1,3\n")
-    assert taken(logs, curves) == {"a": {1: 3}}
+    assert board.look() == {"a": {1: 3}}
 
 
 def test_a_run_called_otherwise_beside_another_of_its_name(tmp_path):
-    table, curves = "step,loss\n1,3\n", {}
+    table = "step,loss\n1,3\n"
     (tmp_path / "a.csv").write_text(table)
-    logs = Logs(tmp_path)
-    assert taken(logs, curves) == {"a": {1: 3}}
+    board = Board(Logs(tmp_path))
+    assert board.look() == {"a": {1: 3}}
     (tmp_path / "a.txt").write_text(table)
-    assert taken(logs, curves) == {"a.csv": {1: 3}, "a.txt": {1: 3}}
+    assert board.look() == {"a.csv": {1: 3}, "a.txt": {1: 3}}
     (tmp_path / "a.txt").unlink()
-    assert taken(logs, curves) == {"a": {1: 3}, "a.txt": {1: 3}}
+    assert board.look() == {"a": {1: 3}, "a.txt": {1: 3}}
 
 
 def test_steps_in_any_order():
@@ -223,9 +208,9 @@ def test_event_files_of_a_resumed_run(tmp_path):
     writers = pytest.importorskip("tensorboardX", reason="needs tensorboardX")
     first = events(writers, tmp_path / "1", {1: 1.0, 2: 2.0, 3: 9.0})
     second = events(writers, tmp_path / "2", {2: 3.0, 4: 4.0})
-    curves, folder = {}, tmp_path / "logs" / "a"
+    folder = tmp_path / "logs" / "a"
     folder.mkdir(parents=True)
-    logs = Logs(tmp_path / "logs")
+    board = Board(Logs(tmp_path / "logs"))
     for name, record, expected in (
         ("1.tfevents", b"".join(first[:2]), {1: 1}),
         ("1.tfevents", first[2], {1: 1, 2: 2}),
@@ -236,4 +221,4 @@ def test_event_files_of_a_resumed_run(tmp_path):
     ):
         with (folder / name).open("ab") as file:
             file.write(record)
-        assert taken(logs, curves)["a"] == expected
+        assert board.look()["a"] == expected

@@ -151,13 +151,3 @@ def test_arrays_of_impossible_shapes(tmp_path, shape):
         archive.writestr("curves.npy", header.getvalue())
     with pytest.raises(ValueError, match=r"curves.npz"):
         read(path)
-
-
-def test_lengths_are_found_row_by_row(tmp_path):
-    path = tmp_path / "curves.npz"
-    values = np.array([[0.5, np.nan, 0.3, np.nan], [0.5, 0.4, 0.3, 0.2]])
-    np.savez(path, curves=values)
-    assert [len(run.values) for run in read(path)] == [3, 4]
-    np.savez(path, curves=np.array([[np.nan, np.nan]]))
-    with pytest.raises(ValueError, match="`length` must hold whole numbers"):
-        read(path)

@@ -1,24 +1,22 @@
 """Logs made at random, with a known truth and every kind of mess that is met.
 
 What is read equals the truth, by the whole-file reader and by one that follows the file
-as it grows; and independent readers say the same of files that they can read.
+as it grows.
 """
 
 import contextlib
-import csv
-import io
 import json
 import math
 import warnings
 from typing import NamedTuple
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lcpfn.io import SkippedWarning, read_curves
 from lcpfn.io.follow import Logs
+from tests.io.test_follow import Board
 
 VALUES = st.one_of(
     st.floats(-1e6, 1e6, allow_nan=False),
@@ -158,15 +156,13 @@ def test_the_truth_is_read(tmp_path, log):
 def test_the_truth_is_read_as_it_grows(tmp_path, log, data):
     path = tmp_path / f"run{log.ending}"
     path.write_bytes(b"")
-    logs, curve = Logs(path, "val_loss"), {}
+    board = Board(Logs(path, "val_loss"))
     cuts = data.draw(st.lists(st.integers(0, len(log.content)), max_size=5))
     for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), None], strict=True):
         with path.open("ab") as file:
             file.write(log.content[begin:end])
-        for _, step, value, anew in logs.poll(final=end is None):
-            if anew:
-                curve.clear()
-            curve[step] = value
+        board.look(final=end is None)
+    (curve,) = board.curves.values()
     np.testing.assert_array_equal(list(curve), log.steps)
     np.testing.assert_array_equal(list(curve.values()), log.values)
     path.unlink()
@@ -184,26 +180,3 @@ def test_rubbish_is_refused_or_read(tmp_path, content, ending):
         with contextlib.suppress(ValueError):
             found = read_curves(path, mode="min", progress=False)
             assert all(len(run.steps) for run in found.runs)
-
-
-@given(rows=observations(), several=st.booleans())
-def test_other_readers_say_the_same(tmp_path, rows, several):
-    """The standard library's and pyarrow's reader of CSV."""
-    pa_csv = pytest.importorskip("pyarrow.csv")
-    path = tmp_path / "run.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["run", "step", "loss"])
-        for name in "ab" if several else "a":
-            writer.writerows([name, s, "" if v is None else v] for s, v in rows)
-    found = read_curves(path, mode="min", progress=False).runs
-    theirs = pa_csv.read_csv(io.BytesIO(path.read_bytes())).to_pylist()
-    for run in found:
-        expected = [
-            (row["step"], row["loss"])
-            for row in theirs
-            if row["run"] == run.name and row["loss"] is not None
-        ]
-        known = ~np.isnan(run.values)  # pyarrow takes nan for null
-        ours = np.transpose([run.steps[known], run.values[known]])
-        np.testing.assert_array_equal(ours, np.reshape(expected, (-1, 2)))

@@ -548,19 +548,6 @@ def test_a_column_is_chosen_and_empty_cells_are_no_records(tmp_path):
         table(tmp_path, text)
 
 
-def test_records_without_steps_are_counted(tmp_path):
-    (run,) = table(tmp_path, "accuracy\n0.5\n0.6\n")
-    np.testing.assert_array_equal(run.steps, [1, 2])
-    path = text_file(tmp_path / "t.jsonl", '{"values": [0.5, null, 0.7]}')
-    (run,) = read_curves(path, mode="max").runs
-    np.testing.assert_array_equal(run.steps, [1, 3])
-
-
-def test_a_csv_without_a_header(tmp_path):
-    (run,) = table(tmp_path, "1,0.5\n3,0.6\n")
-    np.testing.assert_array_equal(run.steps, [1, 3])
-
-
 def test_wide_rows_may_be_of_any_length(tmp_path):
     runs = table(tmp_path, "name,1,2,3\na,0.1,0.2,\nb,0.1,,0.3\n")
     np.testing.assert_array_equal(runs[0].steps, [1, 2])
@@ -667,6 +654,7 @@ def test_bounds_follow_from_name_and_values(metric, values, bounds):
         ({"curves": np.zeros((2, 3)), "task": ["a"]}, r"`task` must have shape \(2,\)"),
         ({"curves": np.zeros((2, 3)), "x": np.zeros((3, 2))}, "`x` must have shape"),
         ({"curves": np.zeros((1, 3)), "length": np.array([9])}, "`length` must hold"),
+        ({"curves": np.full((1, 3), np.nan)}, "`length` must hold"),
         ({"curves": np.zeros((1, 3)), "config": ["{"]}, "config is not JSON"),
     ],
 )
@@ -697,15 +685,6 @@ def test_a_resumed_run_counts_the_later_records(tmp_path):
     (run,) = read_curves(tmp_path, mode="min").runs
     np.testing.assert_array_equal(run.steps, [1, 2, 3, 4])
     np.testing.assert_array_equal(run.values, [0, 1, 1, 1])
-
-
-def test_a_log_without_steps_is_counted(tmp_path):
-    writers = pytest.importorskip("tensorboardX")
-    with writers.SummaryWriter(str(tmp_path)) as writer:
-        for value in (3.0, 2.0):
-            writer.add_scalar("loss", value, 0)
-    (run,) = read_curves(tmp_path, mode="min").runs
-    np.testing.assert_array_equal(run.steps, [1, 2])
 
 
 def event_file(path, payload):

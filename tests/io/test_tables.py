@@ -10,7 +10,6 @@ import pytest
 
 from lcpfn.io import SkippedWarning, read_curves
 from lcpfn.io.cells import number_in, printable
-from lcpfn.io.scalar_log import in_order
 
 
 def read(tmp_path, text, name="run.csv", mode="min", **options):
@@ -33,9 +32,10 @@ def curve(tmp_path, text, name="run.csv", **options):
         ("10\t0.5\n20\t0.6\n", [10, 20], [0.5, 0.6]),
         ("value\n1e30\n\n-inf\n", [1, 2], [1e30, -math.inf]),
         ("[0.5, 0.6]", [1, 2], [0.5, 0.6]),
+        ('{"values": [0.5, null, 0.7]}', [1, 3], [0.5, 0.7]),
         ('{"values": [0.5, null, 0.6], "steps": [5, 6, 7]}', [5, 7], [0.5, 0.6]),
         ('{"values": [0.5, NaN], "steps": [5, 6]}', [5, 6], [0.5, math.nan]),
-        ("epoch val_loss\n5 1.9\n10 1.6\n", [5, 10], [1.9, 1.6]),
+        ("  epoch val_loss\n      5      1.9\n     10      1.6\n", [5, 10], [1.9, 1.6]),
         ("epoch|val_loss\n5|1.9\n10|1.6\n", [5, 10], [1.9, 1.6]),
         ("epoch;val_loss\n5;1,9\n10;1,6\n", [5, 10], [1.9, 1.6]),
         ('step,loss\n"1,000",2.5\n"12,000",2.1\n', [1000, 12000], [2.5, 2.1]),
@@ -100,11 +100,6 @@ def test_tables_by_any_name(tmp_path, name):
 # Rows of several kinds
 
 
-def test_an_empty_cell_is_no_observation(tmp_path):
-    text = "epoch,train_loss,val_loss\n1,2.1,1.9\n2,1.7,\n3,1.5,1.45\n4,1.4,NA\n"
-    assert curve(tmp_path, text, metric="val_loss") == ([1, 3], [1.9, 1.45])
-
-
 def test_rows_of_train_and_validation(tmp_path):
     rows = [
         {"env": "3.7", "seed": None},
@@ -156,13 +151,6 @@ def test_nested_objects_are_reached_by_a_dot(tmp_path):
 def test_a_header_may_come_again(tmp_path, text, steps):
     found = curve(tmp_path, text, metric="val")
     assert found == (steps, [float(s) for s in steps])
-
-
-def test_a_header_may_lose_the_metric(tmp_path):
-    text = "epoch,acc,val_acc\n0,0.5,0.52\n1,0.6,0.61\nepoch,acc,lr\n2,0.7,0.0001\n"
-    with pytest.warns(SkippedWarning, match="there is no 'val_acc' from line 4 on"):
-        found = curve(tmp_path, text, metric="val_acc", mode="max")
-    assert found == ([0, 1], [0.52, 0.61])
 
 
 @pytest.mark.parametrize("line", ["junk", "2,x", "2,0.4,0.5", '2,"0.4', "2", "{[", "]"])
@@ -223,22 +211,6 @@ def test_the_step_can_be_chosen(tmp_path):
         read_curves(tmp_path / "a.npz", mode="min", step="epoch")
 
 
-@pytest.mark.parametrize(
-    ("steps", "values", "expected"),
-    [
-        ([3, 1, 2], [3, 1, 2], ([1, 2, 3], [1, 2, 3])),
-        ([1, 2, 3, 2, 3, 4], [1, 2, 3, 7, 8, 9], ([1, 2, 3, 4], [1, 7, 8, 9])),
-        ([1, 2, 3, 2], [1, 2, 3, 2], ([1, 2, 3], [1, 2, 3])),
-        ([1, 2, 3, 2], [1, 2, 3, 9], ([1, 2], [1, 9])),
-        ([5, 6, 1, 5], [5, 6, 1, 9], ([1, 5], [1, 9])),
-        ([0, 0, 0], [3, 2, 1], ([1, 2, 3], [3, 2, 1])),
-        ([1, 2, 1], [math.nan, 2, math.nan], ([1, 2], [math.nan, 2])),
-    ],
-)
-def test_observations_take_their_place(steps, values, expected):
-    np.testing.assert_array_equal(in_order(np.array(steps), np.array(values)), expected)
-
-
 # Several runs
 
 
@@ -256,8 +228,6 @@ def test_an_id_names_a_run_only_if_it_repeats(tmp_path):
 
 
 def test_keras(tmp_path):
-    text = "epoch,acc,loss,val_acc,val_loss\n0,0.4,0.8,NA,NA\n1,0.5,0.7,0.46,0.83\n"
-    assert curve(tmp_path, text, metric="val_loss") == ([1], [0.83])
     history = {"loss": [0.8, 0.7], "val_loss": [0.9, 0.85]}
     for content in (history, {"params": {}, "history": history, "epoch": [0, 1]}):
         text = json.dumps(content, indent=1)
@@ -281,18 +251,6 @@ def test_hugging_face(tmp_path):
         text = json.dumps({"best_metric": 1.2, "log_history": log}, indent=indent)
         found = curve(tmp_path, text, "trainer_state.json", metric="eval_loss")
         assert found == ([20, 40], [1.5, 1.2])
-
-
-def test_stable_baselines(tmp_path):
-    monitor = '#{"t_start": 1.7, "env_id": "CartPole"}\nr,l,t\n9.0,9,0.5\n12.0,12,0.6\n'
-    found = curve(tmp_path, monitor, "0.monitor.csv", mode="max")
-    assert found == ([1, 2], [9, 12])
-    progress = (
-        "time/iterations,rollout/ep_rew_mean,time/total_timesteps,train/loss\n"
-        "1,20.5,2048,\n2,26.1,4096,0.3\n"
-    )
-    found = curve(tmp_path, progress, metric="rollout/ep_rew_mean", mode="max")
-    assert found == ([2048, 4096], [20.5, 26.1])
 
 
 def test_rows_of_a_data_frame(tmp_path):
