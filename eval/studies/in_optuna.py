@@ -172,7 +172,7 @@ def measure(
         pruner = make(int(lengths.max()), runs[0].bounds, model)
         played = sorted(play(runs, order, pruner))  # by run
         trained = np.array([trial.trained for trial in played])
-        ended = trained == lengths
+        ended = np.array([trial.ended for trial in played])
         reached = task_runs.bests[ended].min(initial=np.inf)
         rows.append(
             (
