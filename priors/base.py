@@ -17,7 +17,7 @@ Optional deterministic sites: "curve" (noiseless values), "recorded" (what is ke
 "high" (bounds of this one curve).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,6 +28,13 @@ import numpyro.distributions as dist
 from numpyro import handlers
 
 ROUNDS = 64
+
+
+def check_shares(options: Mapping[str, float]) -> None:
+    """Refuses probabilities outside [0, 1]."""
+    for name, share in options.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} must be in [0, 1], got {share!r}")
 
 
 @dataclass(frozen=True)

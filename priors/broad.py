@@ -22,7 +22,7 @@ from jax import Array
 from numpyro import handlers
 
 from lcpfn.priors import noise, shapes
-from lcpfn.priors.base import Prior, observe
+from lcpfn.priors.base import Prior, check_shares, observe
 from lcpfn.priors.step_grids import ragged
 
 # What runs of one task have in common: the metric, and what is known of it; but for
@@ -82,11 +82,7 @@ class Effects:
     known: float = 0.8
 
     def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
-                    f"{name} must be in [0, 1], got {getattr(self, name)!r}"
-                )
+        check_shares(vars(self))
 
 
 def broad_model(

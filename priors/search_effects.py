@@ -36,15 +36,6 @@ class SearchEffects(NamedTuple):
     habits: SearchHabits = SearchHabits()
 
 
-def check_odds(effects: SearchEffects) -> None:
-    """Refuses probabilities outside [0, 1]."""
-    odds = {**effects._asdict(), **effects.habits._asdict()}
-    del odds["unlike"]
-    for name, value in odds.items():
-        if isinstance(value, int | float) and not 0 <= value <= 1:
-            raise ValueError(f"{name} must be in [0, 1], got {value!r}")
-
-
 def ten_to(key: Array, low: float, high: float, shape: tuple[int, ...] = ()) -> Array:
     """Log-uniform between 10^low and 10^high."""
     return 10.0 ** jax.random.uniform(key, shape, minval=low, maxval=high)

@@ -17,7 +17,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from lcpfn.priors import broad, search_effects
-from lcpfn.priors.base import Prior, candidate_at, draw_steps
+from lcpfn.priors.base import Prior, candidate_at, check_shares, draw_steps
 from lcpfn.priors.configurations import draw_configurations, waves
 from lcpfn.priors.coupling import (
     Coupled,
@@ -55,7 +55,9 @@ class SearchPrior:
     def __post_init__(self) -> None:
         if self.dims < 1:
             raise ValueError(f"dims must be at least 1, got {self.dims}")
-        search_effects.check_odds(self.effects)
+        odds = self.effects._asdict() | self.effects.habits._asdict()
+        # Traced effects have no value to check.
+        check_shares({k: x for k, x in odds.items() if isinstance(x, int | float)})
 
 
 BROAD_SEARCHES = SearchPrior(broad.BROAD_PRIOR, broad.FIXED, broad.USUAL)
@@ -186,9 +188,8 @@ def _with_effects(
     prior: SearchPrior, keys: tuple[Array, Array], task: _Task, drawn: _Drawn
 ) -> Search:
     low, high = jnp.min(drawn.low), jnp.max(drawn.high)
-    bounds: tuple[ArrayLike, ArrayLike] = (-jnp.inf, jnp.inf)
-    if prior.prior.hard_bounds:
-        bounds = low, high
+    hard = prior.prior.hard_bounds
+    bounds = low if hard else -jnp.inf, high if hard else jnp.inf
     finite = jnp.all(jnp.isfinite(drawn.y), axis=1)
     y = jnp.where(finite[:, None], drawn.y, 0.0)
     y = search_effects.from_one_level(

@@ -147,6 +147,30 @@ def best_ahead(y: jax.Array, last: jax.Array, end: jax.Array) -> jax.Array:
     return jnp.take_along_axis(later, jnp.minimum(last + 1, end[:, None]), axis=1)
 
 
+def draw_targets(
+    key: jax.Array, last: jax.Array, end: jax.Array, count: int
+) -> jax.Array:
+    """Numbers of the observations asked about, of each cutoff `(N, count)`.
+
+    Args:
+        key: PRNG key.
+        last: number of the last one seen `(N,)`, -1 for none.
+        end: number of the one at the horizon, the first of those asked about.
+        count: how many; all behind a cutoff, even where that is behind the end.
+    """
+    left = jnp.maximum(end - last, 1)[:, None]
+    share = jax.random.uniform(key, (len(last), count)).at[:, 0].set(1.0)
+    return last[:, None] + jnp.clip(jnp.ceil(share * left).astype(int), 1, left)
+
+
+def ask_best(
+    query: jax.Array, value: jax.Array, best: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Makes the last query of each cutoff `(..., Q)` one for the best value `(...)`."""
+    flag = jnp.zeros_like(query[..., :1]).at[..., -1, :].set(1)
+    return jnp.concatenate([query, flag], axis=-1), value.at[..., -1].set(best)
+
+
 def _planned(
     steps: jax.Array,
     rate: jax.Array,
@@ -199,11 +223,11 @@ def make_tasks(
     empty = empty_stats(batch, y.dtype)
     _, anchor, features = read(empty, limits, blocks, start)
 
-    left = jnp.maximum(seen.end[:, None] - last, 1)[..., None]
-    share = jax.vmap(lambda k: jax.random.uniform(k, (tokens, targets)))(keys[1])
-    share = share.at[..., 0].set(1.0)
-    ahead = jnp.clip(jnp.ceil(share * left).astype(int), 1, left)
-    target = jnp.minimum(last[..., None] + ahead, observations - 1)
+    target = jax.vmap(draw_targets, (0, 0, 0, None))(keys[1], last, seen.end, targets)
+    target = jnp.minimum(target, observations - 1)
+    if best:
+        # The first query is the one at the horizon.
+        target = jnp.concatenate([target, target[..., :1]], axis=-1)
     flat = target.reshape(batch, -1)
     wanted = jnp.take_along_axis(y, flat, axis=1).reshape(target.shape)
     wanted_at = jnp.take_along_axis(curves.steps, flat, axis=1).reshape(target.shape)
@@ -211,14 +235,7 @@ def make_tasks(
         anchor, jnp.broadcast_to(horizon[:, None], last.shape), wanted_at
     )
     if best:
-        # The first query is the one at the horizon.
-        target = jnp.concatenate([target, target[..., :1]], axis=-1)
-        peak = best_ahead(y, last, seen.end)
-        wanted = jnp.concatenate([wanted, peak[..., None]], axis=-1)
-        query = jnp.concatenate([query, query[..., :1, :]], axis=-2)
-        flag = jnp.arange(targets + 1) == targets
-        flag = jnp.broadcast_to(flag, target.shape)[..., None].astype(query.dtype)
-        query = jnp.concatenate([query, flag], axis=-1)
+        query, wanted = ask_best(query, wanted, best_ahead(y, last, seen.end))
     plan = None
     if curves.rate is not None:
         plan = jax.vmap(_planned)(curves.steps, curves.rate, seen.end, step, target)

@@ -1,16 +1,9 @@
 """What one pre-training run is: a frozen dataclass, checked when it is made."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lcpfn.config import ModelConfig
-
-
-def _check_shares(config: object, names: Iterable[str]) -> None:
-    for name in names:
-        share = getattr(config, name)
-        if not 0 <= share <= 1:
-            raise ValueError(f"{name} must be in [0, 1], got {share!r}")
+from lcpfn.priors.base import check_shares
 
 
 @dataclass(frozen=True)
@@ -35,7 +28,7 @@ class Augment:
     hidden: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_shares(self, self.__dataclass_fields__)
+        check_shares(vars(self))
 
 
 @dataclass(frozen=True)
@@ -114,7 +107,8 @@ class TrainConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
-        _check_shares(self, ("recorded", "blended", "searches"))
+        shares = ("recorded", "blended", "searches")
+        check_shares({name: getattr(self, name) for name in shares})
         if any(length < 2 for length in self.lengths):
             raise ValueError(f"lengths must be two or more, got {self.lengths}")
         if self.searches and not (self.model.others and self.model.best):

@@ -73,6 +73,11 @@ def finite_length(run: Run) -> int:
     return len(finite) if finite.all() else int(finite.argmin())
 
 
+def teaches(run: Run) -> bool:
+    """Whether a run has finite observations enough to learn from."""
+    return finite_length(run) >= LEAST_RECORDS
+
+
 def recorded_curves(runs: Sequence[Run]) -> Curves:
     """Finished runs as one padded bank, each cut before its first non-finite value.
 
@@ -85,10 +90,8 @@ def recorded_curves(runs: Sequence[Run]) -> Curves:
         ValueError: if no run is left.
     """
     values, steps, bounds = [], [], []
-    for run in runs:
+    for run in filter(teaches, runs):
         length = finite_length(run)
-        if length < LEAST_RECORDS:
-            continue
         metric = Metric(run.mode, run.bounds)
         size = float(np.median(np.abs(run.values[:length]))) or 1.0
         scaled = metric.sign * run.values[:length] / size
@@ -121,17 +124,13 @@ def recorded_curves(runs: Sequence[Run]) -> Curves:
 
 
 def recorded_source(
-    bank: Curves, odds: jax.Array | None = None, shard: Shard = lambda x: x
+    bank: Curves, odds: jax.Array, shard: Shard = lambda x: x
 ) -> Source:
     """Runs of a bank, drawn with replacement; `odds` are relative, one per run."""
-    count = bank.y.shape[0]
-    share = None if odds is None else odds / odds.sum()
+    share = odds / odds.sum()
 
     def sample(key: jax.Array, n: int) -> Curves:
-        if share is None:
-            rows = jax.random.randint(key, (n,), 0, count)
-        else:
-            rows = jax.random.choice(key, count, (n,), p=share)
+        rows = jax.random.choice(key, len(share), (n,), p=share)
         return jax.tree.map(lambda x: shard(x[rows]), bank)
 
     return sample
@@ -280,18 +279,7 @@ def make_feeds(
 
 def _recorded(parts: Sequence[Sequence[Run]], blended: float, shard: Shard) -> Source:
     """Runs of several sources, each source as likely as the others."""
-    banks = [(recorded_curves(part), 1 / len(part)) for part in parts if part]
-    widest = max(bank.y.shape[1] for bank, _ in banks)
-
-    def padded(x: jax.Array) -> jax.Array:
-        if x.ndim == 1:
-            return x
-        return jnp.pad(x, ((0, 0), (0, widest - x.shape[1])), mode="edge")
-
-    bank = jax.tree.map(
-        lambda *rows: jnp.concatenate([padded(x) for x in rows]),
-        *(bank for bank, _ in banks),
-    )
-    odds = np.concatenate([np.full(b.y.shape[0], weight) for b, weight in banks])
+    bank = recorded_curves([run for part in parts for run in part])
+    odds = [1 / len(part) for part in parts for run in part if teaches(run)]
     source = recorded_source(bank, jnp.asarray(odds, jnp.float32), shard)
     return blended_source(source, blended) if blended else source

@@ -19,7 +19,7 @@ from lcpfn.config import ModelConfig
 from lcpfn.curves import Run
 from lcpfn.train.batches import Curves, make_tasks
 from lcpfn.train.config import Augment, TrainConfig
-from lcpfn.train.data import LEAST_RECORDS, describe, finite_length, recorded_curves
+from lcpfn.train.data import LEAST_RECORDS, describe, recorded_curves, teaches
 from lcpfn.train.fit import fit
 from lcpfn.train.step import log_probs
 from lcpfn.train.validate import UNCHANGED
@@ -67,7 +67,7 @@ def finetune(
     Raises:
         ValueError: with fewer than five usable runs.
     """
-    usable = [run for run in runs if finite_length(run) >= LEAST_RECORDS]
+    usable = [run for run in runs if teaches(run)]
     if len(usable) < HELD_OUT:
         raise ValueError(
             f"finetuning needs at least {HELD_OUT} finished runs with "

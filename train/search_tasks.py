@@ -24,7 +24,7 @@ from lcpfn.other_features import (
 from lcpfn.others import TELLING, share_of
 from lcpfn.statistics import Blocks, Limits, empty_stats
 from lcpfn.tokens import Anchor, query_features, read, stay
-from lcpfn.train.batches import best_ahead
+from lcpfn.train.batches import ask_best, best_ahead, draw_targets
 
 
 class Searches(NamedTuple):
@@ -168,13 +168,12 @@ def _tasks_of_run(
     mask = (search.seen > 0) & others
     cutoff = _draw_cutoffs(keys[0], length, cutoffs)
     anchor = _anchor_at(task, run, cutoff, mask)
-    target = _draw_targets(keys[1], cutoff, length, targets)
+    target = draw_targets(keys[1], cutoff, length - 1, targets + 1)
+    target = target.at[:, -1].set(length - 1)
     at = steps[target]
     query = query_features(anchor, jnp.full(len(cutoff), task.horizon[run]), at)
-    flag = jnp.broadcast_to(jnp.arange(targets + 1) == targets, target.shape)
-    query = jnp.concatenate([query, flag[..., None].astype(query.dtype)], -1)
     ahead = best_ahead(search.y[run][None], cutoff[None], length[None] - 1)
-    value = jnp.where(flag, ahead[0][:, None], search.y[run][target])
+    query, value = ask_best(query, search.y[run][target], ahead[0])
     asked = Cutoff(
         *(anchor.level, anchor.scale, share_of(task.span, anchor.step)),
         *(jnp.broadcast_to(task.whole.level[run], (len(cutoff), GRID)), cutoff >= 0),
@@ -230,14 +229,3 @@ def _draw_cutoffs(key: jax.Array, length: jax.Array, count: int) -> jax.Array:
     share = jax.random.uniform(key, (count,)) ** 1.5
     drawn = jnp.floor(share * (length - 1)).astype(int)
     return jnp.concatenate([jnp.array([-1]), drawn])
-
-
-def _draw_targets(
-    key: jax.Array, cutoff: jax.Array, length: jax.Array, count: int
-) -> jax.Array:
-    """Tokens asked about `(C, count + 1)`; the first and the last are the end."""
-    left = jnp.maximum(length - 1 - cutoff, 1)[:, None]
-    share = jax.random.uniform(key, (len(cutoff), count + 1))
-    share = share.at[:, 0].set(1.0).at[:, -1].set(1.0)
-    ahead = jnp.clip(jnp.ceil(share * left).astype(int), 1, left)
-    return jnp.minimum(cutoff[:, None] + ahead, length - 1)

@@ -24,7 +24,6 @@ from lcpfn.eval.evaluate_context import of_model
 from lcpfn.eval.nas.cells import Recorded
 from lcpfn.eval.nas.combine import combined
 from lcpfn.eval.nas.scores import Scores
-from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 
@@ -53,7 +52,7 @@ class Draw(NamedTuple):
     @property
     def truth(self) -> np.ndarray:
         """Last values of the cells asked about, lower is better `(n,)`."""
-        return Metric(self.cells.runs[0].mode).sign * self.cells.final[self.asked]
+        return self.cells.sign * self.cells.final[self.asked]
 
 
 def draw(
@@ -74,7 +73,7 @@ def draw(
     """
     order = rng.permutation(len(cells))
     some, rest = order[:trained], order[trained : trained + asked]
-    better = -Metric(cells.runs[0].mode).sign * cells.final[some]
+    better = -cells.sign * cells.final[some]
     fitted = combined(known.edges[some], better, known.edges[rest])
     columns = known.whole | {COMBINED: np.zeros(len(cells))}
     for rows, values in zip((some, rest), fitted, strict=True):
@@ -133,7 +132,7 @@ def ask(
 
 def figures(drawn: Draw, found: Mixture) -> dict[str, float]:
     """Rank agreement and calibration of forecasts of one draw."""
-    sign = Metric(drawn.cells.runs[0].mode).sign
+    sign = drawn.cells.sign
     low, high = scores.central(found, 0.9)
     truth = sign * drawn.truth
     ranks = order_of(drawn, sign * found.quantile(np.array(0.5)))

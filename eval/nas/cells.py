@@ -14,6 +14,7 @@ from lcpfn.curves import Run
 from lcpfn.eval.data import task_of
 from lcpfn.eval.nas.network import parameter_count
 from lcpfn.eval.nas.space import Cell, cell_of, config_of
+from lcpfn.metric import Metric
 
 FEWEST = 40
 
@@ -45,6 +46,11 @@ class Recorded:
     def final(self) -> np.ndarray:
         """The last value of every cell `(n,)`."""
         return self.values[:, -1]
+
+    @property
+    def sign(self) -> float:
+        """What makes lower values the better ones."""
+        return Metric(self.runs[0].mode).sign
 
     @cached_property
     def codes(self) -> np.ndarray:

@@ -21,7 +21,6 @@ from lcpfn.eval.nas.cells import Recorded
 from lcpfn.eval.nas.scores import Scores
 from lcpfn.eval.nas.space import depth
 from lcpfn.eval.tables import columns_table, table
-from lcpfn.metric import Metric
 from lcpfn.model import Model
 
 PERCENTS = (10, 40)
@@ -44,13 +43,11 @@ def of_forecasts(
     rng = np.random.default_rng(1)
     some = min(TRAINED, len(cells) // 2)
     drawn = [draw(cells, known, some, ASKED, rng) for _ in range(draws)]
-    sign = Metric(cells.runs[0].mode).sign
     truth = np.concatenate([one.truth for one in drawn])
     deep = np.array([depth(cells.cells[i]) for one in drawn for i in one.asked])
     for percent in PERCENTS:
-        pit = np.concatenate(
-            [ask(model, d, given, percent).cdf(sign * d.truth) for d in drawn]
-        )
+        made = [(one.truth, ask(model, one, given, percent)) for one in drawn]
+        pit = np.concatenate([x.cdf(cells.sign * y) for y, x in made])
         third = np.digitize(truth, np.quantile(truth, [1 / 3, 2 / 3]))
         groups = {
             name: third == i for i, name in enumerate(("best", "middle", "worst"))

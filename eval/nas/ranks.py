@@ -26,7 +26,6 @@ from lcpfn.eval.nas.asked import (
 from lcpfn.eval.nas.cells import Recorded
 from lcpfn.eval.nas.scores import Scores
 from lcpfn.eval.tables import fill, table
-from lcpfn.metric import Metric
 from lcpfn.model import Model
 
 PERCENTS = (0, 5, 10, 20, 40)
@@ -94,8 +93,7 @@ def _at_cutoff(
         if percent or given != ALONE:
             found[given] = figures(drawn, ask(model, drawn, given, percent))
     count = observations(drawn.cells, percent)
-    sign = Metric(drawn.cells.runs[0].mode).sign
-    seen = sign * drawn.cells.values[drawn.asked, :count]
+    seen = drawn.cells.sign * drawn.cells.values[drawn.asked, :count]
     if percent:
         found[NEWEST] = order_of(drawn, seen[:, -1])
         found[BEST] = order_of(drawn, seen.min(1))
@@ -112,12 +110,12 @@ def _trees(drawn: Draw, known: Scores, rows: np.ndarray, count: int) -> np.ndarr
     """Losses of the cells asked about, by trees that learn from some cells `(n,)`."""
     from sklearn.ensemble import ExtraTreesRegressor
 
-    cells, sign = drawn.cells, Metric(drawn.cells.runs[0].mode).sign
+    cells = drawn.cells
     operations = np.eye(len(cells.operations))[cells.codes].reshape(len(cells), -1)
     free = np.stack([*known.whole.values()], 1)
     given = np.concatenate([operations, free, cells.values[:, :count]], 1)
     trees = ExtraTreesRegressor(100, min_samples_leaf=2, random_state=0)
-    trees.fit(given[rows], sign * cells.final[rows])
+    trees.fit(given[rows], cells.sign * cells.final[rows])
     return trees.predict(given[drawn.asked])
 
 

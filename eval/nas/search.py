@@ -13,6 +13,7 @@ better than the average cell is what was found, beside random search.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -40,12 +41,8 @@ MOST_KNOWN = 20
 FRESH = 8  # new cells that freeze-thaw chooses from
 RANDOM, PAUSED = "random search", "freeze-thaw"
 
+# From what is searched to its forecasts; None: there are none.
 Start = Callable[[TaskRuns], Engine | None]
-
-
-def with_forecasts(model: Model | None) -> Start:
-    """What starts the engine of a search; None: there is none."""
-    return lambda task_runs: None if model is None else Engine(model, task_runs)
 
 
 def one_by_one(algorithm: Algorithm, cells: Recorded, start: Start) -> Policy:
@@ -134,13 +131,18 @@ def _halve(
         alive = [alive[k] for k in np.argsort(worth)[: max(len(alive) // ETA, 1)]]
 
 
-def freeze_thaw(model: Model) -> Policy:
-    """Cells in their order, paused and gone on with as a study says."""
+def freeze_thaw(model: Model, fresh: int = FRESH) -> Policy:
+    """Cells, paused and gone on with as a study says.
+
+    Args:
+        model: whose forecasts decide.
+        fresh: from how many of those that come next a new one is chosen.
+    """
 
     def moves(task_runs: TaskRuns, order: np.ndarray) -> Iterator[Move]:
         engine, waiting = Engine(model, task_runs), [int(i) for i in order]
         while True:
-            configs = [task_runs.runs[i].run.config or {} for i in waiting[:FRESH]]
+            configs = [task_runs.runs[i].run.config or {} for i in waiting[:fresh]]
             todo = engine.study.next(configs)
             if todo.kind == "stop":
                 return
@@ -155,7 +157,7 @@ def freeze_thaw(model: Model) -> Policy:
 
 def policies(cells: Recorded, model: Model | None) -> dict[str, Policy]:
     """All searches; with a model, those that forecast."""
-    start = with_forecasts(model)
+    start: Start = (lambda _: None) if model is None else partial(Engine, model)
     known = {
         name: one_by_one(algorithm, cells, start)
         for name, algorithm in ALGORITHMS.items()

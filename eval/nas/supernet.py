@@ -19,12 +19,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import lcpfn
-from lcpfn.eval import scores
+from lcpfn.curves import Run
 from lcpfn.eval.nas import network, training
+from lcpfn.eval.nas.asked import over_draws
 from lcpfn.eval.nas.cells import Recorded
-from lcpfn.eval.nas.search import as_task_runs
+from lcpfn.eval.nas.search import as_task_runs, freeze_thaw
 from lcpfn.eval.nas.space import EDGES, FIELDS, OPERATIONS
+from lcpfn.eval.stopping.simulate import simulate, without_forecasts
 from lcpfn.eval.tables import columns_table
 from lcpfn.model import Model
 
@@ -189,18 +190,15 @@ def by_study(
     Returns:
         Epochs spent, and the best of the parts that were trained to the end.
     """
-    study = lcpfn.Study(curves.shape[1], "max", (0, 1), model=model)
-    waiting = list(range(len(curves)))
-    while (todo := study.next([configs[i] for i in waiting])).kind != "stop":
-        new = todo.candidate is not None
-        i = waiting.pop(todo.candidate or 0) if new else int(str(todo.run))
-        done = len(study.runs[i].values) if i in study else 0
-        # A first epoch is 1, also where the rung is not a whole number.
-        until = min(max(round(todo.until), done + 1), curves.shape[1])
-        study.extend(i, curves[i, done:until].tolist(), config=configs[i])
-    lengths = {int(str(i)): len(run.values) for i, run in study.runs.items()}
-    ended = [i for i, length in lengths.items() if length == curves.shape[1]]
-    return sum(lengths.values()), max(ended, key=lambda i: curves[i, -1])
+    runs = [
+        Run(y, config=config, mode="max", bounds=(0, 1))
+        for y, config in zip(curves, configs, strict=True)
+    ]
+    (task_runs,) = without_forecasts("supernet", {"parts": runs})
+    policy = freeze_thaw(model, len(runs))
+    trace = simulate(task_runs, policy, np.arange(len(runs)))
+    ended = [i for i, count in trace.trained.items() if count == curves.shape[1]]
+    return trace.spent, max(ended, key=lambda i: curves[i, -1])
 
 
 def few_shot(model: Model, cells: Recorded, seeds: int = 3) -> dict[str, Any]:
@@ -212,10 +210,7 @@ def few_shot(model: Model, cells: Recorded, seeds: int = 3) -> dict[str, Any]:
         supernet, trained as long as a part), with standard errors over seeds.
     """
     rows = [_one_seed(model, cells, seed) for seed in range(seeds)]
-    found: dict[str, Any] = {"seeds": seeds, "parts": 2**LEVELS}
-    for name in rows[0]:
-        found |= scores.mean_with_error(name, np.array([row[name] for row in rows]))
-    return found
+    return {"seeds": seeds, "parts": 2**LEVELS} | over_draws(rows)
 
 
 def _one_seed(model: Model, cells: Recorded, seed: int) -> dict[str, float]:

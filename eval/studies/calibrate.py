@@ -20,6 +20,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -140,11 +141,9 @@ def ask_among(model: Model, suites: Sequence[CurveSet], most: int) -> list[Asked
 
 
 def _joined(rows: Sequence[Asked]) -> Asked:
-    mixture = Mixture(
-        *map(np.concatenate, zip(*(r.mixture for r in rows), strict=True))
-    )
-    rest = (np.concatenate(x) for x in zip(*(row[2:] for row in rows), strict=True))
-    return Asked(rows[0].source, mixture, *rest)
+    source, *_ = rows[0]
+    arrays = (row[1:] for row in rows)
+    return Asked(source, *jax.tree.map(lambda *x: np.concatenate(x), *arrays))
 
 
 def figures(asked: Asked, numbers: Numbers) -> tuple[float, float, float]:

@@ -52,7 +52,7 @@ def to_markdown(results: Mapping[str, Any]) -> str:
     overall = summarise(list(tasks.values()))
     sources = sorted({name.partition("/")[0] for name in tasks})
     parts = {
-        source: summarise([row for name, row in tasks.items() if _of(name, source)])
+        source: summarise([tasks[n] for n in tasks if n.startswith(f"{source}/")])
         for source in sources
     }
     columns = {
@@ -76,10 +76,6 @@ def spread(tasks: Iterable[str], most: int) -> list[str]:
     names = list(tasks)
     places = np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int)
     return [names[i] for i in places]
-
-
-def _of(name: str, source: str) -> bool:
-    return name.partition("/")[0] == source
 
 
 def main(argv: Sequence[str] | None = None) -> None:

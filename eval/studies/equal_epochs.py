@@ -12,9 +12,9 @@ until the budget is spent: who prunes more tries more of them. Needs Optuna.
 """
 
 import argparse
-import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,17 +31,15 @@ from lcpfn.eval.studies.in_optuna import (
     NONE,
     PRUNERS,
     Make,
-    enqueue,
     ours,
-    space_of,
-    suggest,
+    play,
 )
 from lcpfn.eval.studies.options import RESULTS
 from lcpfn.eval.studies.pruners_shown import to_markdown
 from lcpfn.eval.tables import report
 from lcpfn.io import read_curves
 from lcpfn.io.arrays import load_arrays
-from lcpfn.json_files import begun, write_json
+from lcpfn.json_files import add_part, begun
 from lcpfn.model import Model
 
 TRAININGS = RESULTS / "small_trainings.npz"
@@ -91,19 +89,16 @@ class Search(NamedTuple):
     ended: np.ndarray
 
 
-def load_trainings(path: Path) -> dict[str, Recorded]:
-    """The trainings in a file of `small_trainings`, by the name of their search."""
-    seconds = dict(
-        zip(load_arrays(path)["run_id"], load_arrays(path)["seconds"], strict=True)
-    )
+def load_trainings(path: Path) -> list[Recorded]:
+    """The trainings in a file of `small_trainings`, search by search."""
+    arrays = load_arrays(path)
+    seconds = dict(zip(arrays["run_id"], arrays["seconds"], strict=True))
     curves = CurveSet(path.stem, read_curves(path).runs)
     tasks = without_forecasts(path.stem, competing(curves, len(curves.runs)))
-    return {
-        task.runs[0].run.task: Recorded(
-            task, np.stack([seconds[past.run.name] for past in task.runs])
-        )
+    return [
+        Recorded(task, np.stack([seconds[past.run.name] for past in task.runs]))
         for task in tasks
-    }
+    ]
 
 
 def search(
@@ -113,39 +108,21 @@ def search(
     budget: int,
 ) -> Search:
     """A study of recorded trainings that ends after so many epochs."""
-    past = recorded.task_runs.runs
-    runs = [run.run for run in past]
-    study = optuna.create_study(
-        direction="maximize" if runs[0].mode == "max" else "minimize", pruner=pruner
-    )
-    space, spent = (
-        space_of(runs),
-        np.zeros(3),
-    )  # epochs, seconds of training and of deciding
-    ended = []
-
-    def objective(trial: optuna.Trial) -> float:
-        i = int(order[trial.number])
-        suggest(trial, runs[i], space)
-        for step, value in enumerate(runs[i].values.tolist(), start=1):
-            trial.report(value, step)
-            before = time.process_time()
-            prune = trial.should_prune()
-            spent[:] += 1, recorded.seconds[i, step - 1], time.process_time() - before
-            if over := spent[0] >= budget:
-                study.stop()
-            if prune or (over and step < len(past[i].losses)):
-                raise optuna.TrialPruned
-        ended.append((spent[0], spent[1] + spent[2], past[i].best))
-        sign = -1 if runs[i].mode == "max" else 1
-        return sign * past[i].best
-
-    enqueue(study, runs, order)
-    study.optimize(objective, n_trials=len(order))
-    begun = sum(trial.state.is_finished() for trial in study.trials)
-    epochs, training, deciding = map(float, spent)
+    runs = recorded.task_runs.runs
+    played = play([past.run for past in runs], order, pruner, budget)
+    each = [
+        (n, recorded.seconds[i, :n].sum(dtype=float), deciding)
+        for i, n, deciding, _ in played
+    ]
+    spent = np.cumsum(each, axis=0)
+    ended = [
+        (epochs, training + deciding, runs[trial.run].best)
+        for trial, (epochs, training, deciding) in zip(played, spent, strict=True)
+        if trial.ended
+    ]
+    epochs, training, deciding = spent[-1].tolist()
     ends = np.array(ended).reshape(-1, 3)
-    return Search(begun, int(epochs), training, deciding, ends)
+    return Search(len(played), int(epochs), training, deciding, ends)
 
 
 def regret_at(
@@ -216,25 +193,23 @@ def about(recorded: Recorded) -> dict[str, Any]:
 
 
 def compare(
-    recorded: Recorded, orders: int, model: Model, found: dict[str, Any]
-) -> Iterator[str]:
-    """All pruners in one search, over the same orders.
+    recorded: Recorded, orders: int, model: Model, results: dict, out: Path | None
+) -> None:
+    """Adds all pruners in one search, over the same orders, to the results.
 
     Args:
         recorded: the search.
         orders: how many.
         model: whose forecasts decide.
-        found: figures by pruner; those it lacks are added, one after the other.
-
-    Yields:
-        The name of what was added.
+        results: those pruners that they lack are added, one after the other.
+        out: their file.
     """
-    rng = np.random.default_rng(0)
+    task, rng = recorded.task_runs.runs[0].run.task, np.random.default_rng(0)
     shuffled = [rng.permutation(len(recorded.seconds)) for _ in range(orders)]
-    for name, make in COMPARED.items():
-        if name not in found:
-            found[name] = measure(recorded, shuffled, make, model)
-            yield name
+    results.setdefault("tasks", {}).setdefault(task, about(recorded))
+    for name, make in tqdm(COMPARED.items(), desc=task, disable=None):
+        one = partial(measure, recorded, shuffled, make, model)
+        add_part(results, ("tasks", task, "pruners", name), one, out)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -261,15 +236,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             "budget": BUDGET,
         },
     )
-    tasks = results.setdefault("tasks", {})
-    trainings = load_trainings(args.trainings)
-    bar = tqdm(total=len(trainings) * len(COMPARED), disable=None)
-    for task, recorded in trainings.items():
-        pruners = tasks.setdefault(task, about(recorded))["pruners"]
-        for name in compare(recorded, args.orders, model, pruners):
-            bar.update()
-            bar.set_description(f"{task}: {name}")
-            write_json(args.out, results)
+    for recorded in load_trainings(args.trainings):
+        compare(recorded, args.orders, model, results, args.out)
     report(results, to_markdown(results), args.out)
 
 

@@ -20,13 +20,17 @@ from numpyro import handlers
 
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
-from lcpfn.eval.studies.prior_check import finite_values, statistics, usable
+from lcpfn.eval.studies.prior_check import (
+    held_out_chances,
+    shape,
+    statistics,
+    usable,
+)
 from lcpfn.eval.tables import report, table
 from lcpfn.priors import BROAD_PRIOR, Effects, Prior
 
 DRAWS = 12_000
 POINTS = 24
-FOLDS = 5
 CLIPPED = (0.03, 8.0)
 
 
@@ -58,11 +62,8 @@ def draw_with_switches(
 
 
 def features(run: Run) -> np.ndarray:
-    """Statistics of a usable run, and its shape in [0, 1] at shares of its length."""
-    y = finite_values(run)
-    shares, at = np.linspace(0, 1, len(y)), np.linspace(0, 1, POINTS)
-    shape = (np.interp(at, shares, y) - y.min()) / np.ptp(y)
-    return np.r_[list(statistics(run).values()), shape]
+    """Statistics of a usable run, and its shape."""
+    return np.r_[list(statistics(run).values()), shape(run, POINTS)]
 
 
 def odds(
@@ -80,20 +81,14 @@ def odds(
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import StratifiedKFold
 
     x = np.concatenate([drawn, recorded])
     kind = np.repeat([0, 1], [len(drawn), len(recorded)])
     share = np.r_[np.full(len(drawn), 1 / len(drawn)), weight / weight.sum()] * len(x)
-    chance = np.empty(len(x))
-    for rows, held in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(
-        x, kind
-    ):
-        trees = HistGradientBoostingClassifier(
-            max_iter=60, max_leaf_nodes=12, learning_rate=0.08, l2_regularization=5.0
-        )
-        trees.fit(x[rows], kind[rows], sample_weight=share[rows])
-        chance[held] = trees.predict_proba(x[held])[:, 1]
+    trees = HistGradientBoostingClassifier(
+        max_iter=60, max_leaf_nodes=12, learning_rate=0.08, l2_regularization=5.0
+    )
+    chance = held_out_chances(trees, x, kind, sample_weight=share)
     found = chance[: len(drawn)]
     area = float(roc_auc_score(kind, chance, sample_weight=share))
     return np.clip(found / (1 - found), *CLIPPED), area

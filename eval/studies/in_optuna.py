@@ -12,9 +12,10 @@ interrupted. Needs Optuna.
     lost     how often the best run of all was pruned before it was at its best
 """
 
+import time
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
@@ -107,8 +108,46 @@ def suggest(trial: optuna.Trial, run: Run, space: Space) -> None:
             trial.suggest_categorical(name, limits)
 
 
-def enqueue(study: optuna.Study, runs: Sequence[Run], order: np.ndarray) -> None:
-    """Makes the configurations of runs those of the next trials, in order."""
+class Played(NamedTuple):
+    """A run as a trial: its observations, seconds of decisions, whether to the end."""
+
+    run: int
+    trained: int
+    deciding: float
+    ended: bool
+
+
+def play(
+    runs: Sequence[Run],
+    order: np.ndarray,
+    pruner: optuna.pruners.BasePruner,
+    budget: float = np.inf,
+) -> list[Played]:
+    """A study of recorded runs, which ends after so many observations of them."""
+    mode, space, played = runs[0].mode, space_of(runs), list[Played]()
+    study = optuna.create_study(
+        direction="maximize" if mode == "max" else "minimize", pruner=pruner
+    )
+    best = max if mode == "max" else min
+
+    def objective(trial: optuna.Trial) -> float:
+        i, deciding = int(order[trial.number]), 0.0
+        suggest(trial, runs[i], space)
+        before = sum(one.trained for one in played)
+        values = runs[i].values
+        for step, value in enumerate(values.tolist(), start=1):
+            trial.report(value, step)
+            began = time.process_time()
+            prune = trial.should_prune()
+            deciding += time.process_time() - began
+            if over := before + step >= budget:
+                study.stop()
+            if prune or (over and step < len(values)):
+                played.append(Played(i, step, deciding, ended=False))
+                raise optuna.TrialPruned
+        played.append(Played(i, len(values), deciding, ended=True))
+        return float(best(values[np.isfinite(values)]))
+
     for i in order:
         study.enqueue_trial(
             {
@@ -117,31 +156,8 @@ def enqueue(study: optuna.Study, runs: Sequence[Run], order: np.ndarray) -> None
                 if value is not None
             }
         )
-
-
-def play(
-    runs: Sequence[Run], order: np.ndarray, pruner: optuna.pruners.BasePruner
-) -> list[int]:
-    """A study of recorded runs; how many observations of each were trained `(n,)`."""
-    mode, trained, space = runs[0].mode, [0] * len(runs), space_of(runs)
-    study = optuna.create_study(
-        direction="maximize" if mode == "max" else "minimize", pruner=pruner
-    )
-    best = max if mode == "max" else min
-
-    def objective(trial: optuna.Trial) -> float:
-        i = int(order[trial.number])
-        suggest(trial, runs[i], space)
-        for step, value in enumerate(runs[i].values.tolist(), start=1):
-            trained[i] = step
-            trial.report(value, step)
-            if trial.should_prune():
-                raise optuna.TrialPruned
-        return float(best(runs[i].values[np.isfinite(runs[i].values)]))
-
-    enqueue(study, runs, order)
     study.optimize(objective, n_trials=len(order))
-    return trained
+    return played
 
 
 def measure(
@@ -151,19 +167,19 @@ def measure(
     runs = [r.run for r in task_runs.runs]
     lengths = np.array([len(run.values) for run in runs])
     winner = int(np.argmin(task_runs.bests))
-    at = int(np.argmin(task_runs.runs[winner].losses)) + 1
     rows = []
     for order in orders:
         pruner = make(int(lengths.max()), runs[0].bounds, model)
-        trained = np.array(play(runs, order, pruner))
-        ended = trained == lengths
+        played = sorted(play(runs, order, pruner))  # by run
+        trained = np.array([trial.trained for trial in played])
+        ended = np.array([trial.ended for trial in played])
         reached = task_runs.bests[ended].min(initial=np.inf)
         rows.append(
             (
                 trained.sum() / lengths.sum(),
                 float(task_runs.regret(reached)),
                 # A pruned trial returns nothing.
-                float(not ended[winner] or trained[winner] < at),
+                float(not ended[winner]),
             )
         )
     epochs, regret, lost = np.mean(rows, axis=0)

@@ -23,12 +23,11 @@ import lcpfn
 from lcpfn import checkpoint
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval import scores
-from lcpfn.eval.curves import figures, measure, of_model
+from lcpfn.eval.curves import figures, measure, of_model, summarise
 from lcpfn.eval.data import PERCENTS, Case, by_cutoff, scored_cases
 from lcpfn.eval.paired import difference
 from lcpfn.eval.studies.options import RESULTS, parse, study_parser
 from lcpfn.eval.tables import fill, report, table
-from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 
 # Sources all of whose runs anneal the learning rate to zero along half a cosine.
@@ -39,23 +38,8 @@ PARTS = 1000
 Columns = Mapping[str, np.ndarray]
 
 
-def cosine(end: float, warm_up: float = 0.0) -> np.ndarray:
-    """Half a cosine to zero, behind a linear warm-up; `PARTS` rates up to `end`."""
-    at = (np.arange(PARTS) + 0.5) / PARTS * end
-    along = np.clip((at - warm_up) / (end - warm_up), 0, 1)
-    rates = 0.5 + 0.5 * np.cos(np.pi * along)
-    return np.where(at < warm_up, at / max(warm_up, 1e-9), rates)
-
-
-def drops(end: float, times: Sequence[float], factor: float, warm_up: float) -> Any:
-    """Constant between drops by a factor, behind a linear warm-up."""
-    at = (np.arange(PARTS) + 0.5) / PARTS * end
-    rates = factor ** np.sum(at[:, None] > np.array(times), axis=1)
-    return np.where(at < warm_up, at / max(warm_up, 1e-9), rates)
-
-
 def plan_of(source: str, run: Run, rates: np.ndarray | None) -> np.ndarray | None:
-    """The learning rates of a run over its horizon; None if they are not known.
+    """`PARTS` learning rates of a run over its horizon; None if they are not known.
 
     Args:
         source: name of the file.
@@ -63,18 +47,25 @@ def plan_of(source: str, run: Run, rates: np.ndarray | None) -> np.ndarray | Non
         rates: recorded at each of its steps.
     """
     end, config = float(run.steps[-1]), dict(run.config or {})
+    at = (np.arange(PARTS) + 0.5) / PARTS * end
     if rates is not None:
-        at = (np.arange(PARTS) + 0.5) / PARTS * end
         return rates[np.searchsorted(run.steps, at).clip(0, len(rates) - 1)]
     if source in COSINE or config.get("schedule") == "cosine":
-        return cosine(end)
+        return cosine(at, end)
     warm_up = float(config.get("warmup-epochs", 0))
     if config.get("lr-mode") == "cosine":
-        return cosine(end, warm_up)
-    if times := config.get("lr-decay-epoch"):
-        factor = float(config.get("lr-decay", 0.1))
-        return drops(end, [float(t) for t in str(times).split(",")], factor, warm_up)
-    return None
+        plan = cosine(at - warm_up, end - warm_up)
+    elif times := config.get("lr-decay-epoch"):
+        drops = np.array([float(time) for time in str(times).split(",")])
+        plan = float(config.get("lr-decay", 0.1)) ** np.sum(at[:, None] > drops, axis=1)
+    else:
+        return None
+    return np.where(at < warm_up, at / max(warm_up, 1e-9), plan)
+
+
+def cosine(at: np.ndarray, end: float) -> np.ndarray:
+    """Half a cosine from one at 0 to zero at the end."""
+    return 0.5 + 0.5 * np.cos(np.pi * np.clip(at / end, 0, 1))
 
 
 def planned_cases(
@@ -105,47 +96,6 @@ def planned_cases(
 
 def _identity(values: np.ndarray) -> bytes:
     return np.asarray(values, float).tobytes()
-
-
-def gone(case: Case) -> float:
-    """Share of its run that a case has seen, as `lcpfn.tokens` has it."""
-    steps = case.steps[np.isfinite(case.values)]
-    since, ahead = steps[-1] - steps[0], case.horizon - steps[-1]
-    if len(steps) > 1:
-        here = since * (1 + 1 / (len(steps) - 1))
-    else:  # one observation has no gap: a step that is no count is none either
-        here = steps[-1] if 0 < steps[-1] <= ahead else ahead / 64
-    return float(here / (here + ahead))
-
-
-def believed(
-    cases: Sequence[Case], plain: Mixture, told: Mixture, share: float
-) -> Mixture:
-    """Forecasts by `ModelConfig.plan_from`; `told` are those that believe at once."""
-    trust = np.array([min(gone(case) / max(share, 1e-9), 1.0) ** 2 for case in cases])
-    count = plain.mean.shape[1]  # the first of `told` are without a plan too
-    weight = (
-        plain.weight * (1 - trust[:, None]),
-        told.weight[:, count:] * trust[:, None],
-    )
-    return Mixture(
-        np.concatenate(weight, axis=1),
-        np.concatenate([plain.mean, told.mean[:, count:]], axis=1),
-        np.concatenate([plain.std, told.std[:, count:]], axis=1),
-        plain.low,
-        plain.high,
-    )
-
-
-def crps_of(cases: Sequence[Case], columns: Columns) -> dict[str, list[float]]:
-    """CRPS over the last value's error, at every cutoff of every source."""
-
-    def ratio(rows: np.ndarray) -> dict[str, Any]:
-        last = columns["last_error"][rows].mean()
-        return {"ratio": float(columns["crps"][rows].mean() / last)}
-
-    found = by_cutoff(cases, ratio)
-    return {s: [row["ratio"] for row in at.values()] for s, at in found.items()}
 
 
 def chosen(
@@ -181,13 +131,21 @@ def study(
     model: Model, cases: Sequence[Case], plans: Sequence[np.ndarray]
 ) -> dict[str, Any]:
     """What plans bring, with shares chosen on the other sources; JSON values."""
-    plain = of_model(model)(cases)
-    believing = Model(model.params, replace(model.config, plan_from=0.0), model.card)
-    told = of_model(believing, plans=plans)(cases)
-    by_share = {
-        share: measure(cases, believed(cases, plain, told, share)) for share in SHARES
+
+    def told(share: float) -> dict[str, np.ndarray]:
+        config = replace(model.config, plan_from=share)
+        believing = Model(model.params, config, model.card)
+        return measure(cases, of_model(believing, plans=plans)(cases))
+
+    plain = measure(cases, of_model(model)(cases))
+    by_share = {share: told(share) for share in SHARES}
+    ratios = {
+        share: {
+            source: [row["crps_ratio"] for row in at.values()]
+            for source, at in summarise(cases, columns)["suites"].items()
+        }
+        for share, columns in by_share.items()
     }
-    ratios = {share: crps_of(cases, columns) for share, columns in by_share.items()}
     names = np.array([case.suite for case in cases])
     shares = {str(name): chosen(ratios, str(name)) for name in np.unique(names)}
     taken = [SHARES.index(shares[name]) for name in names]
@@ -198,7 +156,7 @@ def study(
     return {
         "plan_from": {"all": chosen(ratios)} | shares,
         "crps_by_share": {str(share): at for share, at in ratios.items()},
-        "sources": compare(cases, measure(cases, plain), found),
+        "sources": compare(cases, plain, found),
     }
 
 

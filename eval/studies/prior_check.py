@@ -109,7 +109,6 @@ def two_sample(drawn: dict[str, np.ndarray], recorded: dict[str, np.ndarray]) ->
     try:
         from sklearn.ensemble import HistGradientBoostingClassifier
         from sklearn.metrics import roc_auc_score
-        from sklearn.model_selection import StratifiedKFold, cross_val_predict
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
             "the two-sample score needs scikit-learn: pip install 'lcpfn-jax[checks]'"
@@ -120,15 +119,25 @@ def two_sample(drawn: dict[str, np.ndarray], recorded: dict[str, np.ndarray]) ->
     )
     label = np.repeat([0, 1], n)
     trees = HistGradientBoostingClassifier(max_iter=100, random_state=0)
+    return float(roc_auc_score(label, held_out_chances(trees, x, label)))
+
+
+def held_out_chances(
+    trees: Any, x: np.ndarray, label: np.ndarray, **options: Any
+) -> np.ndarray:
+    """Chance of label 1 by trees that have not seen the row, cross-validated `(n,)`."""
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    score = cross_val_predict(trees, x, label, cv=folds, method="predict_proba")
-    return float(roc_auc_score(label, score[:, 1]))
+    return cross_val_predict(
+        trees, x, label, cv=folds, method="predict_proba", params=options
+    )[:, 1]
 
 
-def shape(run: Run) -> np.ndarray:
-    """The run at `POINTS` shares of its length, moved into [0, 1]."""
+def shape(run: Run, points: int = POINTS) -> np.ndarray:
+    """The run at some shares of its length, moved into [0, 1]."""
     y = finite_values(run)
-    at = np.linspace(0, len(y) - 1, POINTS)
+    at = np.linspace(0, len(y) - 1, points)
     return (np.interp(at, np.arange(len(y)), y) - y.min()) / np.ptp(y)
 
 

@@ -31,8 +31,9 @@ import numpy as np
 from scipy.stats import rankdata, spearmanr
 
 from lcpfn.curves import CurveSet, Run
-from lcpfn.eval.data import stratum, task_of
+from lcpfn.eval.data import LEAST_OBSERVATIONS, stratum
 from lcpfn.eval.report_plots import grid
+from lcpfn.eval.stopping.simulate import by_task
 from lcpfn.eval.studies.options import parse, study_parser
 from lcpfn.eval.tables import report, table
 from lcpfn.metric import Metric
@@ -41,7 +42,7 @@ from lcpfn.priors.searches import BROAD_SEARCHES, Search, SearchPrior, draw_sear
 
 RUNS = 32
 LENGTH = 64
-LEAST_RUNS, LEAST_OBSERVATIONS = 12, 10
+LEAST_RUNS = 12
 SEARCHES = 6  # of one task at most
 PERCENTS = (0, 10, 25, 50)
 QUANTILES = (0.25, 0.5, 0.75)
@@ -82,10 +83,8 @@ def as_runs(search: Search, mode: str) -> list[Run]:
 
 def real_searches(suite: CurveSet, seed: int = 0) -> list[SearchRuns]:
     """Runs of one task and metric, `RUNS` at a time."""
-    tasks: dict[str, list[Run]] = {}
-    for run in suite.runs:
-        if len(run.values) >= LEAST_OBSERVATIONS and np.isfinite(run.values).any():
-            tasks.setdefault(task_of(run), []).append(run)
+    long = (run for run in suite.runs if len(run.values) >= LEAST_OBSERVATIONS)
+    tasks = by_task(run for run in long if np.isfinite(run.values).any())
     rng = np.random.default_rng(seed)
     found: list[SearchRuns] = []
     for runs in tasks.values():

@@ -13,13 +13,14 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.ensemble import GradientBoostingClassifier
-from sklearn.metrics import log_loss
+from sklearn.metrics import get_scorer, log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
@@ -81,8 +82,12 @@ def boosting_config(rng: np.random.Generator) -> Config:
     }
 
 
-def _network(make: Callable[..., Any], config: Config, seed: int) -> Any:
-    return make(
+def train_network(
+    make: Callable[..., Any], scorer: str, config: Config, split: Split, seed: int
+) -> Iterator[float]:
+    """A network, scored by the size of one of scikit-learn's scores."""
+    x, y, x_valid, y_valid = split
+    network = make(
         hidden_layer_sizes=(config["width"],) * config["layers"],
         solver=config["solver"],
         learning_rate_init=config["rate"],
@@ -91,33 +96,11 @@ def _network(make: Callable[..., Any], config: Config, seed: int) -> Any:
         momentum=config["momentum"],
         random_state=seed,
     )
-
-
-def train_classifier(config: Config, split: Split, seed: int) -> Iterator[float]:
-    """Accuracy of a network."""
-    x, y, x_valid, y_valid = split
-    network, classes = _network(MLPClassifier, config, seed), np.unique(y)
+    known = {"classes": np.unique(y)} if make is MLPClassifier else {}
+    score = get_scorer(scorer)
     for _ in range(EPOCHS):
-        network.partial_fit(x, y, classes=classes)
-        yield float(network.score(x_valid, y_valid))
-
-
-def train_probabilities(config: Config, split: Split, seed: int) -> Iterator[float]:
-    """Log loss of a network."""
-    x, y, x_valid, y_valid = split
-    network, classes = _network(MLPClassifier, config, seed), np.unique(y)
-    for _ in range(EPOCHS):
-        network.partial_fit(x, y, classes=classes)
-        yield float(log_loss(y_valid, network.predict_proba(x_valid)))
-
-
-def train_regressor(config: Config, split: Split, seed: int) -> Iterator[float]:
-    """Mean squared error of a network on standardized targets."""
-    x, y, x_valid, y_valid = split
-    network = _network(MLPRegressor, config, seed)
-    for _ in range(EPOCHS):
-        network.partial_fit(x, y)
-        yield float(np.mean((network.predict(x_valid) - y_valid) ** 2))
+        network.partial_fit(x, y, **known)
+        yield abs(float(score(network, x_valid, y_valid)))
 
 
 def train_boosting(config: Config, split: Split, seed: int) -> Iterator[float]:
@@ -153,16 +136,19 @@ SPACES = (
     Space(
         *("breast cancer", "validation log loss", "min"),
         lambda: load_breast_cancer(return_X_y=True),
-        *(network_config, train_probabilities),
+        *(network_config, partial(train_network, MLPClassifier, "neg_log_loss")),
     ),
     Space(
         *("digits", "validation accuracy", "max"),
         lambda: load_digits(return_X_y=True),
-        *(network_config, train_classifier),
+        *(network_config, partial(train_network, MLPClassifier, "accuracy")),
     ),
     Space(
         *("diabetes", "validation squared loss", "min", _diabetes),
-        *(network_config, train_regressor),
+        *(
+            network_config,
+            partial(train_network, MLPRegressor, "neg_mean_squared_error"),
+        ),
     ),
     Space(
         *("boosting", "validation log loss", "min", _three_or_eight),

@@ -39,15 +39,12 @@ def scored(
 
 def pick(cases: Sequence[Case], crps: np.ndarray) -> list[int]:
     """The worst case of each of the worst tasks, then cases around the median."""
-    order = np.argsort(-crps)
-    seen: set[str] = set()
-    worst: list[int] = []
+    order = np.argsort(-crps).tolist()
+    worst: dict[str, int] = {}
     for i in order:
-        if cases[i].task not in seen and len(worst) < EACH:
-            seen.add(cases[i].task)
-            worst.append(int(i))
+        worst.setdefault(cases[i].task, i)
     middle = len(order) // 2
-    return worst + [int(i) for i in order[middle : middle + EACH]]
+    return [*worst.values()][:EACH] + order[middle : middle + EACH]
 
 
 def draw(

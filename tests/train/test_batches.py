@@ -273,7 +273,7 @@ def test_best_ahead_is_the_minimum_of_what_comes():
 def test_tasks_ask_for_it_as_one_more_question():
     values = np.array([5.0, 4, 3, 1, 2, 2.5, 2.2, 2.4, 2.1, 2.3])
     run = make_run(values)
-    source = recorded_source(recorded_curves([run]))
+    source = recorded_source(recorded_curves([run]), jnp.ones(1))
     none = Augment(0, 0, 0, 0, 0)
     key = jax.random.key(0)
     plain = make_tasks(key, source(key, 1), 3, 16, none)

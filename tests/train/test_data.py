@@ -5,9 +5,11 @@ from dataclasses import fields
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 import pytest
 
-from lcpfn.priors import LCPFN_PRIOR, Effects, broad_prior
+from lcpfn.priors import LCPFN_PRIOR, Effects, Prior, broad_prior
 from lcpfn.train.config import TrainConfig
 from lcpfn.train.data import (
     make_feeds,
@@ -73,9 +75,9 @@ def test_recorded_curves_refuses_runs_without_values(runs):
 
 
 def test_mixed_source_takes_its_share_and_pads_the_shorter():
-    first = recorded_source(recorded_curves([make_run([3, 2, 1])]))
+    first = recorded_source(recorded_curves([make_run([3, 2, 1])]), jnp.ones(1))
     second = recorded_source(
-        recorded_curves([make_run([30, 20, 10, 5, 4], bounds=(0, 40))])
+        recorded_curves([make_run([30, 20, 10, 5, 4], bounds=(0, 40))]), jnp.ones(1)
     )
     curves = jax.jit(mixed_source(first, second, 0.25), static_argnums=1)(KEY, 4000)
     assert curves.y.shape == (4000, 5)
@@ -91,10 +93,23 @@ def test_mixed_source_takes_its_share_and_pads_the_shorter():
 
 def test_recorded_source_draws_every_run():
     bank = recorded_curves([make_run(np.arange(3) + 10 * i) for i in range(1, 6)])
-    curves = recorded_source(bank)(KEY, 400)
+    curves = recorded_source(bank, jnp.ones(5))(KEY, 400)
     rows, counts = np.unique(np.asarray(curves.y), axis=0, return_counts=True)
     assert len(rows) == 5
     assert counts.min() > 40
+
+
+def test_every_source_is_as_likely_and_one_without_usable_runs_is_none():
+    def flat(steps, observed=None):
+        numpyro.sample("y", dist.Normal(jnp.zeros_like(steps), 1.0), obs=observed)
+
+    one, many = [make_run([5, 4, 3])], [make_run([9, 8, 1])] * 9
+    config = TrainConfig(recorded=1.0)
+    sources = [one, [make_run([1, np.nan])], [*many, make_run([1, 2])]]
+    (feed,) = make_feeds(config, Prior(flat, "flat", length=6), sources)
+    first = feed.source(KEY, 400).y[:, 0]
+    assert np.mean(first == 5 / 4) == pytest.approx(0.53, abs=0.08)  # of 10 : 9
+    assert set(np.unique(first)) == {np.float32(9 / 8), np.float32(5 / 4)}
 
 
 def test_an_explosion_in_a_recorded_run_does_not_overflow():

@@ -16,9 +16,10 @@ from lcpfn.priors import PRIORS
 from lcpfn.priors.load import site_names
 from lcpfn.seen_curve import Context
 from lcpfn.train.batches import Curves, make_tasks
-from lcpfn.train.config import Augment, TrainConfig
+from lcpfn.train.config import TrainConfig
 from lcpfn.train.data import make_feeds
 from lcpfn.train.fit import fit
+from lcpfn.train.validate import UNCHANGED
 
 SIZE = {"width": 8, "layers": 1, "heads": 1, "hidden": 8, "head_hidden": 8}
 MODEL = ModelConfig(**SIZE, components=2, context=16)
@@ -49,7 +50,12 @@ CARD = {
     "training": {"prior": "broad"},
     "note": "old",
 }
-PLAIN = Augment(thinned=0, pooled=0, truncated=0, shortened=0, hidden=0)
+STEPS = jnp.arange(1.0, 13)
+RATE = jnp.linspace(1.0, 0.1, 12)
+FALLING = Curves(
+    *(jnp.exp(-STEPS / 5)[None], STEPS[None], jnp.array([12])),
+    *(jnp.array([-jnp.inf]), jnp.array([jnp.inf]), jnp.ones(1), RATE[None]),
+)
 
 
 @pytest.fixture(scope="module")
@@ -96,36 +102,23 @@ def test_a_prior_that_knows_no_rates_is_refused():
 
 
 def test_tasks_are_told_what_the_runtime_tells():
-    length, horizon = 12, 12.0
-    rate = jnp.linspace(1.0, 0.1, length)
-    steps = jnp.arange(1.0, length + 1)
-    curves = Curves(
-        *(jnp.exp(-steps / 5)[None], steps[None], jnp.array([length])),
-        *(jnp.array([-jnp.inf]), jnp.array([jnp.inf]), jnp.ones(1), rate[None]),
-    )
-    tasks = make_tasks(jax.random.key(0), curves, 3, 16, PLAIN, best=True)
-    assert tasks.plan.shape == (1, length, 4, PLAN_FEATURES)
+    tasks = make_tasks(jax.random.key(0), FALLING, 3, 16, UNCHANGED, best=True)
+    assert tasks.plan.shape == (1, 12, 4, PLAN_FEATURES)
     for cutoff in (0, 5, 10):
-        seen = np.asarray(steps[: cutoff + 1], float)
-        plan = np.asarray(rate, float)
-        context = Context(seen, seen, 0, 0, horizon, plan=plan)
-        aims = np.asarray(steps, float)[np.asarray(tasks.target[0, cutoff])]
+        seen = np.asarray(STEPS[: cutoff + 1], float)
+        plan = np.asarray(RATE, float)
+        context = Context(seen, seen, 0, 0, 12.0, plan=plan)
+        aims = np.asarray(STEPS, float)[np.asarray(tasks.target[0, cutoff])]
         np.testing.assert_allclose(
             tasks.plan[0, cutoff], features_of([context], aims[None])[0], atol=1e-4
         )
 
 
 def test_a_horizon_that_lies_earlier_ends_the_plan():
-    rate = jnp.linspace(1.0, 0.1, 12)
-    steps = jnp.arange(1.0, 13)
-    curves = Curves(
-        *(jnp.exp(-steps / 5)[None], steps[None], jnp.array([12])),
-        *(jnp.array([-jnp.inf]), jnp.array([jnp.inf]), jnp.ones(1), rate[None]),
-    )
-    shorter = dataclasses.replace(PLAIN, shortened=1.0)
-    tasks = make_tasks(jax.random.key(3), curves, 2, 16, shorter)
+    shorter = dataclasses.replace(UNCHANGED, shortened=1.0)
+    tasks = make_tasks(jax.random.key(3), FALLING, 2, 16, shorter)
     end = int(tasks.target[0, 0, 0])
     assert end < 11
     told = np.exp(2 * np.asarray(tasks.plan[0, 0, 0]))
-    assert told[2] == pytest.approx(float(rate[end]), rel=1e-4)
+    assert told[2] == pytest.approx(float(RATE[end]), rel=1e-4)
     assert told[1] == pytest.approx(told[2])

@@ -35,11 +35,12 @@ def test_without_pruning_every_run_is_trained_with_its_configuration(monkeypatch
         assert params["lr"] == pytest.approx(config["lr"])
 
 
-def test_who_prunes_everything_finds_nothing():
-    # Whatever is below infinity is pruned after its second report.
-    everything = lambda *_: optuna.pruners.ThresholdPruner(lower=1e9, n_warmup_steps=2)
+@pytest.mark.parametrize("at", [2, 12])
+def test_who_prunes_everything_finds_nothing(at):
+    # Whatever is below infinity is pruned after so many reports, the last one too.
+    everything = lambda *_: optuna.pruners.ThresholdPruner(lower=1e9, n_warmup_steps=at)
     found = in_optuna.measure(TASK, ORDERS, everything, None)
-    assert found["epochs"] == pytest.approx(2 / 12)
+    assert found["epochs"] == pytest.approx(at / 12)
     assert found["lost"] == 1
     assert found["regret"] == 10  # the most that counts
 

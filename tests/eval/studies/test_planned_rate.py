@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from lcpfn.curves import CurveSet, Run
-from lcpfn.eval.curves import of_model
 from lcpfn.eval.data import scored_cases
 from lcpfn.eval.studies import planned_rate
 from lcpfn.model import Model
@@ -56,35 +55,35 @@ def cases():
         for task in "ab"
         for i, (y, n) in enumerate(zip(power_laws(3, 100), (12, 60, 100), strict=True))
     ]
-    # One goes on from a late step, and has shown a single observation of it.
-    late = Run(power_laws(1, 15)[0], 1000 + EPOCHS[:15], mode="min", task="b")
-    return scored_cases(CurveSet("lcbench", (*runs, late)), 100)
+    return scored_cases(CurveSet("lcbench", tuple(runs)), 100)
 
 
-def test_a_plan_is_believed_as_the_network_believes_it(planning, cases):
-    plans = [planned_rate.cosine(case.horizon) for case in cases]
+def test_a_plan_is_believed_by_the_square_of_what_is_gone(planning):
     at_once = dataclasses.replace(planning.config, plan_from=0.0)
     believing = Model(planning.params, at_once, planning.card)
-    plain = of_model(planning)(cases)
-    told = of_model(believing, plans=plans)(cases)
-    expected = of_model(planning, plans=plans)(cases)
-    found = planned_rate.believed(cases, plain, told, planning.config.plan_from)
-    for level in (0.1, 0.5, 0.9):
-        np.testing.assert_allclose(
-            found.quantile(np.array(level)),
-            expected.quantile(np.array(level)),
-            rtol=1e-3,
-            atol=1e-5,
-        )
+    plan = 1 - np.arange(100) / 100
+
+    def chance(model, seen, plan):
+        given = {"mode": "min", "steps": EPOCHS[:seen], "plan": plan}
+        return model.extrapolate(VALUES[:seen], 100, **given).final.cdf(VALUES[-1])
+
+    for seen in (12, 30, 60):
+        trust = min(seen / 100 / planning.config.plan_from, 1) ** 2
+        plain, told = chance(planning, seen, None), chance(believing, seen, plan)
+        expected = (1 - trust) * plain + trust * told
+        assert abs(told - plain) > 1e-3
+        assert chance(planning, seen, plan) == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_study_chooses_on_the_other_sources(planning, cases):
+def test_the_study_chooses_on_the_other_sources(planning, cases, monkeypatch):
+    # Every share is another program to compile.
+    monkeypatch.setattr(planned_rate, "SHARES", (0.0, 0.5, 1.0))
     second = [
         case._replace(suite="other", cluster=f"o{i % 2}")
         for i, case in enumerate(cases)
     ]
     both = [*cases, *second]
-    plans = [planned_rate.cosine(case.horizon) for case in both]
+    plans = [1 - np.arange(100) / 100 for _ in both]
     found = planned_rate.study(planning, both, plans)
     assert set(found["plan_from"]) == {"all", "lcbench", "other"}
     ratios = {float(s): x for s, x in found["crps_by_share"].items()}
