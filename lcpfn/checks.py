@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lcpfn.metric import Metric
-from lcpfn.plan import check_plan
+from lcpfn.plan import check_plan, plan_of
 from lcpfn.seen_curve import Context, step_unit
 
 
@@ -253,5 +253,5 @@ def _check_curve(
         end,
         targets,
         step_unit(steps),
-        check_plan(plan, name),
+        plan_of(check_plan(plan, name), end),
     )

@@ -11,7 +11,7 @@ import pytest
 import lcpfn
 from lcpfn.curves import Run
 from lcpfn.model import Model
-from lcpfn.plan import LEAST, check_plan, plan_features
+from lcpfn.plan import LEAST, check_plan, make_plan, plan_features
 from lcpfn.stopping.monitor import RunMonitor
 from lcpfn.stopping.search_monitor import SearchMonitor
 from lcpfn.study import Study
@@ -27,7 +27,8 @@ CURVE = list(CURVES[2])
 def told(rates, cutoff=4.0, target=8.0):
     """Features without their scale: logarithms, and areas as shares of the whole."""
     rates = np.asarray(rates, float)
-    found = plan_features(ENDS, rates, np.array([cutoff]), np.array([[target]]))[0, 0]
+    plan = make_plan(ENDS, rates)
+    found = plan_features(plan, np.array([cutoff]), np.array([[target]]))[0, 0]
     return 2 * found * np.r_[np.ones(9), 0.25, 0.25]
 
 
@@ -64,8 +65,9 @@ def test_numpy_and_jax_tell_the_same():
     rates, cutoff = COSINE[::30], np.array([1.0, 3.0, 9.0])
     targets = np.array([[2.0, 10.0], [4.0, 10.0], [9.5, 10.0]])
     given = (ENDS, rates, cutoff, targets)
-    traced = jax.jit(plan_features)(*(jnp.asarray(x, jnp.float32) for x in given))
-    np.testing.assert_allclose(traced, plan_features(*given), atol=1e-4)
+    tell = lambda ends, rates, *asked: plan_features(make_plan(ends, rates), *asked)
+    traced = jax.jit(tell)(*(jnp.asarray(x, jnp.float32) for x in given))
+    np.testing.assert_allclose(traced, tell(*given), atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lcpfn.plan import plan_features
+from lcpfn.plan import make_plan, plan_features
 from lcpfn.statistics import Blocks, Limits, empty_stats
 from lcpfn.tokens import query_features, read, stay
 from lcpfn.train.config import Augment
@@ -156,7 +156,8 @@ def _planned(
 ) -> jax.Array:
     """What the cutoffs of one curve are told of its learning rate up to `end`."""
     until = jnp.minimum(jnp.arange(len(steps)), end)
-    return plan_features(steps[until], rate[until], step, steps[target])
+    plan = make_plan(steps[until], rate[until])
+    return plan_features(plan, step, steps[target])
 
 
 def make_tasks(

@@ -11,7 +11,7 @@ import pytest
 
 from lcpfn import checkpoint, network
 from lcpfn.config import ModelConfig
-from lcpfn.plan import PLAN_FEATURES, features_of
+from lcpfn.plan import PLAN_FEATURES, features_of, plan_of
 from lcpfn.priors import PRIORS
 from lcpfn.priors.load import site_names
 from lcpfn.seen_curve import Context
@@ -107,7 +107,7 @@ def test_tasks_are_told_what_the_runtime_tells():
     assert tasks.plan.shape == (1, length, 4, PLAN_FEATURES)
     for cutoff in (0, 5, 10):
         seen = np.asarray(steps[: cutoff + 1], float)
-        plan = np.asarray(rate, float)
+        plan = plan_of(np.asarray(rate, float), horizon)
         context = Context(seen, seen, 0, 0, horizon, plan=plan)
         aims = np.asarray(steps, float)[np.asarray(tasks.target[0, cutoff])]
         np.testing.assert_allclose(
