@@ -10,7 +10,7 @@ The integral is the training time that a schedule leaves, and a loss falls with 
 itself (Schaipp et al. 2025, arXiv 2501.18965; Luo et al. 2025, arXiv 2503.12811).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -52,12 +52,8 @@ def check_plan(plan: Any, name: str = "the curve") -> np.ndarray | None:
     return rates
 
 
-def check_can_plan(config: "ModelConfig", others: bool) -> None:
-    """Refuses a plan that the network would not be told.
-
-    Args:
-        config: of the network.
-        others: whether other runs are given too.
+def check_can_plan(config: "ModelConfig") -> None:
+    """Refuses a plan for a network that knows none.
 
     Raises:
         ValueError: saying what to leave out.
@@ -67,23 +63,19 @@ def check_can_plan(config: "ModelConfig", others: bool) -> None:
             "this checkpoint was not trained to know a planned learning rate; leave "
             "out plan=, or load one that was, such as the default"
         )
-    if others:
-        raise ValueError(
-            "a forecast knows the planned learning rate or other runs, not both; leave "
-            "out plan= (runs of one task show what their schedule does) or the others"
-        )
 
 
-def refuse_plan(options: Mapping[str, Any]) -> None:
-    """Refuses options with a plan, for runs that are forecast among others.
+def refuse_plan(plan: Any) -> None:
+    """Refuses a plan where a run is forecast among others.
 
     Raises:
         ValueError: saying what to leave out.
     """
-    if options.get("plan") is not None:
+    if plan is not None:
         raise ValueError(
-            "plan is of a run that is forecast alone; among others their curves show "
-            "what the schedule does: leave out plan="
+            "plan is of a run that is forecast alone; a forecast knows the planned "
+            "learning rate or other runs, not both, since their curves show what the "
+            "schedule does: leave out plan="
         )
 
 

@@ -13,7 +13,7 @@ from lcpfn.forecast import Forecast
 from lcpfn.hyperparameters import Config, encode_configs
 from lcpfn.metric import Metric
 from lcpfn.others import Readings, others_of, span_of
-from lcpfn.plan import check_can_plan
+from lcpfn.plan import refuse_plan
 from lcpfn.seen_curve import Context
 
 if TYPE_CHECKING:
@@ -110,8 +110,8 @@ class Task:
         observed = any(len(context.values) for context in contexts.values())
         if not (observed and self.model.config.others):
             return self._by_themselves(contexts, asked)
-        if any(part.plan is not None for part in parts):
-            check_can_plan(self.model.config, others=True)
+        for part in parts:
+            refuse_plan(part.plan)
         span = span_of([*contexts.values(), *parts])
         known, place = len(contexts), {name: i for i, name in enumerate(contexts)}
         more = [(n, part) for n, part in asked if contexts.get(n) is not part]

@@ -33,7 +33,7 @@ def take_given(
         return replace(others, config=config)
     if others is None:
         return None
-    refuse_plan(options)
+    refuse_plan(options.get("plan"))
     return GivenRuns.of(others, config, mode, bounds)
 
 
