@@ -40,6 +40,8 @@ def check_plan(plan: Any, name: str = "the curve") -> np.ndarray | None:
         return None
     try:
         rates = np.array(plan, dtype=np.float64)
+        if any(isinstance(rate, bool | np.bool_) for rate in plan):
+            rates = np.empty(0)  # flags, not numbers
     except (TypeError, ValueError, OverflowError):
         rates = np.empty(0)
     fine = rates.ndim == 1 and 0 < len(rates) <= MOST_RATES and np.isfinite(rates).all()

@@ -71,7 +71,11 @@ def test_numpy_and_jax_tell_the_same():
 
 
 @pytest.mark.parametrize(
-    "plan", [[], [-1, 1], [0, 0], "x", [1, np.nan], [[1], [2]], 0.1, [10**400], {}]
+    "plan",
+    [
+        *([], [-1, 1], [0, 0], "x", [1, np.nan], [[1], [2]], 0.1, [10**400], {}),
+        *([True, False], [0.5, True], np.array([True, True])),
+    ],
 )
 def test_what_is_no_plan(plan):
     with pytest.raises(ValueError, match=r"plan of the curve must be .* per epoch"):
