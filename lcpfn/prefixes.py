@@ -87,7 +87,7 @@ def _predict(
         later = later.at[..., -1].set(horizon)
     targets = jnp.concatenate([following[..., None], later], axis=-1)
     best = bool(ahead) and config.best
-    found = predict_values(config, params, states, anchor, horizon, targets, best)
+    found = predict_values(config, params, states, anchor, horizon, targets, None, best)
     return anchor.step, found
 
 
