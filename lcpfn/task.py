@@ -114,24 +114,25 @@ class Task:
             refuse_plan(part.plan)
         span = span_of([*contexts.values(), *parts])
         known, place = len(contexts), {name: i for i, name in enumerate(contexts)}
-        more = [(n, part) for n, part in asked if contexts.get(n) is not part]
-        readings = self._readings(contexts, [part for _, part in more], span)
-        runs = [*contexts.values(), *(part for _, part in more)]
-        names = [*contexts, *(name for name, _ in more)]
-        behind = iter(range(known, len(runs)))
-        where = np.array(
-            [place[n] if contexts.get(n) is p else next(behind) for n, p in asked]
-        )
+        runs, of_runs = list(contexts.values()), [configs.get(n) for n in contexts]
+        about = [configs.get(name) for name, _ in asked]
+        # What of a run is asked about may be an earlier part: then that is one more.
+        rows = []
+        for (name, part), config in zip(asked, about, strict=True):
+            if contexts.get(name) is part:
+                rows.append(place[name])
+            else:
+                rows.append(len(runs))
+                runs.append(part)
+                of_runs.append(config)
+        where, readings = np.array(rows), self._readings(contexts, runs[known:], span)
         index = np.arange(len(runs))
         seen = np.array([len(run.values) > 0 for run in runs])
-        named = np.array([place.get(name, -1) for name, _ in asked])
-        of_runs = [configs.get(name) for name in names]
-        about = [configs.get(name) for name, _ in asked]
-        own = named
-        if (named < 0).any():
+        own = np.array([place.get(name, -1) for name, _ in asked])
+        if (own < 0).any():
             # A curve without a known name may yet be one of the runs.
             twin = itself(parts, about, runs[:known], of_runs[:known])
-            own = np.where(named < 0, twin, named)
+            own = np.where(own < 0, twin, own)
         same = [i >= 0 and of_runs[i] == c for i, c in zip(own, about, strict=True)]
         counted = seen & (index < known)
         allowed = counted & (index != own[:, None])
