@@ -59,27 +59,21 @@ def split_curves(curves: Any, unseen: bool = False) -> tuple[list[np.ndarray], b
         )
     if not isinstance(curves, np.ndarray) and hasattr(curves, "__array__"):
         curves = np.asarray(curves)
+    single = not _is_nested(curves)
+    name = lambda i: "the curve" if single else f"curve {i}"
+    given = [curves] if single else curves
+    rows = [as_numbers(row, name(i)) for i, row in enumerate(given)]
     if isinstance(curves, np.ndarray) and curves.ndim == 2 and curves.dtype != object:
-        rows = [as_numbers(row, f"curve {i}") for i, row in enumerate(curves)]
-        known = [np.flatnonzero(~np.isnan(row)) for row in rows]
-        rows = [
-            row[: k.max(initial=-1) + 1] for row, k in zip(rows, known, strict=True)
-        ]
-        single = False
-    elif _is_nested(curves):
-        rows = [as_numbers(row, f"curve {i}") for i, row in enumerate(curves)]
-        single = False
-    else:
-        rows, single = [as_numbers(curves, "the curve")], True
+        last = [np.flatnonzero(~np.isnan(row)).max(initial=-1) for row in rows]
+        rows = [row[: end + 1] for row, end in zip(rows, last, strict=True)]
     for i, row in enumerate(rows):
-        name = "the curve" if single else f"curve {i}"
         if row.ndim != 1:
             raise ValueError(
-                f"{name} must be one-dimensional, got an array of shape {row.shape}"
+                f"{name(i)} must be one-dimensional, got an array of shape {row.shape}"
             )
         if not len(row) and not unseen:
             raise ValueError(
-                f"{name} has no observations; a forecast needs at least one"
+                f"{name(i)} has no observations; a forecast needs at least one"
             )
     return rows, single
 

@@ -229,8 +229,7 @@ class Stream:
         finite = [(s, sign * v) for s, v in checked if math.isfinite(v)]
         self._growing.add(finite)
         best = min((v for _, v in finite), default=math.nan)
-        if not sign * self.best <= best:  # also while there is none
-            self.best = sign * best if finite else self.best
+        self.best = sign * float(np.fmin(sign * self.best, best))
 
     def context(self) -> Context:
         """What is known now, in model space."""
