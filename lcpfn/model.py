@@ -23,7 +23,7 @@ from lcpfn.jax_setup import check_process
 from lcpfn.memory import Now
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
-from lcpfn.others import Others, Readings
+from lcpfn.others import Others, ReadRuns
 from lcpfn.plan import check_can_plan, check_plan, refuse_plan
 from lcpfn.seen_curve import Context
 from lcpfn.stream import Stream
@@ -203,8 +203,8 @@ class Model:
 
     def read_runs(
         self, contexts: Sequence[Context], metric: Metric, span: np.ndarray
-    ) -> Readings:
-        """Reads runs of a task, for questions about one that see the others.
+    ) -> tuple[ReadRuns, Anchor]:
+        """Runs of a task, and the anchors at their newest observations.
 
         Args:
             contexts: the runs; of one without observations what is read says nothing.
@@ -214,10 +214,9 @@ class Model:
         program = functools.partial(
             programs.read_runs, self.config, self.params, span=span
         )
-        known, anchor = programs.in_parts(
-            program, contexts, metric, self.config.context
-        )
-        return Readings(known, anchor, span)
+        found: tuple[ReadRuns, Anchor]
+        found = programs.in_parts(program, contexts, metric, self.config.context)
+        return found
 
     def cutoffs(
         self,

@@ -166,7 +166,7 @@ class Task:
         before = self._among
         same = before is not None and np.array_equal(before[0], span)
         kept = before[1] if before is not None and same else ReadOnce()
-        read = lambda news: self.model.read_runs(news, self.metric, span)[:2]
+        read = lambda news: self.model.read_runs(news, self.metric, span)
         known, anchor = kept.rows(contexts.items(), contexts, read)
         self._among = span, kept
         if more:
