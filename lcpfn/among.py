@@ -31,22 +31,16 @@ def runs_of(others: Any) -> list[Run]:
     Raises:
         ValueError: if it holds no runs.
     """
-    if others is None:
-        return []
-    if isinstance(others, Run):
-        return [others]
-    found = getattr(others, "runs", others)
-    if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
-        raise ValueError(
-            f"others must be runs, lcpfn.Run(values, steps, config), got "
-            f"{type(others).__name__}; lcpfn.io.read_curves(path) reads them"
-        )
-    runs = list(found)
+    found: Any = [] if others is None else getattr(others, "runs", others)
+    several = isinstance(found, Iterable) and not isinstance(
+        found, str | bytes | Mapping
+    )
+    runs = list(found) if several else [found]
     for i, run in enumerate(runs):
         if not isinstance(run, Run):
             raise ValueError(
                 f"others must be runs, lcpfn.Run(values, steps, config), got "
-                f"{type(run).__name__} at {i}"
+                f"{type(run).__name__} at {i}; lcpfn.io.read_curves(path) reads them"
             )
     return runs
 
