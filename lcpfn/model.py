@@ -128,7 +128,7 @@ class Model:
         check_process()
         configs = check_configs(config, len(contexts), single)
         found = self._read_beside(contexts, configs, given, metric)
-        return Forecast.of(found, 0 if single else None)
+        return Forecast(found, 0 if single else None)
 
     def _read_beside(
         self,

@@ -266,4 +266,4 @@ class Stream:
         check_process()
         known = [self.context()]
         now = self._growing.now
-        return Forecast.of(self.model.cutoffs(known, self.metric, *now), 0)
+        return Forecast(self.model.cutoffs(known, self.metric, *now), 0)

@@ -87,7 +87,7 @@ class Task:
     ) -> Forecast:
         """What `cutoffs` reads, as a forecast of `ahead` later steps or of all."""
         found = self.cutoffs(contexts, configs, asked)
-        return Forecast.of(found if ahead is None else found.thinned(ahead))
+        return Forecast(found if ahead is None else found.thinned(ahead))
 
     def cutoffs(
         self,
