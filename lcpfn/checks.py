@@ -41,7 +41,7 @@ def _is_nested(x: Any) -> bool:
     return isinstance(x, Sequence) and len(x) > 0 and np.ndim(x[0]) > 0
 
 
-def split_curves(curves: Any, unseen: bool = False) -> tuple[list[np.ndarray], bool]:
+def split_curves(curves: Any, unseen: bool) -> tuple[list[np.ndarray], bool]:
     """Separate curves of float64 values, and whether the user gave just one.
 
     Args:

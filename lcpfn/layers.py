@@ -52,9 +52,7 @@ def _small(config: ModelConfig) -> Any:
     return nnx.initializers.variance_scaling(share, "fan_in", "truncated_normal")
 
 
-def spread_out(
-    key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
-) -> jax.Array:
+def spread_out(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
     """Initial output bias: means from -10 to +2 scales, since curves go down."""
     del key
     count = shape[0] // 3
@@ -62,9 +60,7 @@ def spread_out(
     return jnp.concatenate([jnp.zeros(count), means, jnp.zeros(count)]).astype(dtype)
 
 
-def unlikely(
-    key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
-) -> jax.Array:
+def unlikely(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
     """Initial output bias of copies: at first they have little weight."""
     del key
     count = shape[0] // 3

@@ -39,8 +39,8 @@ def predict_values(
     anchor: Anchor,
     horizon: jax.Array,
     targets: jax.Array,
-    beside: Others | jax.Array | None = None,
-    best: bool = False,
+    beside: Others | jax.Array | None,
+    best: bool,
 ) -> Mixture:
     """Values at later steps.
 

@@ -168,7 +168,7 @@ class Stream:
         model: "Model",
         horizon: float,
         metric: Metric,
-        plan: np.ndarray | None = None,
+        plan: np.ndarray | None,
     ) -> None:
         self.model, self.metric, self.plan = model, metric, plan
         self.horizon = check_horizon(horizon)
