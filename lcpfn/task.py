@@ -1,20 +1,24 @@
 """The runs of a task as the network has read them; only those with news are read."""
 
 import functools
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
-from lcpfn.among import cutoffs_among, itself
+from lcpfn import network
+from lcpfn.among import itself
 from lcpfn.cutoffs import Cutoffs
 from lcpfn.forecast import Forecast
 from lcpfn.hyperparameters import Config, encode_configs
 from lcpfn.metric import Metric
-from lcpfn.others import Readings, others_of, span_of
+from lcpfn.other_features import anchor_of_others
+from lcpfn.others import Others, Readings, gap_of, others_of, span_of
 from lcpfn.plan import refuse_plan
 from lcpfn.seen_curve import Context
+from lcpfn.tokens import Anchor
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
@@ -138,7 +142,7 @@ class Task:
         allowed = counted & (index != own[:, None])
         encoded, as_runs = encode_configs(of_runs), np.where(same, own, where)
         others = others_of(readings, seen, encoded, where, as_runs, allowed, counted)
-        return cutoffs_among(self.model, self.metric, runs, readings, where, others)
+        return self._amid(runs, readings, where, others)
 
     def _by_themselves(
         self,
@@ -155,6 +159,40 @@ class Task:
         read = functools.partial(self.model.read_now, metric=self.metric)
         now = self._alone.rows(asked, contexts, read)
         return self.model.cutoffs(parts, self.metric, *now)
+
+    def _amid(
+        self,
+        contexts: Sequence[Context],
+        readings: Readings,
+        asked: np.ndarray,
+        others: Others,
+    ) -> Cutoffs:
+        """Runs at their cutoffs, with what the others say of each.
+
+        Args:
+            contexts: N runs, with those asked about among them.
+            readings: what the network knows of them.
+            asked: numbers of those asked about `(B,)`.
+            others: what the others are to each.
+        """
+        model, span = self.model, readings.span
+        state = np.array(readings.known.state[asked])
+        anchor = np.stack([np.asarray(field)[asked] for field in readings.anchor])
+        about = [contexts[i] for i in asked]
+        unseen = np.flatnonzero(others.seen == 0)
+        gap = gap_of(contexts, span) if len(unseen) else math.nan
+        for row in unseen:
+            grid = jax.tree.map(lambda x, row=row: x[row], others.known.grid)
+            start = span[0] - gap
+            anchor[:, row] = anchor_of_others(grid, others.there[row], start, gap, np)
+            state[row] = network.unseen(model.config, model.params)
+            about[row] = _from(about[row], start, gap)
+        horizon, places = np.array([run.horizon for run in about]), Anchor(*anchor)
+        end = model.predict(
+            state, places, horizon, horizon[:, None], others, model.config.best
+        )
+        mixture = self.metric.in_user_units(end)
+        return Cutoffs(model, self.metric, about, state, places, mixture, others)
 
     def _readings(
         self,
@@ -173,3 +211,17 @@ class Task:
             both = lambda *x: np.concatenate(x)
             known, anchor = jax.tree.map(both, (known, anchor), read(more))
         return Readings(known, anchor, span)
+
+
+def _from(context: Context, start: float, gap: float) -> Context:
+    """A run without observations, whose first one is expected a gap after `start`."""
+    if context.diverged:
+        return context
+    targets = context.targets
+    if targets is not None and targets[0] <= start:
+        raise ValueError(
+            f"the other runs begin at step {start + gap:g}, and so does a curve "
+            f"without observations; at must be steps after {start:g}, got "
+            f"{targets[0]:g}"
+        )
+    return context._replace(last_step=start, unit=gap)
