@@ -32,6 +32,7 @@ from lcpfn.statistics import (
     Limits,
     Stats,
     advance,
+    empty_stats,
     scale_of,
     to_bounds,
 )
@@ -81,9 +82,7 @@ def observe(
     return after, *_describe(stats, after, limits)
 
 
-def read(
-    stats: Stats, limits: Limits, blocks: Blocks, start: Array
-) -> tuple[Stats, Anchor, Array]:
+def read(limits: Limits, blocks: Blocks, start: Array) -> tuple[Stats, Anchor, Array]:
     """The same for all tokens of curves; `blocks` has fields `(batch, tokens)`.
 
     Returns:
@@ -96,7 +95,8 @@ def read(
         return after, (before, after)
 
     columns = jax.tree.map(jnp.transpose, blocks)
-    both = jax.lax.scan(one, stats, columns)[1]
+    empty = empty_stats(len(start), blocks.value.dtype)
+    both = jax.lax.scan(one, empty, columns)[1]
     before, after = jax.tree.map(jnp.transpose, both)
     wide = Limits(*(field[:, None] for field in limits))
     return after, *_describe(before, after, wide)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from lcpfn.plan import make_plan, plan_features
-from lcpfn.statistics import Blocks, Limits, empty_stats
+from lcpfn.statistics import Blocks, Limits
 from lcpfn.tokens import query_features, read, stay
 from lcpfn.train.config import Augment
 
@@ -197,8 +197,7 @@ def make_tasks(
     limits = hide_bounds(odds, Limits(horizon, curves.low, curves.high), augment.hidden)
 
     blocks = Blocks(step, value, count.astype(y.dtype))
-    empty = empty_stats(batch, y.dtype)
-    _, anchor, features = read(empty, limits, blocks, start)
+    _, anchor, features = read(limits, blocks, start)
 
     left = jnp.maximum(seen.end[:, None] - last, 1)[..., None]
     share = jax.vmap(lambda k: jax.random.uniform(k, (tokens, targets)))(keys[1])
