@@ -13,6 +13,7 @@ from lcpfn.curves import Run
 from lcpfn.model import Model
 from lcpfn.plan import LEAST, check_plan, make_plan, plan_features
 from lcpfn.stopping.monitor import RunMonitor
+from lcpfn.stopping.observations import MonitorWarning
 from lcpfn.stopping.search_monitor import SearchMonitor
 from lcpfn.study import Study
 from tests.makers import power_laws
@@ -156,6 +157,12 @@ def test_a_plan_is_refused_where_it_would_not_be_told(model, planning, default):
     ):
         with pytest.raises(ValueError, match=r"forecast alone; .* leave out plan="):
             refuses()
+
+
+def test_a_monitor_says_that_its_network_knows_no_plan(model):
+    monitor = RunMonitor(horizon=60, beat=0.2, plan=COSINE, model=model, **METRIC)
+    with pytest.warns(MonitorWarning, match="not trained to know a planned"):
+        assert not monitor.read(dict(enumerate(CURVE, 1)))
 
 
 def test_stoppers_decide_by_what_the_plan_says(planning):
