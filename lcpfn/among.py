@@ -1,23 +1,16 @@
-"""Curves that are read together with the other runs of their task."""
+"""Other runs of a task as they are given: checked, and which is the run asked about."""
 
-import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
-from lcpfn import network
 from lcpfn.checks import check_curves
 from lcpfn.curves import Run
-from lcpfn.cutoffs import Cutoffs
 from lcpfn.hyperparameters import Config, check_config
 from lcpfn.metric import Metric
-from lcpfn.other_features import anchor_of_others
-from lcpfn.others import Others, Readings, gap_of
 from lcpfn.seen_curve import Context
-from lcpfn.tokens import Anchor
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
@@ -31,22 +24,16 @@ def runs_of(others: Any) -> list[Run]:
     Raises:
         ValueError: if it holds no runs.
     """
-    if others is None:
-        return []
-    if isinstance(others, Run):
-        return [others]
-    found = getattr(others, "runs", others)
-    if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
-        raise ValueError(
-            f"others must be runs, lcpfn.Run(values, steps, config), got "
-            f"{type(others).__name__}; lcpfn.io.read_curves(path) reads them"
-        )
-    runs = list(found)
+    found: Any = [] if others is None else getattr(others, "runs", others)
+    several = isinstance(found, Iterable) and not isinstance(
+        found, str | bytes | Mapping
+    )
+    runs = list(found) if several else [found]
     for i, run in enumerate(runs):
         if not isinstance(run, Run):
             raise ValueError(
                 f"others must be runs, lcpfn.Run(values, steps, config), got "
-                f"{type(run).__name__} at {i}"
+                f"{type(run).__name__} at {i}; lcpfn.io.read_curves(path) reads them"
             )
     return runs
 
@@ -166,57 +153,3 @@ def itself(
         if alike:
             found[row] = min(alike)[-1]
     return found
-
-
-def cutoffs_among(
-    model: "Model",
-    metric: Metric,
-    contexts: Sequence[Context],
-    readings: Readings,
-    asked: np.ndarray,
-    others: Others,
-) -> Cutoffs:
-    """Curves at their cutoffs, with what the other runs say of each.
-
-    Args:
-        model: that read them.
-        metric: direction and bounds.
-        contexts: N runs of the task, with those asked about among them.
-        readings: what the network knows of them.
-        asked: numbers of those asked about `(B,)`.
-        others: what the others are to each.
-    """
-    known, fields, span = readings
-    state = np.array(known.state[asked])
-    anchor = np.stack([np.asarray(field)[asked] for field in fields])
-    about = [contexts[i] for i in asked]
-    unseen = np.flatnonzero(others.seen == 0)
-    gap = gap_of(contexts, span) if len(unseen) else math.nan
-    for row in unseen:
-        grid = jax.tree.map(lambda x, row=row: x[row], others.known.grid)
-        start = span[0] - gap
-        anchor[:, row] = anchor_of_others(grid, others.there[row], start, gap, np)
-        state[row] = network.unseen(model.config, model.params)
-        about[row] = _from(about[row], start, gap)
-    horizon = np.array([context.horizon for context in about])
-    places = Anchor(*anchor)
-    end = model.predict(
-        state, places, horizon, horizon[:, None], others, model.config.best
-    )
-    return Cutoffs(
-        model, metric, about, state, places, metric.in_user_units(end), others
-    )
-
-
-def _from(context: Context, start: float, gap: float) -> Context:
-    """A run without observations, whose first one is expected a gap after `start`."""
-    if context.diverged:
-        return context
-    targets = context.targets
-    if targets is not None and targets[0] <= start:
-        raise ValueError(
-            f"the other runs begin at step {start + gap:g}, and so does a curve "
-            f"without observations; at must be steps after {start:g}, got "
-            f"{targets[0]:g}"
-        )
-    return context._replace(last_step=start, unit=gap)

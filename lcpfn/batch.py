@@ -14,7 +14,7 @@ import numpy as np
 from lcpfn.metric import Metric
 from lcpfn.plan import features_of
 from lcpfn.seen_curve import Context
-from lcpfn.statistics import Array, Blocks, Limits, Stats, empty_stats
+from lcpfn.statistics import Array, Blocks, Limits, Stats
 from lcpfn.tokens import Anchor, read
 
 LENGTHS = (8, 16, 32, 64, 128)
@@ -120,8 +120,7 @@ def make_batch(
 
 def read_batch(batch: Batch) -> tuple[Stats, Anchor, jax.Array]:
     """What `tokens.read` makes of a batch, features zero behind a curve's end."""
-    empty = empty_stats(len(batch.start), batch.start.dtype)
-    stats, anchor, features = read(empty, batch.limits, batch.blocks, batch.start)
+    stats, anchor, features = read(batch.limits, batch.blocks, batch.start)
     inside = jnp.arange(features.shape[1]) <= batch.last[:, None]
     # Behind the end steps stand still, and features are 0 / 0.
     return stats, anchor, jnp.where(inside[..., None], features, 0).astype(jnp.float32)

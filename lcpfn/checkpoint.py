@@ -176,17 +176,13 @@ def _load(weights: Path) -> Any:
         return ocp.load(weights)
 
 
-def weights_of(path: Path) -> Path:
-    """Directory of the weights of a checkpoint.
+def weights_of(path: Path, card: Mapping[str, Any] | None = None) -> Path:
+    """Directory of the weights of a checkpoint, by default those that its card names.
 
     Raises:
         CheckpointError: naming the path and what is wrong.
     """
-    return _weights(path, read_card(path))
-
-
-def _weights(path: Path, card: Mapping[str, Any]) -> Path:
-    weights = path / weights_name(card)
+    weights = path / weights_name(read_card(path) if card is None else card)
     if not weights.is_dir():
         raise CheckpointError(f"{path} is damaged: it has no weights")
     return weights
@@ -235,7 +231,7 @@ def _config(path: Path, card: Mapping[str, Any]) -> ModelConfig:
 
 def _params(path: Path, card: Mapping[str, Any], config: ModelConfig) -> Params:
     try:
-        weights = _weights(path, card)
+        weights = weights_of(path, card)
         found = f"sha256:{checksum(weights)}"
         if found != card["checksum"]:
             raise CheckpointError(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lcpfn.metric import Metric
-from lcpfn.plan import check_plan
+from lcpfn.plan import check_plan, plan_of
 from lcpfn.seen_curve import Context, step_unit
 
 
@@ -41,7 +41,7 @@ def _is_nested(x: Any) -> bool:
     return isinstance(x, Sequence) and len(x) > 0 and np.ndim(x[0]) > 0
 
 
-def split_curves(curves: Any, unseen: bool = False) -> tuple[list[np.ndarray], bool]:
+def split_curves(curves: Any, unseen: bool) -> tuple[list[np.ndarray], bool]:
     """Separate curves of float64 values, and whether the user gave just one.
 
     Args:
@@ -59,27 +59,21 @@ def split_curves(curves: Any, unseen: bool = False) -> tuple[list[np.ndarray], b
         )
     if not isinstance(curves, np.ndarray) and hasattr(curves, "__array__"):
         curves = np.asarray(curves)
+    single = not _is_nested(curves)
+    name = lambda i: "the curve" if single else f"curve {i}"
+    given = [curves] if single else curves
+    rows = [as_numbers(row, name(i)) for i, row in enumerate(given)]
     if isinstance(curves, np.ndarray) and curves.ndim == 2 and curves.dtype != object:
-        rows = [as_numbers(row, f"curve {i}") for i, row in enumerate(curves)]
-        known = [np.flatnonzero(~np.isnan(row)) for row in rows]
-        rows = [
-            row[: k.max(initial=-1) + 1] for row, k in zip(rows, known, strict=True)
-        ]
-        single = False
-    elif _is_nested(curves):
-        rows = [as_numbers(row, f"curve {i}") for i, row in enumerate(curves)]
-        single = False
-    else:
-        rows, single = [as_numbers(curves, "the curve")], True
+        last = [np.flatnonzero(~np.isnan(row)).max(initial=-1) for row in rows]
+        rows = [row[: end + 1] for row, end in zip(rows, last, strict=True)]
     for i, row in enumerate(rows):
-        name = "the curve" if single else f"curve {i}"
         if row.ndim != 1:
             raise ValueError(
-                f"{name} must be one-dimensional, got an array of shape {row.shape}"
+                f"{name(i)} must be one-dimensional, got an array of shape {row.shape}"
             )
         if not len(row) and not unseen:
             raise ValueError(
-                f"{name} has no observations; a forecast needs at least one"
+                f"{name(i)} has no observations; a forecast needs at least one"
             )
     return rows, single
 
@@ -253,5 +247,5 @@ def _check_curve(
         end,
         targets,
         step_unit(steps),
-        check_plan(plan, name),
+        plan_of(check_plan(plan, name), end),
     )

@@ -13,8 +13,10 @@ MOST = {
     "head_hidden": 1 << 16,
     "components": 1 << 10,
     "context": 1 << 16,
+    "others": 1 << 16,
+    "plan": 1 << 16,
 }
-
+OPTIONAL = ("others", "plan")  # these may be 0
 
 # From so many observations on a run alone is told what the network says.
 FADED = 128
@@ -71,12 +73,10 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         for name, most in MOST.items():
-            size = getattr(self, name)
-            if type(size) is not int or not 1 <= size <= most:
-                raise ValueError(
-                    f"{name} must be a positive integer up to {most}, got {size!r:.80}"
-                )
-        self._check_optional()
+            size, least = getattr(self, name), int(name not in OPTIONAL)
+            if type(size) is not int or not least <= size <= most:
+                kind = "a positive integer up" if least else "an integer from 0"
+                raise ValueError(f"{name} must be {kind} to {most}, got {size!r:.80}")
         if self.width % self.heads:
             raise ValueError(
                 f"heads must divide width, got {self.heads} and {self.width}"
@@ -89,6 +89,9 @@ class ModelConfig:
                 raise ValueError(
                     f"{name} must be a number above 0 and up to 10, got {number!r:.80}"
                 )
+        share = self.plan_from
+        if type(share) not in (int, float) or not 0 <= share <= 1:
+            raise ValueError(f"plan_from must lie in [0, 1], got {share!r:.80}")
         masked, known = self.masked, range(TOKEN_FEATURES)
         if not isinstance(masked, list | tuple) or not all(
             type(index) is int and index in known for index in masked
@@ -97,15 +100,3 @@ class ModelConfig:
                 f"masked must hold indices below {TOKEN_FEATURES}, got {masked!r:.80}"
             )
         object.__setattr__(self, "masked", tuple(masked))  # a card has a list
-
-    def _check_optional(self) -> None:
-        """What a network need not know."""
-        for name in ("others", "plan"):
-            size, most = getattr(self, name), MOST["hidden"]
-            if type(size) is not int or not 0 <= size <= most:
-                raise ValueError(
-                    f"{name} must be an integer from 0 to {most}, got {size!r:.80}"
-                )
-        share = self.plan_from
-        if type(share) not in (int, float) or not 0 <= share <= 1:
-            raise ValueError(f"plan_from must lie in [0, 1], got {share!r:.80}")

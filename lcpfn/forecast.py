@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lcpfn.checks import check_count
-from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
 
 if TYPE_CHECKING:
@@ -35,49 +34,45 @@ class Forecast:
 
     def __init__(
         self,
-        metric: Metric,
-        diverged: Any,
-        known: Any,
-        steps: np.ndarray | None = None,
-        mixture: Mixture | None = None,
-        cutoffs: "Cutoffs | None" = None,
+        cutoffs: "Cutoffs",
         row: int | None = None,
+        single: Mixture | None = None,
     ) -> None:
-        self.metric, self.diverged, self.known = metric, diverged, known
-        self._cutoffs, self._row = cutoffs, row
-        # Given for the forecast of a single step, else found when they are needed.
-        if steps is not None:
-            self.steps = steps
-        if mixture is not None:
-            self.mixture = mixture
+        """Of curves that were read.
 
-    @staticmethod
-    def of(cutoffs: "Cutoffs", row: int | None = None) -> "Forecast":
-        """The forecast of curves that were read: of one of them, or of all."""
-        diverged, known = cutoffs.diverged, cutoffs.known
-        if row is not None:
-            diverged, known = diverged[row], known[row]
-        return Forecast(cutoffs.metric, diverged, known, cutoffs=cutoffs, row=row)
+        Args:
+            cutoffs: the curves.
+            row: which of them; None: all.
+            single: the answer to one question about each, its value at the horizon or
+                its best one `(batch,)`; None: the forecast is of all steps.
+        """
+        some = slice(None) if row is None else row
+        self.metric = cutoffs.metric
+        self.diverged: Any = cutoffs.diverged[some]
+        self.known: Any = cutoffs.known[some]
+        self._cutoffs, self._row, self._single = cutoffs, row, single
 
     @functools.cached_property
     def steps(self) -> np.ndarray:
         """Steps predicted."""
-        steps = self._all.steps
+        steps = self._cutoffs.steps if self.over_steps else self._cutoffs.horizons
         if self._row is None:
             return steps
-        return steps[self._row][~np.isnan(steps[self._row])]
+        steps = steps[self._row]
+        return steps[~np.isnan(steps)] if self.over_steps else steps
 
     @functools.cached_property
     def mixture(self) -> Mixture:
         """The predicted distribution of what is not known, the user's units."""
-        fan = self._all.fan
+        mixture = self._cutoffs.fan if self._single is None else self._single
         if self._row is None:
-            return fan
-        return fan.at(self._row, slice(len(self.steps)))
+            return mixture
+        steps = [slice(len(self.steps))] if self.over_steps else []
+        return mixture.at(self._row, *steps)
 
     @property
     def _all(self) -> "Cutoffs":
-        if self._cutoffs is None:
+        if not self.over_steps:
             raise ValueError(
                 "this is the forecast of a single step, which has no path, no surprise "
                 "and no `final` or `best` of its own"
@@ -107,23 +102,14 @@ class Forecast:
                 "this is the forecast of one curve; only batches are indexed"
             )
         index = range(len(self))[operator.index(index)]
-        if self._cutoffs is not None:
-            return Forecast.of(self._cutoffs, index)
-        mixture = self.mixture.at(index)
-        return Forecast(
-            self.metric,
-            self.diverged[index],
-            self.known[index],
-            self.steps[index],
-            mixture,
-        )
+        return Forecast(self._cutoffs, index, self._single)
 
     @property
     def observed(self) -> tuple[np.ndarray, np.ndarray]:
         """Steps and values of the finite observations of one curve."""
         if np.ndim(self.diverged):
             raise ValueError("several curves were observed; index first: forecast[i]")
-        if self._cutoffs is None or self._row is None:
+        if self._row is None or not self.over_steps:
             return np.empty(0), np.empty(0)
         context = self._cutoffs.contexts[self._row]
         return context.steps, self.metric.sign * context.values
@@ -131,7 +117,7 @@ class Forecast:
     @property
     def over_steps(self) -> bool:
         """Whether it is of a curve's later steps, and has `final`; else of one step."""
-        return self._cutoffs is not None
+        return self._single is None
 
     @property
     def finished(self) -> Any:
@@ -142,12 +128,12 @@ class Forecast:
     @functools.cached_property
     def final(self) -> "Forecast":
         """The forecast at the horizon alone: the same without the axis of steps."""
-        return self._at_end(self._all.final)
+        return Forecast(self._all, self._row, self._all.final)
 
     @property
     def has_best(self) -> bool:
         """Whether `best` is known."""
-        return self._cutoffs is not None and self._cutoffs.best is not None
+        return self.over_steps and self._cutoffs.best is not None
 
     @functools.cached_property
     def best(self) -> "Forecast":
@@ -165,14 +151,7 @@ class Forecast:
                 "no forecast of the best value: the checkpoint was not trained for it "
                 '("best" in its card); paths() answers such queries with any checkpoint'
             )
-        return self._at_end(best)
-
-    def _at_end(self, mixture: Mixture) -> "Forecast":
-        horizons = self._all.horizons
-        if self._row is not None:
-            mixture = mixture.at(self._row)
-            horizons = horizons[self._row]
-        return Forecast(self.metric, self.diverged, self.known, horizons, mixture)
+        return Forecast(self._all, self._row, best)
 
     @functools.cached_property
     def surprise(self) -> Any:

@@ -3,6 +3,7 @@
 B batch, N tokens, C cached tokens, Q queries, M other runs, D width, H heads.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -51,9 +52,7 @@ def _small(config: ModelConfig) -> Any:
     return nnx.initializers.variance_scaling(share, "fan_in", "truncated_normal")
 
 
-def spread_out(
-    key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
-) -> jax.Array:
+def spread_out(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
     """Initial output bias: means from -10 to +2 scales, since curves go down."""
     del key
     count = shape[0] // 3
@@ -61,9 +60,7 @@ def spread_out(
     return jnp.concatenate([jnp.zeros(count), means, jnp.zeros(count)]).astype(dtype)
 
 
-def unlikely(
-    key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
-) -> jax.Array:
+def unlikely(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
     """Initial output bias of copies: at first they have little weight."""
     del key
     count = shape[0] // 3
@@ -74,12 +71,10 @@ class Attention(nnx.Module):
     """Causal self-attention, with the keys and values of the past."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        width, small = config.width, _small(config)
+        width, linear = config.width, partial(nnx.Linear, use_bias=False, rngs=rngs)
         self.heads = config.heads
-        self.qkv = nnx.Linear(width, 3 * width, use_bias=False, rngs=rngs)
-        self.out = nnx.Linear(
-            width, width, use_bias=False, kernel_init=small, rngs=rngs
-        )
+        self.qkv = linear(width, 3 * width)
+        self.out = linear(width, width, kernel_init=_small(config))
 
     def __call__(
         self,
@@ -107,11 +102,9 @@ class Gated(nnx.Module):
     """Gated feed-forward block (Shazeer 2020, arXiv 2002.05202)."""
 
     def __init__(self, config: ModelConfig, hidden: int, rngs: nnx.Rngs) -> None:
-        width, small = config.width, _small(config)
-        self.up = nnx.Linear(width, 2 * hidden, use_bias=False, rngs=rngs)
-        self.down = nnx.Linear(
-            hidden, width, use_bias=False, kernel_init=small, rngs=rngs
-        )
+        width, linear = config.width, partial(nnx.Linear, use_bias=False, rngs=rngs)
+        self.up = linear(width, 2 * hidden)
+        self.down = linear(hidden, width, kernel_init=_small(config))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """What is added to `(..., D)`."""
@@ -123,12 +116,12 @@ class Planned(nnx.Module):
     """What a planned learning rate says to a query."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        width, nothing = config.width, nnx.initializers.zeros
+        width, linear = config.width, partial(nnx.Linear, rngs=rngs)
         self.norm = nnx.RMSNorm(width, rngs=rngs)
-        self.embed1 = nnx.Linear(PLAN_FEATURES, width // 2, rngs=rngs)
-        self.embed2 = nnx.Linear(width // 2, 2 * width, rngs=rngs)
-        self.up = nnx.Linear(width, 2 * config.plan, use_bias=False, rngs=rngs)
-        self.down = nnx.Linear(config.plan, width, kernel_init=nothing, rngs=rngs)
+        self.embed1 = linear(PLAN_FEATURES, width // 2)
+        self.embed2 = linear(width // 2, 2 * width)
+        self.up = linear(width, 2 * config.plan, use_bias=False)
+        self.down = linear(config.plan, width, kernel_init=nnx.initializers.zeros)
 
     def __call__(self, x: jax.Array, plan: jax.Array) -> jax.Array:
         """What is added to queries `(..., D)`, given `(..., PLAN_FEATURES)`."""
@@ -199,27 +192,21 @@ class AttentionToOthers(nnx.Module):
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         width, inner = config.width, config.others
+        linear = partial(nnx.Linear, rngs=rngs)
         self.heads = config.heads
-        self.pair = nnx.Linear(PAIR_FEATURES, inner, rngs=rngs)
-        self.state = nnx.Linear(width, inner, use_bias=False, rngs=rngs)
-        self.mix = nnx.Linear(inner, inner, rngs=rngs)
+        self.pair = linear(PAIR_FEATURES, inner)
+        self.state = linear(width, inner, use_bias=False)
+        self.mix = linear(inner, inner)
         self.norms = nnx.List([nnx.RMSNorm(width, rngs=rngs) for _ in range(ROUNDS)])
         # Query, and key and value of the token that stands for nothing.
-        self.asks = nnx.List(
-            [nnx.Linear(width, 3 * inner, rngs=rngs) for _ in range(ROUNDS)]
-        )
-        self.tells = nnx.List(
-            [nnx.Linear(inner, 2 * inner, rngs=rngs) for _ in range(ROUNDS)]
-        )
-        nothing = nnx.initializers.zeros
-        added = lambda size: nnx.Linear(
-            size, width, use_bias=False, kernel_init=nothing, rngs=rngs
-        )
-        self.outs = nnx.List([added(inner) for _ in range(ROUNDS)])
+        self.asks = nnx.List([linear(width, 3 * inner) for _ in range(ROUNDS)])
+        self.tells = nnx.List([linear(inner, 2 * inner) for _ in range(ROUNDS)])
+        added = partial(linear, use_bias=False, kernel_init=nnx.initializers.zeros)
+        self.outs = nnx.List([added(inner, width) for _ in range(ROUNDS)])
         # Which other run, and which of its places, each copy looks at.
-        self.wants = nnx.Linear(width, COPIES * inner, rngs=rngs)
-        self.offers = nnx.Linear(inner, PLACES * inner, rngs=rngs)
-        self.copied = added(2 * COPIES)
+        self.wants = linear(width, COPIES * inner)
+        self.offers = linear(inner, PLACES * inner)
+        self.copied = added(2 * COPIES, width)
 
     def __call__(
         self, x: jax.Array, context: OtherRuns, best: jax.Array

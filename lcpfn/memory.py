@@ -15,7 +15,7 @@ from lcpfn import network
 from lcpfn.batch import Batch, at_last, read_batch
 from lcpfn.config import ModelConfig
 from lcpfn.jax_setup import float64
-from lcpfn.queries import predict_end
+from lcpfn.queries import predict_values
 from lcpfn.statistics import Array, Blocks, Limits, Stats
 from lcpfn.tokens import Anchor, observe
 
@@ -75,8 +75,14 @@ def known_now(
     horizon: jax.Array,
     plan: jax.Array | None,
 ) -> Now:
-    """What the network says at the cutoffs of R curves."""
-    end = predict_end(config, params, state, anchor, horizon, plan)
+    """What the network says at the cutoffs of R curves.
+
+    `plan` is what is planned up to the horizons `(R, PLAN_FEATURES)`.
+    """
+    at, best = horizon[:, None], config.best
+    if plan is not None:
+        plan = jnp.stack([plan] * (1 + best), axis=1)
+    end = predict_values(config, params, state, anchor, horizon, at, plan, best)
     return Now(state, jnp.stack(anchor, 1), jnp.stack(end[:3], 1))
 
 

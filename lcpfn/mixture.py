@@ -19,23 +19,6 @@ AT_ONCE = 1 << 13  # quantiles that are searched for together
 FARTHEST = 30.0
 
 
-class Parts(NamedTuple):
-    """A mixture with its bounds worked in.
-
-    Attributes:
-        center: means of the components, at most `FARTHEST` spreads outside `(..., K)`.
-        a, b: standardised bounds `(..., K)`; infinite numbers where there are none.
-        masses: of the components inside the bounds, times their weights `(..., K)`.
-        total: sum of the masses `(...)`.
-    """
-
-    center: np.ndarray
-    a: np.ndarray
-    b: np.ndarray
-    masses: np.ndarray
-    total: np.ndarray
-
-
 class Mixture(NamedTuple):
     """Truncated Gaussian mixtures, in any one unit.
 
@@ -63,21 +46,23 @@ class Mixture(NamedTuple):
         with np.errstate(over="ignore", invalid="ignore"):
             return (np.asarray(y)[..., None] - center) / self.std
 
-    def _mass(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Phi(b) - Phi(a) for a <= b, exact in both tails `(..., K)`."""
-        flip = a > 0
-        a, b = np.where(flip, -b, a), np.where(flip, -a, b)
-        return ndtr(b) - ndtr(a)
+    def _parts(self) -> tuple[np.ndarray, ...]:
+        """The mixture with its bounds worked in.
 
-    def _parts(self) -> "Parts":
+        Returns:
+            Means of the components, at most `FARTHEST` spreads outside `(..., K)`; a
+            and b, the standardised bounds, likewise, or infinite numbers where there
+            are none; masses inside the bounds, times the weights, likewise; their sum
+            `(...)`.
+        """
         if self._free():
             ends = np.array([-np.inf, np.inf])
-            return Parts(self.mean, ends[0], ends[1], self.weight, self.weight.sum(-1))
+            return self.mean, ends[0], ends[1], self.weight, self.weight.sum(-1)
         reach, low, high = FARTHEST * self.std, self.low, self.high
         center = np.clip(self.mean, low[..., None] - reach, high[..., None] + reach)
         a, b = self._standard(self.low, center), self._standard(self.high, center)
-        parts = self.weight * self._mass(a, b)
-        return Parts(center, a, b, parts, parts.sum(-1))
+        masses = self.weight * _mass(a, b)
+        return center, a, b, masses, masses.sum(-1)
 
     def log_prob(self, y: np.ndarray) -> np.ndarray:
         """Log-density at y, -inf outside the bounds; y broadcasts against `(...)`."""
@@ -95,7 +80,7 @@ class Mixture(NamedTuple):
         """P(Y <= y); y broadcasts against `(...)`."""
         center, a, _, _, total = self._parts()
         z = np.maximum(self._standard(y, center), a)
-        inside = self._mass(a, z) if np.ndim(a) else ndtr(z)
+        inside = _mass(a, z) if np.ndim(a) else ndtr(z)
         below = (self.weight * inside).sum(-1) / total
         below = np.where(y >= self.high, 1.0, np.clip(below, 0.0, 1.0))
         return np.where(y < self.low, 0.0, below)
@@ -126,7 +111,7 @@ class Mixture(NamedTuple):
         """E[max(y - Y, 0)]: expected improvement on y when lower is better."""
         center, a, b, _, total = self._parts()
         z = np.clip(self._standard(y, center), a, b)
-        inside = self._mass(a, z)
+        inside = _mass(a, z)
         with np.errstate(invalid="ignore"):
             gain = (np.asarray(y)[..., None] - center) * inside
         gain = np.where(inside > 0, gain, 0)
@@ -176,6 +161,13 @@ class Mixture(NamedTuple):
             live, q, y = live[left], q[left], step[left]
             low, high = low[left], high[left]
         return result
+
+
+def _mass(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Phi(b) - Phi(a) for a <= b, exact in both tails `(..., K)`."""
+    flip = a > 0
+    a, b = np.where(flip, -b, a), np.where(flip, -a, b)
+    return ndtr(b) - ndtr(a)
 
 
 def _pdf(z: np.ndarray) -> np.ndarray:

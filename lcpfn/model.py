@@ -23,8 +23,8 @@ from lcpfn.jax_setup import check_process
 from lcpfn.memory import Now
 from lcpfn.metric import Bounds, Metric
 from lcpfn.mixture import Mixture
-from lcpfn.others import Others, Readings
-from lcpfn.plan import check_can_plan, check_plan
+from lcpfn.others import Others, ReadRuns
+from lcpfn.plan import check_can_plan, check_plan, refuse_plan
 from lcpfn.seen_curve import Context
 from lcpfn.stream import Stream
 from lcpfn.task import Task
@@ -128,7 +128,7 @@ class Model:
         check_process()
         configs = check_configs(config, len(contexts), single)
         found = self._read_beside(contexts, configs, given, metric)
-        return Forecast.of(found, 0 if single else None)
+        return Forecast(found, 0 if single else None)
 
     def _read_beside(
         self,
@@ -140,8 +140,8 @@ class Model:
         """Reads checked curves, and the other runs of their task if there are any."""
         if not contexts:
             raise ValueError("there are no curves to extrapolate")
-        if any(context.plan is not None for context in contexts):
-            check_can_plan(self.config, bool(others))
+        for context in contexts if others else ():
+            refuse_plan(context.plan)
         end = max(context.horizon for context in contexts)
         around, of_others = check_others(others, end, metric)
         warn_of_far(around, end)
@@ -178,7 +178,7 @@ class Model:
         check_process()
         rates = check_plan(plan)
         if rates is not None:
-            check_can_plan(self.config, others=False)
+            check_can_plan(self.config)
         return Stream(self, horizon, self.metric(mode, bounds), rates)
 
     def read(self, contexts: Sequence[Context], metric: Metric) -> Cutoffs:
@@ -190,15 +190,21 @@ class Model:
         return self.cutoffs(contexts, metric, *self.read_now(contexts, metric))
 
     def read_now(self, contexts: Sequence[Context], metric: Metric) -> Now:
-        """What the network says at the cutoffs of curves, each by itself."""
+        """What the network says at the cutoffs of curves, each by itself.
+
+        Raises:
+            ValueError: for a plan, if the network knows none.
+        """
+        if any(context.plan is not None for context in contexts):
+            check_can_plan(self.config)
         program = functools.partial(programs.read, self.config, self.params)
         found: Now = programs.in_parts(program, contexts, metric, self.config.context)
         return found
 
     def read_runs(
         self, contexts: Sequence[Context], metric: Metric, span: np.ndarray
-    ) -> Readings:
-        """Reads runs of a task, for questions about one that see the others.
+    ) -> tuple[ReadRuns, Anchor]:
+        """Runs of a task, and the anchors at their newest observations.
 
         Args:
             contexts: the runs; of one without observations what is read says nothing.
@@ -208,10 +214,9 @@ class Model:
         program = functools.partial(
             programs.read_runs, self.config, self.params, span=span
         )
-        known, anchor = programs.in_parts(
-            program, contexts, metric, self.config.context
-        )
-        return Readings(known, anchor, span)
+        found: tuple[ReadRuns, Anchor]
+        found = programs.in_parts(program, contexts, metric, self.config.context)
+        return found
 
     def cutoffs(
         self,

@@ -62,31 +62,29 @@ class _Network(nnx.Module):
         self.gain, self.temperature = config.gain, config.temperature
         self.temperature_among = config.temperature_among
         self.plan_from = max(config.plan_from, NOTHING)
-        self.embed1 = nnx.Linear(TOKEN_FEATURES, width, rngs=rngs)
-        self.embed2 = nnx.Linear(width, width, rngs=rngs)
+        linear = functools.partial(nnx.Linear, rngs=rngs)
+        self.embed1 = linear(TOKEN_FEATURES, width)
+        self.embed2 = linear(width, width)
         self.blocks = nnx.List([Block(config, rngs) for _ in range(config.layers)])
         self.norm = nnx.RMSNorm(width, rngs=rngs)
         # Attributes name the parameters in checkpoints.
-        self.ask1 = nnx.Linear(QUERY_FEATURES + config.best, width // 2, rngs=rngs)
-        self.ask2 = nnx.Linear(width // 2, 2 * width, rngs=rngs)
+        self.ask1 = linear(QUERY_FEATURES + config.best, width // 2)
+        self.ask2 = linear(width // 2, 2 * width)
         if config.others:
             self.others = AttentionToOthers(config, rngs)
             # The state of a run of which nothing is known yet.
             self.unseen = nnx.Param(jnp.zeros(width, jnp.float32))
-            nothing = nnx.initializers.zeros
-            self.copy_out = nnx.Linear(
-                width, 3 * COPIES, kernel_init=nothing, bias_init=unlikely, rngs=rngs
+            zeros = nnx.initializers.zeros
+            self.copy_out = linear(
+                width, 3 * COPIES, kernel_init=zeros, bias_init=unlikely
             )
         if config.plan:
             self.planned = Planned(config, rngs)
         self.head_norm = nnx.RMSNorm(width, rngs=rngs)
         self.head = Gated(config, config.head_hidden, rngs)
-        self.out = nnx.Linear(
-            width,
-            3 * config.components,
-            kernel_init=nnx.initializers.normal(0.01),
-            bias_init=spread_out,
-            rngs=rngs,
+        small = nnx.initializers.normal(0.01)
+        self.out = linear(
+            width, 3 * config.components, kernel_init=small, bias_init=spread_out
         )
 
     def encode(

@@ -10,7 +10,7 @@ The integral is the training time that a schedule leaves, and a loss falls with 
 itself (Schaipp et al. 2025, arXiv 2501.18965; Luo et al. 2025, arXiv 2503.12811).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -40,6 +40,8 @@ def check_plan(plan: Any, name: str = "the curve") -> np.ndarray | None:
         return None
     try:
         rates = np.array(plan, dtype=np.float64)
+        if any(isinstance(rate, bool | np.bool_) for rate in plan):
+            rates = np.empty(0)  # flags, not numbers
     except (TypeError, ValueError, OverflowError):
         rates = np.empty(0)
     fine = rates.ndim == 1 and 0 < len(rates) <= MOST_RATES and np.isfinite(rates).all()
@@ -52,12 +54,8 @@ def check_plan(plan: Any, name: str = "the curve") -> np.ndarray | None:
     return rates
 
 
-def check_can_plan(config: "ModelConfig", others: bool) -> None:
-    """Refuses a plan that the network would not be told.
-
-    Args:
-        config: of the network.
-        others: whether other runs are given too.
+def check_can_plan(config: "ModelConfig") -> None:
+    """Refuses a plan for a network that knows none.
 
     Raises:
         ValueError: saying what to leave out.
@@ -67,50 +65,45 @@ def check_can_plan(config: "ModelConfig", others: bool) -> None:
             "this checkpoint was not trained to know a planned learning rate; leave "
             "out plan=, or load one that was, such as the default"
         )
-    if others:
-        raise ValueError(
-            "a forecast knows the planned learning rate or other runs, not both; leave "
-            "out plan= (runs of one task show what their schedule does) or the others"
-        )
 
 
-def refuse_plan(options: Mapping[str, Any]) -> None:
-    """Refuses options with a plan, for runs that are forecast among others.
+def refuse_plan(plan: Any) -> None:
+    """Refuses a plan where a run is forecast among others.
 
     Raises:
         ValueError: saying what to leave out.
     """
-    if options.get("plan") is not None:
+    if plan is not None:
         raise ValueError(
-            "plan is of a run that is forecast alone; among others their curves show "
-            "what the schedule does: leave out plan="
+            "plan is of a run that is forecast alone; a forecast knows the planned "
+            "learning rate or other runs, not both, since their curves show what the "
+            "schedule does: leave out plan="
         )
 
 
-class _Plan(NamedTuple):
+class Plan(NamedTuple):
     """A plan whose rates are shares of the highest.
 
     Attributes:
-        ends: steps at which each rate ends `(P,)`; the first begins at 0.
+        steps: between which each rate holds, from 0 on `(1 + P,)`.
         share: `(P,)`.
-        areas: integral of the shares up to 0 and to each end `(1 + P,)`.
+        areas: integral of the shares from 0 up to each of the steps `(1 + P,)`.
     """
 
-    ends: Array
+    steps: Array
     share: Array
     areas: Array
 
     def area(self, step: Array) -> Array:
         """Training time up to steps."""
         xp: Any = self.share.__array_namespace__()
-        begun = xp.concatenate([xp.zeros_like(self.ends[:1]), self.ends])
-        return xp.interp(step, begun, self.areas)
+        return xp.interp(step, self.steps, self.areas)
 
     def rate(self, step: Array) -> Array:
         """The rate that leads to steps."""
         xp: Any = self.share.__array_namespace__()
-        at = xp.searchsorted(self.ends, step * (1 - ROUNDING))
-        return self.share[xp.clip(at, 0, len(self.ends) - 1)]
+        at = xp.searchsorted(self.steps[1:], step * (1 - ROUNDING))
+        return self.share[xp.clip(at, 0, len(self.share) - 1)]
 
     def mean(self, start: Array, stop: Array) -> Array:
         """The mean rate between steps."""
@@ -120,28 +113,41 @@ class _Plan(NamedTuple):
         return xp.where(some, gained / xp.where(some, stop - start, 1), self.rate(stop))
 
 
-def plan_features(ends: Array, rates: Array, cutoff: Array, targets: Array) -> Array:
+def make_plan(ends: Array, rates: Array) -> Plan:
+    """The plan of rates `(P,)`, each up to its step of `ends` `(P,)`, increasing."""
+    xp: Any = rates.__array_namespace__()
+    share, nothing = rates / xp.max(rates), xp.zeros_like(rates[:1])
+    gains = share * xp.diff(ends, prepend=nothing)
+    from_0 = lambda x: xp.concatenate([nothing, x])
+    return Plan(from_0(ends), share, from_0(xp.cumsum(gains)))
+
+
+def plan_of(rates: Sequence[float] | np.ndarray | None, horizon: float) -> Plan | None:
+    """The plan of rates, evenly from step 0 to the horizon; None: there are none."""
+    if rates is None:
+        return None
+    ends = horizon * np.arange(1, len(rates) + 1) / len(rates)
+    return make_plan(ends, np.asarray(rates))
+
+
+def plan_features(plan: Plan, cutoff: Array, targets: Array) -> Array:
     """What queries are told of a plan.
 
     Args:
-        ends: steps at which each rate ends, increasing `(P,)`; the first begins at 0.
-        rates: `(P,)`.
+        plan: of one run.
         cutoff: steps `(N,)`.
         targets: steps `(N, Q)`.
 
     Returns:
         `(N, Q, PLAN_FEATURES)`; NumPy's if all are NumPy's, else JAX's.
     """
-    xp: Any = rates.__array_namespace__()
-    share, nothing = rates / xp.max(rates), xp.zeros_like(rates[:1])
-    gains = share * xp.diff(ends, prepend=nothing)
-    plan = _Plan(ends, share, xp.concatenate([nothing, xp.cumsum(gains)]))
+    xp: Any = plan.share.__array_namespace__()
     here, total = cutoff[:, None] + 0 * targets, plan.areas[-1]
     gone, until = plan.area(here), plan.area(targets)
     logs = [
         plan.rate(here),
         plan.rate(targets),
-        share[-1] + 0 * here,
+        plan.share[-1] + 0 * here,
         plan.mean(0 * here, here),
         plan.mean(here / 2, here),
         plan.mean(7 * here / 8, here),
@@ -173,8 +179,6 @@ def features_of(contexts: Sequence["Context"], targets: np.ndarray) -> Any:
         return None
     told = np.full((*targets.shape, PLAN_FEATURES), np.nan, np.float32)
     for row, context, steps in zip(told, contexts, targets, strict=True):
-        rates = context.plan
-        if rates is not None and len(context.steps):
-            ends = context.horizon * np.arange(1, len(rates) + 1) / len(rates)
-            row[:] = plan_features(ends, rates, context.steps[-1:], steps[None])[0]
+        if context.plan is not None and len(context.steps):
+            row[:] = plan_features(context.plan, context.steps[-1:], steps[None])[0]
     return told

@@ -87,7 +87,7 @@ def _predict(
         later = later.at[..., -1].set(horizon)
     targets = jnp.concatenate([following[..., None], later], axis=-1)
     best = bool(ahead) and config.best
-    found = predict_values(config, params, states, anchor, horizon, targets, best)
+    found = predict_values(config, params, states, anchor, horizon, targets, None, best)
     return anchor.step, found
 
 
@@ -180,9 +180,9 @@ def _passes(
         curves: the finite observations of each run.
         context: most tokens of a prefix.
     """
-    longest = max(len(curve.values) for curve in curves)
-    factor = 1
-    while True:
+    largest = pool_factor(max(len(curve.values) for curve in curves), context)
+    for doublings in range(largest.bit_length()):
+        factor = 1 << doublings
         prefixes, owners = [], []
         for owner, curve in enumerate(curves):
             count = min(len(curve.values), context * factor) // factor * factor
@@ -191,9 +191,6 @@ def _passes(
                 prefixes.append(curve._replace(steps=steps, values=values))
                 owners.append(owner)
         yield factor, prefixes, owners
-        if longest <= context * factor:
-            return
-        factor *= 2
 
 
 def _one_pass(

@@ -26,7 +26,7 @@ from lcpfn.memory import Now, known_now
 from lcpfn.metric import Metric
 from lcpfn.mixture import Mixture
 from lcpfn.other_features import on_grid
-from lcpfn.others import Others, ReadRuns, other_runs_of, share_of
+from lcpfn.others import Others, ReadRuns, share_of
 from lcpfn.queries import predict_values
 from lcpfn.seen_curve import Context
 from lcpfn.tokens import Anchor
@@ -95,21 +95,7 @@ def predict(
     `beside` as of `Model.predict`. With `best` that of the best value up to the horizon
     comes before them.
     """
-
-    def run(
-        state: jax.Array,
-        anchor: Anchor,
-        horizon: jax.Array,
-        targets: jax.Array,
-        beside: Others | jax.Array | None,
-    ) -> Mixture:
-        known: Any = beside
-        if isinstance(beside, Others):
-            known = functools.partial(other_runs_of, beside)
-        return predict_values(
-            config, params, state, anchor, horizon, targets, best, known
-        )
-
+    run = functools.partial(predict_values, config, params, best=best)
     return chunked(run, state, anchor, horizon, targets, beside)
 
 

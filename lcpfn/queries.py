@@ -4,7 +4,6 @@ The network predicts `(y - level) / scale`; with level and scale of the cutoff's
 that is a distribution of y itself, in model space (lower is better).
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,8 +11,8 @@ import jax.numpy as jnp
 
 from lcpfn import network
 from lcpfn.config import ModelConfig
-from lcpfn.layers import OtherRuns
 from lcpfn.mixture import Mixture
+from lcpfn.others import Others, other_runs_of
 from lcpfn.tokens import Anchor, query_features, stay
 
 
@@ -40,8 +39,8 @@ def predict_values(
     anchor: Anchor,
     horizon: jax.Array,
     targets: jax.Array,
-    best: bool = False,
-    beside: Callable[[Anchor, jax.Array], OtherRuns] | jax.Array | None = None,
+    beside: Others | jax.Array | None,
+    best: bool,
 ) -> Mixture:
     """Values at later steps.
 
@@ -52,11 +51,11 @@ def predict_values(
         anchor: of the cutoffs, fields `(...)`.
         horizon: last step `(...)`.
         targets: steps `(..., Q)`.
+        beside: the other runs of the task; or what is planned up to each of these steps
+            `(..., Q, PLAN_FEATURES)`, with `best` up to the horizon before them; None:
+            nothing else is known.
         best: put the best value up to the horizon before them, `(..., 1 + Q)`; for
             networks that know it.
-        beside: what the other runs of the task say to queries; or what is planned up to
-            each of these steps `(..., Q, PLAN_FEATURES)`, with `best` up to the horizon
-            before them; None: nothing else is known.
     """
     if best:
         targets = jnp.concatenate([horizon[..., None], targets], axis=-1)
@@ -66,24 +65,8 @@ def predict_values(
         flag = jnp.broadcast_to(flag, query.shape[:-1])[..., None]
         query = jnp.concatenate([query, flag.astype(jnp.float32)], axis=-1)
     here = stay(anchor).astype(jnp.float32)
-    known = beside(anchor, targets) if callable(beside) else beside
+    known: Any = beside
+    if isinstance(beside, Others):
+        known = other_runs_of(beside, anchor, targets)
     found = network.predict(config, params, state, query, here, known)
     return unanchored(found, anchor)
-
-
-def predict_end(
-    config: ModelConfig,
-    params: Any,
-    state: jax.Array,
-    anchor: Anchor,
-    horizon: jax.Array,
-    plan: jax.Array | None = None,
-) -> Mixture:
-    """The value at the horizon `(..., 1)`, after the best one up to it if known.
-
-    `plan` is what is planned up to the horizon `(..., PLAN_FEATURES)`.
-    """
-    at, best = horizon[..., None], config.best
-    if plan is not None:
-        plan = jnp.stack([plan] * (1 + best), axis=-2)
-    return predict_values(config, params, state, anchor, horizon, at, best, plan)

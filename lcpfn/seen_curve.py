@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lcpfn.metric import Metric
+from lcpfn.plan import Plan, plan_of
 
 MOST_TARGETS = 512
 
@@ -24,7 +25,7 @@ class Context(NamedTuple):
         horizon: last step to predict.
         targets: steps to predict, increasing `(s,)`; None: `default_targets`.
         unit: distance of the default targets.
-        plan: learning rates, evenly from step 0 to the horizon `(n,)`; None: unknown.
+        plan: of the learning rate; None: unknown.
     """
 
     steps: np.ndarray
@@ -34,7 +35,7 @@ class Context(NamedTuple):
     horizon: float
     targets: np.ndarray | None = None
     unit: float = 1.0
-    plan: np.ndarray | None = None
+    plan: Plan | None = None
 
     @property
     def diverged(self) -> bool:
@@ -66,8 +67,7 @@ def context_of(
     last_step, last = (steps[-1], values[-1]) if len(steps) else (0.0, 0.0)
     return Context(
         *(steps[known], values[known], float(last_step), float(last)),
-        *(horizon, None, step_unit(steps)),
-        None if plan is None else np.array(plan),
+        *(horizon, None, step_unit(steps), plan_of(plan, horizon)),
     )
 
 

@@ -23,7 +23,7 @@ from lcpfn.forecast import Forecast
 from lcpfn.jax_setup import check_process, float64
 from lcpfn.memory import Token, append, empty_memory, fill
 from lcpfn.metric import Metric
-from lcpfn.plan import features_of
+from lcpfn.plan import Plan, plan_features, plan_of
 from lcpfn.seen_curve import Context
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Growing:
         model: a loaded checkpoint.
         metric: direction and bounds.
         horizon: last step.
-        plan: learning rates, see `Model.extrapolate`; None: unknown.
+        plan: of the learning rate; None: unknown.
 
     Attributes:
         row: its observations.
@@ -82,7 +82,7 @@ class Growing:
         model: "Model",
         metric: Metric,
         horizon: float,
-        plan: np.ndarray | None = None,
+        plan: Plan | None = None,
     ) -> None:
         self.model, self.metric, self.horizon = model, metric, horizon
         self.plan = plan
@@ -126,8 +126,7 @@ class Growing:
         if self.plan is None:
             return None
         at, end = np.array([step]), np.array([[self.horizon]])
-        here = Context(at, at, 0, 0, self.horizon, plan=self.plan)
-        return features_of([here], end)[:, 0]
+        return plan_features(self.plan, at, end)[:, 0].astype(np.float32)
 
     def _tokens(self) -> list[Token]:
         """The tokens that are still to be appended, one by one."""
@@ -169,7 +168,7 @@ class Stream:
         model: "Model",
         horizon: float,
         metric: Metric,
-        plan: np.ndarray | None = None,
+        plan: np.ndarray | None,
     ) -> None:
         self.model, self.metric, self.plan = model, metric, plan
         self.horizon = check_horizon(horizon)
@@ -178,7 +177,9 @@ class Stream:
         self.best = math.nan
         self._whole = True  # all steps are whole numbers
         self._gaps: list[float] = []  # between steps, sorted; not kept for whole ones
-        self._growing = Growing(model, metric, self.horizon, plan)
+        self._growing = Growing(
+            model, metric, self.horizon, plan_of(plan, self.horizon)
+        )
 
     @property
     def nbytes(self) -> int:
@@ -228,8 +229,7 @@ class Stream:
         finite = [(s, sign * v) for s, v in checked if math.isfinite(v)]
         self._growing.add(finite)
         best = min((v for _, v in finite), default=math.nan)
-        if not sign * self.best <= best:  # also while there is none
-            self.best = sign * best if finite else self.best
+        self.best = sign * float(np.fmin(sign * self.best, best))
 
     def context(self) -> Context:
         """What is known now, in model space."""
@@ -240,7 +240,7 @@ class Stream:
         return Context(
             *(row.steps, row.values, last, newest, self.horizon),
             unit=self._unit(),
-            plan=self.plan,
+            plan=self._growing.plan,
         )
 
     def _unit(self) -> float:
@@ -266,4 +266,4 @@ class Stream:
         check_process()
         known = [self.context()]
         now = self._growing.now
-        return Forecast.of(self.model.cutoffs(known, self.metric, *now), 0)
+        return Forecast(self.model.cutoffs(known, self.metric, *now), 0)

@@ -1,20 +1,24 @@
 """The runs of a task as the network has read them; only those with news are read."""
 
 import functools
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
-from lcpfn.among import cutoffs_among, itself
+from lcpfn import network
+from lcpfn.among import itself
 from lcpfn.cutoffs import Cutoffs
 from lcpfn.forecast import Forecast
 from lcpfn.hyperparameters import Config, encode_configs
 from lcpfn.metric import Metric
-from lcpfn.others import Readings, others_of, span_of
-from lcpfn.plan import check_can_plan
+from lcpfn.other_features import anchor_of_others
+from lcpfn.others import Others, Readings, gap_of, others_of, span_of
+from lcpfn.plan import refuse_plan
 from lcpfn.seen_curve import Context
+from lcpfn.tokens import Anchor
 
 if TYPE_CHECKING:
     from lcpfn.model import Model
@@ -87,7 +91,7 @@ class Task:
     ) -> Forecast:
         """What `cutoffs` reads, as a forecast of `ahead` later steps or of all."""
         found = self.cutoffs(contexts, configs, asked)
-        return Forecast.of(found if ahead is None else found.thinned(ahead))
+        return Forecast(found if ahead is None else found.thinned(ahead))
 
     def cutoffs(
         self,
@@ -110,34 +114,35 @@ class Task:
         observed = any(len(context.values) for context in contexts.values())
         if not (observed and self.model.config.others):
             return self._by_themselves(contexts, asked)
-        if any(part.plan is not None for part in parts):
-            check_can_plan(self.model.config, others=True)
+        for part in parts:
+            refuse_plan(part.plan)
         span = span_of([*contexts.values(), *parts])
         known, place = len(contexts), {name: i for i, name in enumerate(contexts)}
-        more = [(n, part) for n, part in asked if contexts.get(n) is not part]
-        readings = self._readings(contexts, [part for _, part in more], span)
-        runs = [*contexts.values(), *(part for _, part in more)]
-        names = [*contexts, *(name for name, _ in more)]
-        behind = iter(range(known, len(runs)))
-        where = np.array(
-            [place[n] if contexts.get(n) is p else next(behind) for n, p in asked]
-        )
+        runs, of_runs = list(contexts.values()), [configs.get(n) for n in contexts]
+        about = [configs.get(name) for name, _ in asked]
+        # What of a run is asked about may be an earlier part: then that is one more.
+        rows = []
+        for (name, part), config in zip(asked, about, strict=True):
+            if contexts.get(name) is part:
+                rows.append(place[name])
+            else:
+                rows.append(len(runs))
+                runs.append(part)
+                of_runs.append(config)
+        where, readings = np.array(rows), self._readings(contexts, runs[known:], span)
         index = np.arange(len(runs))
         seen = np.array([len(run.values) > 0 for run in runs])
-        named = np.array([place.get(name, -1) for name, _ in asked])
-        of_runs = [configs.get(name) for name in names]
-        about = [configs.get(name) for name, _ in asked]
-        own = named
-        if (named < 0).any():
+        own = np.array([place.get(name, -1) for name, _ in asked])
+        if (own < 0).any():
             # A curve without a known name may yet be one of the runs.
             twin = itself(parts, about, runs[:known], of_runs[:known])
-            own = np.where(named < 0, twin, named)
+            own = np.where(own < 0, twin, own)
         same = [i >= 0 and of_runs[i] == c for i, c in zip(own, about, strict=True)]
         counted = seen & (index < known)
         allowed = counted & (index != own[:, None])
         encoded, as_runs = encode_configs(of_runs), np.where(same, own, where)
         others = others_of(readings, seen, encoded, where, as_runs, allowed, counted)
-        return cutoffs_among(self.model, self.metric, runs, readings, where, others)
+        return self._amid(runs, readings, where, others)
 
     def _by_themselves(
         self,
@@ -155,6 +160,40 @@ class Task:
         now = self._alone.rows(asked, contexts, read)
         return self.model.cutoffs(parts, self.metric, *now)
 
+    def _amid(
+        self,
+        contexts: Sequence[Context],
+        readings: Readings,
+        asked: np.ndarray,
+        others: Others,
+    ) -> Cutoffs:
+        """Runs at their cutoffs, with what the others say of each.
+
+        Args:
+            contexts: N runs, with those asked about among them.
+            readings: what the network knows of them.
+            asked: numbers of those asked about `(B,)`.
+            others: what the others are to each.
+        """
+        model, span = self.model, readings.span
+        state = np.array(readings.known.state[asked])
+        anchor = np.stack([np.asarray(field)[asked] for field in readings.anchor])
+        about = [contexts[i] for i in asked]
+        unseen = np.flatnonzero(others.seen == 0)
+        gap = gap_of(contexts, span) if len(unseen) else math.nan
+        for row in unseen:
+            grid = jax.tree.map(lambda x, row=row: x[row], others.known.grid)
+            start = span[0] - gap
+            anchor[:, row] = anchor_of_others(grid, others.there[row], start, gap, np)
+            state[row] = network.unseen(model.config, model.params)
+            about[row] = _from(about[row], start, gap)
+        horizon, places = np.array([run.horizon for run in about]), Anchor(*anchor)
+        end = model.predict(
+            state, places, horizon, horizon[:, None], others, model.config.best
+        )
+        mixture = self.metric.in_user_units(end)
+        return Cutoffs(model, self.metric, about, state, places, mixture, others)
+
     def _readings(
         self,
         contexts: Mapping[Hashable, Context],
@@ -165,10 +204,24 @@ class Task:
         before = self._among
         same = before is not None and np.array_equal(before[0], span)
         kept = before[1] if before is not None and same else ReadOnce()
-        read = lambda news: self.model.read_runs(news, self.metric, span)[:2]
+        read = lambda news: self.model.read_runs(news, self.metric, span)
         known, anchor = kept.rows(contexts.items(), contexts, read)
         self._among = span, kept
         if more:
             both = lambda *x: np.concatenate(x)
             known, anchor = jax.tree.map(both, (known, anchor), read(more))
         return Readings(known, anchor, span)
+
+
+def _from(context: Context, start: float, gap: float) -> Context:
+    """A run without observations, whose first one is expected a gap after `start`."""
+    if context.diverged:
+        return context
+    targets = context.targets
+    if targets is not None and targets[0] <= start:
+        raise ValueError(
+            f"the other runs begin at step {start + gap:g}, and so does a curve "
+            f"without observations; at must be steps after {start:g}, got "
+            f"{targets[0]:g}"
+        )
+    return context._replace(last_step=start, unit=gap)

@@ -1,14 +1,9 @@
 """Tokens: what the network sees of a curve, and what it never sees.
 
 The network never sees the user's units. For every observation the running statistics
-give an *anchor*, a level and a scale, both causal:
-
-    level_i = average of y up to i, newest weighing 0.4
-    scale_i = root of the average of squared changes up to i, newest weighing 0.25
-
-(see `lcpfn.statistics`) and every value enters as a distance from something else in the
-curve, measured in that scale and squeezed through asinh. The prediction is anchored
-likewise,
+give an *anchor*, a level and a scale, both causal (see `lcpfn.statistics`), and every
+value enters as a distance from something else in the curve, measured in that scale and
+squeezed through asinh. The prediction is anchored likewise,
 `y_j ~ level_i + scale_i * Mixture(...)`, so a forecast moves with the data under
 `y -> a*y + b`. Until two different values have been seen there is no scale in the data:
 then it is taken from the bounds or, without any, from |y|.
@@ -37,6 +32,7 @@ from lcpfn.statistics import (
     Limits,
     Stats,
     advance,
+    empty_stats,
     scale_of,
     to_bounds,
 )
@@ -86,9 +82,7 @@ def observe(
     return after, *_describe(stats, after, limits)
 
 
-def read(
-    stats: Stats, limits: Limits, blocks: Blocks, start: Array
-) -> tuple[Stats, Anchor, Array]:
+def read(limits: Limits, blocks: Blocks, start: Array) -> tuple[Stats, Anchor, Array]:
     """The same for all tokens of curves; `blocks` has fields `(batch, tokens)`.
 
     Returns:
@@ -101,7 +95,8 @@ def read(
         return after, (before, after)
 
     columns = jax.tree.map(jnp.transpose, blocks)
-    both = jax.lax.scan(one, stats, columns)[1]
+    empty = empty_stats(len(start), blocks.value.dtype)
+    both = jax.lax.scan(one, empty, columns)[1]
     before, after = jax.tree.map(jnp.transpose, both)
     wide = Limits(*(field[:, None] for field in limits))
     return after, *_describe(before, after, wide)

@@ -126,10 +126,3 @@ OTHERS = {
 
 def below(name, packages):
     return any(name == p or name.startswith(p + ".") for p in packages)
-
-
-def assert_only(found, allowed):
-    """That a rule is broken by nothing but what is listed, and by all of that."""
-    new, mended = sorted(found - allowed), sorted(allowed - found)
-    assert not new, f"these break the rule: {new}"
-    assert not mended, f"these no longer do, take them out of the list: {mended}"

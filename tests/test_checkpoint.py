@@ -1,7 +1,6 @@
 """Checkpoints: what is read back is what was written, or a refusal by name."""
 
 import json
-import math
 
 import jax
 import numpy as np
@@ -219,20 +218,7 @@ def test_a_newer_format(saved):
         ({"layers": 2}, "does not fit this network: blocks/1/.* is missing"),
         ({"components": 3}, r"does not fit this network: out/bias is float32\[6\]"),
         ({"width": -8}, "bad model size in card.json: width must be"),
-        ({"heads": 3}, "bad model size in card.json: heads must divide"),
         ({"depth": 3}, "bad model size in card.json"),
-        ({"layers": 1_000_000}, "layers must be a positive integer up to 64"),
-        ({"width": 1 << 40}, "width must be a positive integer up to 16384"),
-        ({"width": math.nan}, "width must be a positive integer up to 16384, got nan"),
-        ({"width": "8"}, "width must be a positive integer"),
-        ({"layers": True}, "layers must be a positive integer"),
-        ({"components": None}, "components must be a positive integer"),
-        ({"context": [128]}, "context must be a positive integer"),
-        ({"best": "yes"}, "best must be true or false"),
-        ({"masked": 3}, "masked must hold indices"),
-        ({"masked": ["1"]}, "masked must hold indices"),
-        ({"masked": [[1]]}, "masked must hold indices"),
-        ({"masked": [-1]}, "masked must hold indices"),
     ],
 )
 def test_weights_of_another_size(saved, model, message):

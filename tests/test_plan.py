@@ -11,8 +11,9 @@ import pytest
 import lcpfn
 from lcpfn.curves import Run
 from lcpfn.model import Model
-from lcpfn.plan import LEAST, check_plan, plan_features
+from lcpfn.plan import LEAST, check_plan, make_plan, plan_features
 from lcpfn.stopping.monitor import RunMonitor
+from lcpfn.stopping.observations import MonitorWarning
 from lcpfn.stopping.search_monitor import SearchMonitor
 from lcpfn.study import Study
 from tests.makers import power_laws
@@ -27,7 +28,8 @@ CURVE = list(CURVES[2])
 def told(rates, cutoff=4.0, target=8.0):
     """Features without their scale: logarithms, and areas as shares of the whole."""
     rates = np.asarray(rates, float)
-    found = plan_features(ENDS, rates, np.array([cutoff]), np.array([[target]]))[0, 0]
+    plan = make_plan(ENDS, rates)
+    found = plan_features(plan, np.array([cutoff]), np.array([[target]]))[0, 0]
     return 2 * found * np.r_[np.ones(9), 0.25, 0.25]
 
 
@@ -64,12 +66,17 @@ def test_numpy_and_jax_tell_the_same():
     rates, cutoff = COSINE[::30], np.array([1.0, 3.0, 9.0])
     targets = np.array([[2.0, 10.0], [4.0, 10.0], [9.5, 10.0]])
     given = (ENDS, rates, cutoff, targets)
-    traced = jax.jit(plan_features)(*(jnp.asarray(x, jnp.float32) for x in given))
-    np.testing.assert_allclose(traced, plan_features(*given), atol=1e-4)
+    tell = lambda ends, rates, *asked: plan_features(make_plan(ends, rates), *asked)
+    traced = jax.jit(tell)(*(jnp.asarray(x, jnp.float32) for x in given))
+    np.testing.assert_allclose(traced, tell(*given), atol=1e-4)
 
 
 @pytest.mark.parametrize(
-    "plan", [[], [-1, 1], [0, 0], "x", [1, np.nan], [[1], [2]], 0.1, [10**400], {}]
+    "plan",
+    [
+        *([], [-1, 1], [0, 0], "x", [1, np.nan], [[1], [2]], 0.1, [10**400], {}),
+        *([True, False], [0.5, True], np.array([True, True])),
+    ],
 )
 def test_what_is_no_plan(plan):
     with pytest.raises(ValueError, match=r"plan of the curve must be .* per epoch"):
@@ -150,6 +157,12 @@ def test_a_plan_is_refused_where_it_would_not_be_told(model, planning, default):
     ):
         with pytest.raises(ValueError, match=r"forecast alone; .* leave out plan="):
             refuses()
+
+
+def test_a_monitor_says_that_its_network_knows_no_plan(model):
+    monitor = RunMonitor(horizon=60, beat=0.2, plan=COSINE, model=model, **METRIC)
+    with pytest.warns(MonitorWarning, match="not trained to know a planned"):
+        assert not monitor.read(dict(enumerate(CURVE, 1)))
 
 
 def test_stoppers_decide_by_what_the_plan_says(planning):

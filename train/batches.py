@@ -10,8 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lcpfn.plan import plan_features
-from lcpfn.statistics import Blocks, Limits, empty_stats
+from lcpfn.plan import make_plan, plan_features
+from lcpfn.statistics import Blocks, Limits
 from lcpfn.tokens import query_features, read, stay
 from lcpfn.train.config import Augment
 
@@ -180,7 +180,8 @@ def _planned(
 ) -> jax.Array:
     """What the cutoffs of one curve are told of its learning rate up to `end`."""
     until = jnp.minimum(jnp.arange(len(steps)), end)
-    return plan_features(steps[until], rate[until], step, steps[target])
+    plan = make_plan(steps[until], rate[until])
+    return plan_features(plan, step, steps[target])
 
 
 def make_tasks(
@@ -220,8 +221,7 @@ def make_tasks(
     limits = hide_bounds(odds, Limits(horizon, curves.low, curves.high), augment.hidden)
 
     blocks = Blocks(step, value, count.astype(y.dtype))
-    empty = empty_stats(batch, y.dtype)
-    _, anchor, features = read(empty, limits, blocks, start)
+    _, anchor, features = read(limits, blocks, start)
 
     target = jax.vmap(draw_targets, (0, 0, 0, None))(keys[1], last, seen.end, targets)
     target = jnp.minimum(target, observations - 1)

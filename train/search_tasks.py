@@ -22,7 +22,7 @@ from lcpfn.other_features import (
     pair_features,
 )
 from lcpfn.others import TELLING, share_of
-from lcpfn.statistics import Blocks, Limits, empty_stats
+from lcpfn.statistics import Blocks, Limits
 from lcpfn.tokens import Anchor, query_features, read, stay
 from lcpfn.train.batches import ask_best, best_ahead, draw_targets
 
@@ -136,8 +136,7 @@ def _read(search: Searches) -> _Read:
     start = search.steps[:, 0]
     limits = Limits(horizon, *(jnp.full(runs, x) for x in (search.low, search.high)))
     blocks = Blocks(search.steps, search.y, jnp.ones_like(search.y))
-    empty = empty_stats(runs, search.y.dtype)
-    _, anchors, features = read(empty, limits, blocks, start)
+    _, anchors, features = read(limits, blocks, start)
     # Behind its end steps of a run stand still, and features are 0 / 0.
     anchors, features = jax.tree.map(
         lambda x: jnp.where(inside.reshape(*inside.shape, *[1] * (x.ndim - 2)), x, 1.0),

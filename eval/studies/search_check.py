@@ -31,9 +31,8 @@ import numpy as np
 from scipy.stats import rankdata, spearmanr
 
 from lcpfn.curves import CurveSet, Run
-from lcpfn.eval.data import LEAST_OBSERVATIONS, stratum
+from lcpfn.eval.data import LEAST_OBSERVATIONS, runs_by_task, stratum
 from lcpfn.eval.report_plots import grid
-from lcpfn.eval.stopping.simulate import by_task
 from lcpfn.eval.studies.options import parse, study_parser
 from lcpfn.eval.tables import report, table
 from lcpfn.metric import Metric
@@ -84,7 +83,7 @@ def as_runs(search: Search, mode: str) -> list[Run]:
 def real_searches(suite: CurveSet, seed: int = 0) -> list[SearchRuns]:
     """Runs of one task and metric, `RUNS` at a time."""
     long = (run for run in suite.runs if len(run.values) >= LEAST_OBSERVATIONS)
-    tasks = by_task(run for run in long if np.isfinite(run.values).any())
+    tasks = runs_by_task(run for run in long if np.isfinite(run.values).any())
     rng = np.random.default_rng(seed)
     found: list[SearchRuns] = []
     for runs in tasks.values():

@@ -30,7 +30,7 @@ def take_given(
     config = check_config(options.pop("config", None), "this run")
     if others is None or isinstance(others, GivenRuns):
         return others, config
-    refuse_plan(options)
+    refuse_plan(options.get("plan"))
     if isinstance(others, str | Path):
         from lcpfn.io import read_curves
 

@@ -90,7 +90,7 @@ class KeptStreams:
             found = [self._now(name, part) for name, part in asked]
         now = jax.tree.map(lambda *x: np.concatenate(x), *found)
         parts = [part for _, part in asked]
-        return Forecast.of(self.model.cutoffs(parts, self.metric, *now))
+        return Forecast(self.model.cutoffs(parts, self.metric, *now))
 
     def _now(self, name: Hashable, part: Context) -> Now:
         """What the network says at the end of one curve."""

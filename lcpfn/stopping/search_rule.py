@@ -23,7 +23,7 @@ def in_a_search(options: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: for a plan, which is of a run that is forecast alone.
     """
-    refuse_plan(options)
+    refuse_plan(options.get("plan"))
     return IN_A_SEARCH | options
 
 

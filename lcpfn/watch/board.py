@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -83,7 +83,7 @@ class Board:
     """
 
     def __init__(self, rule: Rule, model: Any = None, *, alone: bool = False) -> None:
-        refuse_plan(asdict(rule))
+        refuse_plan(rule.plan)
         self.rule, self.alone = rule, alone
         self.search = SearchRule(rule.mode, beat=rule.beat)
         self.forecasts = SearchForecasts(Metric(rule.mode, rule.bounds), model)

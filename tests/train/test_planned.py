@@ -11,7 +11,7 @@ import pytest
 
 from lcpfn import checkpoint, network
 from lcpfn.config import ModelConfig
-from lcpfn.plan import PLAN_FEATURES, features_of
+from lcpfn.plan import PLAN_FEATURES, features_of, plan_of
 from lcpfn.priors import PRIORS
 from lcpfn.priors.load import site_names
 from lcpfn.seen_curve import Context
@@ -106,7 +106,7 @@ def test_tasks_are_told_what_the_runtime_tells():
     assert tasks.plan.shape == (1, 12, 4, PLAN_FEATURES)
     for cutoff in (0, 5, 10):
         seen = np.asarray(STEPS[: cutoff + 1], float)
-        plan = np.asarray(RATE, float)
+        plan = plan_of(np.asarray(RATE, float), 12.0)
         context = Context(seen, seen, 0, 0, 12.0, plan=plan)
         aims = np.asarray(STEPS, float)[np.asarray(tasks.target[0, cutoff])]
         np.testing.assert_allclose(
