@@ -126,7 +126,9 @@ def play(
     """A study of recorded runs, which ends after so many observations of them."""
     mode, space, played = runs[0].mode, space_of(runs), list[Played]()
     study = optuna.create_study(
-        direction="maximize" if mode == "max" else "minimize", pruner=pruner
+        study_name=str(order),  # Hyperband draws brackets by it
+        direction="maximize" if mode == "max" else "minimize",
+        pruner=pruner,
     )
     best = max if mode == "max" else min
 
