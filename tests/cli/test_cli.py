@@ -3,7 +3,6 @@
 import io
 import json
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -221,22 +220,6 @@ def test_tables_and_paths_control_no_terminal(capsys, tmp_path):
     assert capsys.readouterr().out == "| a\\x1b[31m | \\u202eb\\x9b |\n| c | d |\n"
     assert main(["info", str(tmp_path / "a\x1b[31m")]) == 1
     assert "\x1b" not in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_pretrain_on_two_hosts_of_this_machine(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    out = tmp_path / "run"
-    command = [sys.executable, "-m", "lcpfn", "pretrain", "tiny", "--out", str(out)]
-    small = ["--set", "steps=2", "save_every=2", "batch=4", "validation=16"]
-    hosts = [
-        subprocess.Popen([*command, *small, "--hosts", address, "2", str(index)])
-        for index in range(2)
-    ]
-    assert [host.wait(timeout=900) for host in hosts] == [0, 0]
-    assert checkpoint.read_card(out / "release")["figures"]["devices"] == 2
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])

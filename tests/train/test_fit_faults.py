@@ -4,7 +4,9 @@ Every run is a process of its own; all of them share compiled code.
 """
 
 import json
+import os
 import random
+import resource
 import shutil
 import socket
 import subprocess
@@ -25,32 +27,12 @@ STEPS = 16
 # 2.4e-5 was the most seen, at a loss of 0.85 (XLA on CPU, eight devices).
 LOSS = {"rtol": 1e-4, "atol": 1e-5}
 
-RUN = f"""
-import dataclasses, os, resource, sys
-import jax
-if most := int(os.environ["MOST_BYTES"]):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-out, keep, *distributed = sys.argv[1:]
-if distributed:
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    jax.distributed.initialize(
-        coordinator_address=f"127.0.0.1:{{distributed[0]}}",
-        num_processes=2,
-        process_id=int(distributed[1]),
-    )
-from lcpfn.config import ModelConfig
-from lcpfn.train.fit import fit
-from lcpfn.train.presets import TINY
-config = dataclasses.replace(
-    TINY,
-    model=ModelConfig(
-        width=8, layers=1, heads=1, hidden=8, head_hidden=8, components=2, context=100
-    ),
-    steps={STEPS}, chunk=8, warmup=2, log_every=1, save_every=2, validation=16,
-    keep=int(keep),
-)
-fit(config, out, progress=False)
-"""
+SIZES = "width=8 layers=1 heads=1 hidden=8 head_hidden=8 components=2 context=100"
+RUN = [
+    *("-m", "lcpfn", "pretrain", "tiny", "--set", f"steps={STEPS}", "save_every=2"),
+    *("chunk=8", "warmup=2", "log_every=1", "validation=16"),
+    *(f"model.{size}" for size in SIZES.split()),
+]
 
 
 @pytest.fixture(scope="module")
@@ -59,19 +41,23 @@ def launch(tmp_path_factory):
     cache = tmp_path_factory.mktemp("compiled")
     started = []
 
-    def start(out, *distributed, devices=1, keep=2, most_bytes=0):
+    def start(out, *hosts, devices=1, keep=2, most_bytes=0):
         env = {
             "JAX_PLATFORMS": "cpu",
             "JAX_COMPILATION_CACHE_DIR": str(cache),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-            "MOST_BYTES": str(most_bytes),
             "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
         }
-        words = (out, keep, *distributed)
-        with out.with_name(f"{out.name}.err").open("a") as err:
-            process = start_python("-c", RUN, *words, env=env, stdout=err, stderr=err)
+        words = [*RUN, f"keep={keep}", "--out", out, *hosts]
+        # A limit is on all files of a process, so a limited one's words go nowhere.
+        words_in = os.devnull if most_bytes else out.with_name(f"{out.name}.err")
+        with open(words_in, "a") as err:
+            process = start_python(*words, env=env, stdout=err, stderr=err)
         started.append(process)
+        if most_bytes:
+            limits = (most_bytes, most_bytes)
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limits)
         return process
 
     yield start
@@ -260,8 +246,8 @@ def test_two_processes_train_as_one(launch, whole, tmp_path):
     out = tmp_path / "out"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    for process in [launch(out, port, rank) for rank in (0, 1)]:
+        hosts = ["--hosts", f"127.0.0.1:{free.getsockname()[1]}", 2]
+    for process in [launch(out, *hosts, index) for index in (0, 1)]:
         finish(process, out)
     assert checkpoint.read_card(out / "release")["figures"]["devices"] == 2
     assert sorted(path.name for path in out.iterdir()) == [
