@@ -1,15 +1,12 @@
 """Forecasts that know the other runs of a task."""
 
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import lcpfn
 from lcpfn.curves import CurveSet
-from lcpfn.model import Model
-from tests.conftest import CONFIG, rough_params
 
 CURVE = [1.0, 0.8, 0.7, 0.64]
 RNG = np.random.default_rng(3)
@@ -18,13 +15,6 @@ OTHERS = [
     for n, lr in ((20, 0.1), (20, 0.2), (12, 0.05), (5, 0.4), (1, 0.1))
 ]
 OPTIONS = {"horizon": 20, "mode": "min"}
-
-
-@pytest.fixture(scope="module")
-def knowing():
-    """A network with random weights that knows other runs."""
-    config = replace(CONFIG, best=True, others=16)
-    return Model(rough_params(config, 0, 0), config, {})
 
 
 def quantiles(model, curve, **options):
