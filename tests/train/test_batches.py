@@ -67,6 +67,13 @@ def both(key, curves, odds, tokens):
 compiled = jax.jit(both, static_argnums=3)
 
 
+@partial(jax.jit, static_argnums=(2, 3), static_argnames="best")
+def made(key, curves, queries, tokens, odds, best=False):
+    """`make_tasks`, compiled as a whole; `odds` as above."""
+    odds = SimpleNamespace(**odds)
+    return make_tasks(key, curves, queries, tokens, odds, best)
+
+
 def tasks_of(curves, *kinds, tokens=TOKENS):
     """Context and tasks as drawn with `KEY`, every curve changed in the given ways."""
     odds = vars(Augment(**NONE | dict.fromkeys(kinds, 1)))
@@ -98,13 +105,19 @@ def test_tasks_ask_about_the_time_between_cutoff_and_horizon(curves, kinds):
     assert counted.sum() > BATCH
 
 
+@float64
+@jax.jit
+def read(batch):
+    """Features of all tokens, and anchors of the last."""
+    _, anchors, features = read_batch(batch)
+    return features, at_last(anchors, batch.last)
+
+
 def read_contexts(contexts, metric):
-    """Features of all tokens, and anchors of the last, as the runtime reads them."""
-    size = len(contexts[0].values)
-    batch = make_batch(contexts, metric, [1] * len(contexts), len(contexts), [size])
-    read = float64(jax.jit(lambda x: (read_batch(x), x.last)))
-    (_, anchors, features), last = read(batch)
-    return np.asarray(features), float64(at_last)(anchors, last)
+    """What the runtime reads of curves of one length."""
+    batch = make_batch(contexts, metric, [1] * len(contexts), len(contexts))
+    features, anchor = read(batch)
+    return np.asarray(features)[:, : len(contexts[0].values)], anchor
 
 
 @pytest.mark.parametrize("kinds", KINDS, ids=lambda kinds: "+".join(kinds) or "none")
@@ -232,9 +245,9 @@ def test_padding_of_short_curves_is_finite():
     # Thinned to its last record, a curve has a first and a last step that are equal.
     runs = [make_run(np.linspace(1.0, 0.5, n)) for n in (3, 4, 40)]
     bank = recorded_curves(runs)
-    augment = Augment(thinned=1.0, pooled=0.0, truncated=1.0, shortened=0.0)
+    odds = vars(Augment(**NONE | {"thinned": 1, "truncated": 1}))
     for seed in range(20):
-        tasks = make_tasks(jax.random.key(seed), bank, 3, 16, augment)
+        tasks = made(jax.random.key(seed), bank, 3, 16, odds)
         for path, values in jax.tree.leaves_with_path(tasks):
             assert np.isfinite(values).all(), path
 
@@ -247,13 +260,10 @@ def test_hidden_bounds_are_not_told(curves):
     np.testing.assert_array_equal(metric.high, [np.inf, 0, np.inf, 0])
     low, high = jnp.full(BATCH, -1e6), jnp.full(BATCH, 1e6)
     bounded = curves._replace(low=low, high=high)
-    told, untold = (
-        make_tasks(
-            jax.random.key(0), bounded, 2, TOKENS, Augment(**NONE | {"hidden": h})
-        )
-        for h in (0, 1)
+    told, untold, never = (
+        made(KEY, given, 2, TOKENS, vars(Augment(**NONE | {"hidden": hidden})))
+        for given, hidden in ((bounded, 0), (bounded, 1), (curves, 0))
     )
-    never = make_tasks(jax.random.key(0), curves, 2, TOKENS, Augment(**NONE))
     np.testing.assert_array_equal(untold.features, never.features)
     assert not np.array_equal(told.features, untold.features)
 
@@ -274,10 +284,9 @@ def test_tasks_ask_for_it_as_one_more_question():
     values = np.array([5.0, 4, 3, 1, 2, 2.5, 2.2, 2.4, 2.1, 2.3])
     run = make_run(values)
     source = recorded_source(recorded_curves([run]), jnp.ones(1))
-    none = Augment(0, 0, 0, 0, 0)
-    key = jax.random.key(0)
-    plain = make_tasks(key, source(key, 1), 3, 16, none)
-    tasks = make_tasks(key, source(key, 1), 3, 16, none, best=True)
+    drawn, none = source(KEY, 1), vars(Augment(0, 0, 0, 0, 0))
+    plain = made(KEY, drawn, 3, 16, none)
+    tasks = made(KEY, drawn, 3, 16, none, best=True)
     assert tasks.query.shape == (*plain.query.shape[:2], 4, plain.query.shape[-1] + 1)
     np.testing.assert_array_equal(tasks.query[0, :, :3, -1], 0)
     np.testing.assert_array_equal(tasks.query[0, :9, 3, -1], 1)
