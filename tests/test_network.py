@@ -1,6 +1,7 @@
 """The network: what may see what, and what may not."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +19,11 @@ from lcpfn.network import (
 )
 from lcpfn.other_features import PAIR_FEATURES, PLACES, Pairs
 from lcpfn.tokens import QUERY_FEATURES, TOKEN_FEATURES
+from tests.conftest import rough_params
 
 pytestmark = pytest.mark.usefixtures("strict_jax")
+
+predicted = jax.jit(predict, static_argnums=0)
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +39,13 @@ def read(model):
 
 @pytest.fixture(scope="module")
 def ask(model):
-    """Jitted `predict`; the newest values are at the level unless they are given."""
+    """`predicted`; the newest values are at the level unless they are given."""
 
-    @jax.jit
-    def predicted(state, query, stay=0.0):
+    def answers(state, query, stay=0.0):
         stay = jnp.broadcast_to(stay, state.shape[:-1])
-        return predict(model.config, model.params, state, query, stay)
+        return predicted(model.config, model.params, state, query, stay)
 
-    return predicted
+    return answers
 
 
 @pytest.mark.parametrize("changed", [0, 4, 8])
@@ -168,24 +171,20 @@ def test_masked_features_are_not_seen(model, features):
     assert np.abs(look(features.at[..., 4].add(1.0)) - before).max() > 1e-3
 
 
-def _knowing(config, seed=7):
+def _knowing(config):
     """A network that knows other runs, its weights rough."""
     config = replace(config, others=16)
-    params = jax.jit(init, static_argnums=0)(config, jax.random.key(seed))
-    rng = np.random.default_rng(seed)
-    return config, jax.tree.map(
-        lambda x: x + 0.1 * rng.normal(size=x.shape).astype(np.float32), params
-    )
+    return config, rough_params(config, key=7, seed=7)
 
 
-def _others(key, batch, queries, count, width, mask):
+def _others(seed, batch, queries, count, width, mask):
     """What `count` other runs say to queries: noise, but for who is there."""
-    keys = jax.random.split(key, 3)
+    noise = np.random.default_rng(seed).standard_normal
     pairs = Pairs(
-        jax.random.normal(keys[0], (batch, queries, count, PAIR_FEATURES)),
-        jax.random.normal(keys[1], (batch, queries, count, 2, PLACES)),
+        noise((batch, queries, count, PAIR_FEATURES), np.float32),
+        noise((batch, queries, count, 2, PLACES), np.float32),
     )
-    return OtherRuns(pairs, jax.random.normal(keys[2], (batch, count, width)), mask)
+    return OtherRuns(pairs, noise((batch, count, width), np.float32), mask)
 
 
 def _picked(others, rows):
@@ -196,15 +195,15 @@ def _picked(others, rows):
 
 def test_other_runs_are_a_set_and_none_are_none(model):
     config, params = _knowing(model.config)
-    keys = jax.random.split(jax.random.key(5), 3)
+    keys = jax.random.split(jax.random.key(5))
     state = jax.random.normal(keys[0], (2, config.width))
     query = jax.random.normal(keys[1], (2, 3, QUERY_FEATURES))
-    mask = jnp.arange(6) < jnp.array([[4], [0]])
-    others = _others(keys[2], 2, 3, 6, config.width, mask)
-    ask = jax.jit(lambda *x: predict(config, params, state, query, state[:, 0], *x))
+    mask = np.arange(6) < np.array([[4], [0]])
+    others = _others(2, 2, 3, 6, config.width, mask)
+    ask = partial(predicted, config, params, state, query, state[:, 0])
     alone, found = ask(), ask(others)
-    turned = ask(_picked(others, jnp.array([2, 0, 3, 1, 5, 4])))
-    fewer = ask(_picked(others, jnp.arange(4)))
+    turned = ask(_picked(others, np.array([2, 0, 3, 1, 5, 4])))
+    fewer = ask(_picked(others, np.arange(4)))
     count = config.components
     for one, two, other, least in zip(alone, found, turned, fewer, strict=True):
         np.testing.assert_allclose(one[1], two[1, :, :count], rtol=1e-5, atol=1e-6)
@@ -217,12 +216,12 @@ def test_other_runs_are_a_set_and_none_are_none(model):
 
 def test_fresh_weights_hardly_listen_to_other_runs(model):
     config = replace(model.config, others=16)
-    params = init(config, jax.random.key(1))
+    params = jax.jit(init, static_argnums=0)(config, jax.random.key(1))
     state = jax.random.normal(jax.random.key(2), (1, config.width))
     query = jnp.ones((1, 1, QUERY_FEATURES))
-    told = _others(jax.random.key(3), 1, 1, 2, config.width, jnp.ones((1, 2), bool))
-    one = predict(config, params, state, query, state[:, 0])
-    two = predict(config, params, state, query, state[:, 0], told)
+    told = _others(3, 1, 1, 2, config.width, np.ones((1, 2), bool))
+    one = predicted(config, params, state, query, state[:, 0])
+    two = predicted(config, params, state, query, state[:, 0], told)
     count = config.components
     for before, after in zip(one[1:], two[1:], strict=True):
         np.testing.assert_array_equal(before, after[..., :count])
@@ -233,11 +232,11 @@ def test_what_all_other_runs_say_is_copied_exactly(model):
     config, params = _knowing(replace(model.config, best=True))
     state = jax.random.normal(jax.random.key(2), (1, config.width))
     query = jnp.ones((1, 2, QUERY_FEATURES + 1)).at[0, 0, -1].set(0)
-    told = _others(jax.random.key(3), 1, 2, 5, config.width, jnp.arange(5)[None] < 3)
-    places = jnp.full_like(told.pairs.places, 1e3)  # behind the last run
-    places = places.at[:, :, :3, 0].set(-7.25).at[:, :, :3, 1].set(123.5)
+    told = _others(3, 1, 2, 5, config.width, np.arange(5)[None] < 3)
+    places = np.full_like(told.pairs.places, 1e3)  # behind the last run
+    places[:, :, :3, 0], places[:, :, :3, 1] = -7.25, 123.5
     told = told._replace(pairs=told.pairs._replace(places=places))
-    found = predict(config, params, state, query, state[:, 0], told)
+    found = predicted(config, params, state, query, state[:, 0], told)
     copied = found.mean[0, :, config.components :]
     np.testing.assert_allclose(copied[0], -7.25, rtol=1e-6)
     np.testing.assert_allclose(copied[1], 123.5, rtol=1e-6)
