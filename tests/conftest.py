@@ -20,6 +20,7 @@ from lcpfn import checkpoint
 from lcpfn.config import ModelConfig
 from lcpfn.model import Model
 from lcpfn.network import init
+from tests.makers import cheap_step
 
 ROOT = Path(__file__).parents[1]
 COMPILATION = {
@@ -110,6 +111,15 @@ def saved(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("checkpoints") / "small"
     checkpoint.save(path, model.params, model.config, model.card)
     return path
+
+
+@pytest.fixture
+def cheap(monkeypatch):
+    """Training takes no time: the loop is the real one, its steps are not."""
+    monkeypatch.setattr("lcpfn.train.fit.train_step", cheap_step())
+    monkeypatch.setattr(
+        "lcpfn.train.fit.validation", lambda *_: lambda params: {"gap_10": 0.5}
+    )
 
 
 @pytest.fixture

@@ -59,6 +59,8 @@ def _value(name: str, text: str, old: Any) -> Any:
         value = text
     if isinstance(old, float) and type(value) is int:
         value = float(value)
+    if isinstance(old, tuple) and type(value) is int:
+        value = (value,)
     if old is not None and type(value) is not type(old):
         raise ValueError(f"{name} must be of type {type(old).__name__}, got {text!r}")
     return value

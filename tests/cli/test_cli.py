@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ import pytest
 from lcpfn import checkpoint
 from lcpfn.__main__ import COMMANDS, main
 from lcpfn.eval.tables import report
+from lcpfn.train.config import TrainConfig
+from tests.makers import FALLING
 
 EXAMPLE = Path(__file__).parents[2] / "lcpfn" / "examples" / "digits_mlp.csv"
 FORECAST = ["--horizon", "60", "--mode", "max", "--bounds", "0", "1"]
@@ -193,21 +196,28 @@ def test_module_is_a_door():
     assert "forecast" in done.stdout
 
 
-def test_pretrain_then_finetune_then_forecast(tmp_path, capsys):
+def test_pretrain_and_from_there_on(tmp_path, capsys, cheap):
     small = ["steps=4", "save_every=2", "log_every=2", "batch=4", "validation=16"]
     out = tmp_path / "run"
     assert main(["pretrain", "tiny", "--out", str(out), "--set", *small]) == 0
     release = capsys.readouterr().out.strip()
     onward = ["pretrain", "tiny", "--out", str(tmp_path / "on"), "--start", release]
-    assert main([*onward, "--set", *small]) == 0
-    further = checkpoint.read_card(Path(capsys.readouterr().out.strip()))
+    assert main([*onward, "--set", *small, "lengths=32"]) == 0
+    further = checkpoint.read_card(Path(capsys.readouterr().out.strip()))["training"]
     checksum = checkpoint.read_card(Path(release))["checksum"]
-    assert checksum[:23] in further["training"]["origin"]
+    assert checksum[:23] in further["origin"]
+    assert further["lengths"] == [32]
+
+
+def test_finetune(model, tmp_path, capsys):
+    trained = TrainConfig(prior=FALLING, lengths=(32,), model=model.config)
+    given, out = str(tmp_path / "given"), str(tmp_path / "tuned")
+    checkpoint.save(given, model.params, model.config, {"training": asdict(trained)})
     rng = np.random.default_rng(0)
     runs = [list(1 / np.arange(1, 31) + 0.02 * rng.random(30)) for _ in range(10)]
     history = write(tmp_path, json.dumps(runs), "history.json")
-    options = ["--mode", "min", "--out", str(tmp_path / "tuned"), "--steps", "4"]
-    assert main(["finetune", str(history), *options, "--checkpoint", release]) == 0
+    options = ["--mode", "min", "--out", out, "--steps", "4", "--checkpoint", given]
+    assert main(["finetune", str(history), *options]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["held_out_runs"] == 2
     assert np.isfinite([report["log_prob_before"], report["log_prob_after"]]).all()

@@ -7,7 +7,6 @@ import dataclasses
 import json
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import Mesh
@@ -18,6 +17,7 @@ from lcpfn.directory_lock import DirectoryBusy, directory_lock
 from lcpfn.train.fit import NonFiniteLoss, batch_sharding, fit
 from lcpfn.train.presets import TINY
 from lcpfn.train.run_log import Journal, read_log
+from tests.makers import cheap_step
 
 SMALL = dataclasses.replace(
     TINY,
@@ -61,30 +61,6 @@ def test_a_log_with_a_torn_end(tmp_path, end):
     path = tmp_path / "log.jsonl"
     path.write_bytes(b'{"step": 1}\n{"step": 2}\n' + end)
     assert [entry["step"] for entry in read_log(path, 9)] == [1, 2]
-
-
-def cheap_step(bad_loss=10**9, bad_norm=10**9):
-    """Stands in for `train_step`: moves all weights by a thousandth."""
-
-    def step(config, feeds, state, key):
-        number = state.step + 1
-        params = jax.tree.map(lambda x: x + 1e-3, state.params)
-        metrics = {
-            "loss": jnp.where(number >= bad_loss, jnp.nan, 1.0 / number),
-            "grad_norm": jnp.where(number >= bad_norm, jnp.inf, 1.0),
-            "curves": jnp.int32(config.batch),
-        }
-        return state._replace(step=number, params=params, average=params), metrics
-
-    return step
-
-
-@pytest.fixture
-def cheap(monkeypatch):
-    monkeypatch.setattr("lcpfn.train.fit.train_step", cheap_step())
-    monkeypatch.setattr(
-        "lcpfn.train.fit.validation", lambda *_: lambda params: {"gap_10": 0.5}
-    )
 
 
 class Interrupted(Exception):

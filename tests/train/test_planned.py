@@ -5,8 +5,6 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro
-import numpyro.distributions as dist
 import pytest
 
 from lcpfn import checkpoint, network
@@ -20,20 +18,14 @@ from lcpfn.train.config import TrainConfig
 from lcpfn.train.data import make_feeds
 from lcpfn.train.fit import fit
 from lcpfn.train.validate import UNCHANGED
+from tests.makers import FALLING
 
 SIZE = {"width": 8, "layers": 1, "heads": 1, "hidden": 8, "head_hidden": 8}
 MODEL = ModelConfig(**SIZE, components=2, context=16)
 
 
-def falling(steps, observed=None):
-    """A loss that falls with its learning rate, which falls to some share."""
-    final = numpyro.sample("final", dist.Uniform(0.1, 1.0))
-    rate = numpyro.deterministic("rate", 1 - (1 - final) * steps / steps[-1])
-    numpyro.sample("y", dist.Normal(rate, 0.01), obs=observed)
-
-
 CONFIG = TrainConfig(
-    prior=f"{__file__}:falling",
+    prior=FALLING,
     planned=True,
     lengths=(16,),
     model=dataclasses.replace(MODEL, plan=4),
@@ -52,10 +44,11 @@ CARD = {
 }
 STEPS = jnp.arange(1.0, 13)
 RATE = jnp.linspace(1.0, 0.1, 12)
-FALLING = Curves(
+CURVES = Curves(
     *(jnp.exp(-STEPS / 5)[None], STEPS[None], jnp.array([12])),
     *(jnp.array([-jnp.inf]), jnp.array([jnp.inf]), jnp.ones(1), RATE[None]),
 )
+made = jax.jit(make_tasks, static_argnums=(2, 3, 4), static_argnames="best")
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +95,7 @@ def test_a_prior_that_knows_no_rates_is_refused():
 
 
 def test_tasks_are_told_what_the_runtime_tells():
-    tasks = make_tasks(jax.random.key(0), FALLING, 3, 16, UNCHANGED, best=True)
+    tasks = made(jax.random.key(0), CURVES, 3, 16, UNCHANGED, best=True)
     assert tasks.plan.shape == (1, 12, 4, PLAN_FEATURES)
     for cutoff in (0, 5, 10):
         seen = np.asarray(STEPS[: cutoff + 1], float)
@@ -116,7 +109,7 @@ def test_tasks_are_told_what_the_runtime_tells():
 
 def test_a_horizon_that_lies_earlier_ends_the_plan():
     shorter = dataclasses.replace(UNCHANGED, shortened=1.0)
-    tasks = make_tasks(jax.random.key(3), FALLING, 2, 16, shorter)
+    tasks = made(jax.random.key(3), CURVES, 3, 16, shorter, best=True)
     end = int(tasks.target[0, 0, 0])
     assert end < 11
     told = np.exp(2 * np.asarray(tasks.plan[0, 0, 0]))
