@@ -26,12 +26,18 @@ def own_model(steps, observed=None):
     floor = numpyro.sample("floor", dist.Uniform(0.0, 0.5))
     rate = numpyro.sample("rate", dist.LogNormal(0.0, 0.5))
     curve = numpyro.deterministic("curve", floor + 0.4 * steps**-rate)
-    numpyro.factor("accept", jnp.where(curve[-1] < 0.7 * curve[0], 0.0, -jnp.inf))
     y = observe(dist.Normal(curve, 0.002), observed)
     numpyro.deterministic("recorded", jnp.clip(y, 0.0, 1.0))
+    return curve
+
+
+def choosy_model(steps, observed=None):
+    curve = own_model(steps, observed)
+    numpyro.factor("accept", jnp.where(curve[-1] < 0.7 * curve[0], 0.0, -jnp.inf))
 
 
 OWN = SearchPrior(Prior(own_model, name="own", length=LENGTH, bounds=(0, 1)))
+CHOOSY = replace(OWN.prior, model=choosy_model)
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +45,14 @@ def searches():
     """Searches by what differs from the quiet prior; arrays of NumPy."""
 
     # Effects are numbers like any others: searches of all of them compile once.
-    @partial(jax.jit, static_argnums=(0, 1))
+    @partial(jax.jit, static_argnums=0)
     def draw(prior, elsewhere, effects, key):
         changed = replace(prior, effects=effects)
         keys = jax.random.split(key, SEARCHES)
         return jax.vmap(lambda k: draw_search(changed, k, RUNS, elsewhere))(keys)
 
-    def numbers(seed=0, effects=QUIET, elsewhere=False, **sites):
-        prior = replace(OWN, **sites)
+    def numbers(seed=0, effects=QUIET, elsewhere=False, **changed):
+        prior = replace(OWN, **changed)
         found = draw(prior, elsewhere, effects, jax.random.key(seed))
         return jax.tree.map(np.asarray, found)
 
@@ -82,11 +88,11 @@ def test_shapes_and_ranges_of_a_batch(everything):
     assert (everything.low == 0).all()
     assert (everything.high == 1).all()
     assert set(np.unique(everything.family)) == {0, 1}
-    assert everything.accepted.mean() > 0.97
+    assert everything.accepted.all()
 
 
 def test_runs_obey_the_acceptance_rule(searches):
-    found = searches()
+    found = searches(prior=CHOOSY)
     fell = found.y[..., -1] < 0.75 * found.y[..., 0]
     assert found.accepted.mean() > 0.97
     assert fell[found.accepted].all()
@@ -120,10 +126,9 @@ def test_what_is_fixed_does_not_differ_between_runs(searches):
 def test_another_task_of_the_kind_has_what_is_fixed_and_nothing_else(searches):
     here, there = (searches(fixed=("floor",), elsewhere=x) for x in (False, True))
     equal = np.nan_to_num(there.config, nan=-1) == np.nan_to_num(here.config, nan=-1)
-    same = equal.all(axis=(1, 2))  # where neither was rejected as a whole
-    assert same.mean() > 0.8
+    assert equal.all()
     starts, ends = (
-        np.stack([s.y[same][..., at].mean(1) for s in (here, there)]) for at in (0, -1)
+        np.stack([s.y[..., at].mean(1) for s in (here, there)]) for at in (0, -1)
     )
     assert np.abs(np.corrcoef(starts - ends)[0, 1]) < 0.2
     assert np.corrcoef(starts)[0, 1] > 0.9
