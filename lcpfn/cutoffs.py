@@ -57,7 +57,7 @@ class Cutoffs:
     @functools.cached_property
     def horizons(self) -> np.ndarray:
         """Last step to predict of each curve `(B,)`."""
-        return np.array([context.horizon for context in self.contexts])
+        return np.array([context.horizon for context in self.contexts], float)
 
     @functools.cached_property
     def diverged(self) -> np.ndarray:

@@ -187,7 +187,8 @@ class Task:
             anchor[:, row] = anchor_of_others(grid, others.there[row], start, gap, np)
             state[row] = network.unseen(model.config, model.params)
             about[row] = _from(about[row], start, gap)
-        horizon, places = np.array([run.horizon for run in about]), Anchor(*anchor)
+        horizon = np.array([run.horizon for run in about], float)
+        places = Anchor(*anchor)
         end = model.predict(
             state, places, horizon, horizon[:, None], others, model.config.best
         )
