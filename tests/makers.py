@@ -6,10 +6,14 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 from numpyro import handlers
 
 from lcpfn.curves import Run
+from lcpfn.priors import Prior, observe
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,6 +46,17 @@ def noisy_root(length, seed=0):
     """A falling curve `(length,)` inside [0, 1]."""
     rng = np.random.default_rng(seed)
     return 0.2 + 0.6 / np.sqrt(np.arange(1, length + 1)) + rng.normal(0, 0.01, length)
+
+
+def falling_model(steps, observed=None):
+    """Power laws that fall; half of all are rejected."""
+    rate = numpyro.sample("rate", dist.Normal())
+    numpyro.factor("accept", jnp.where(rate > 0, 0.0, -jnp.inf))
+    curve = numpyro.deterministic("curve", steps**-rate)
+    observe(dist.Normal(curve, 0.1), observed)
+
+
+FALLING = Prior(falling_model, "falling", length=20)
 
 
 def run_effect(function, *args, **sites):
