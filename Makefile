@@ -33,7 +33,8 @@ frameworks: $(READY)
 	  "accelerate>=1.0" "catboost>=1.2.7" "ray[tune]>=2.40" "ax-platform>=1.2" \
 	  optunahub dill sortedcontainers statsmodels
 	$(BIN)/python -m pip install --quiet --no-deps "syne-tune>=0.15"
-	$(BIN)/python -m pytest -q -m "slow or not slow" tests/integrations \
+	$(BIN)/python -m pytest -q -m "slow or not slow" -n $(WORKERS) --maxprocesses 4 \
+	  --dist loadfile tests/integrations \
 	  tests/docs/test_readme.py tests/docs/test_examples.py tests/io/test_sources.py \
 	  tests/eval/speed/test_in_ray.py \
 	  -k "lightning or transformers or catboost or optunahub or test_ray or test_in_ray \

@@ -50,14 +50,15 @@ def noisy_root(length, seed=0):
 def falling(steps, observed=None):
     """A prior that compiles soon: a loss falls with its rate, which falls to a share.
 
-    In training, `FALLING`.
+    Of the shares some are rejected. In training, `FALLING`.
     """
     final = numpyro.sample("final", dist.Uniform(0.1, 1.0))
+    numpyro.factor("accept", jnp.where(final < 0.7, 0.0, -jnp.inf))
     rate = numpyro.deterministic("rate", 1 - (1 - final) * steps / steps[-1])
     numpyro.sample("y", dist.Normal(rate, 0.01), obs=observed)
 
 
-FALLING = f"{__file__}:{falling.__name__}"
+FALLING = f"{__name__}:{falling.__name__}"
 
 
 def cheap_step(bad_loss=10**9, bad_norm=10**9):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from lcpfn.checkpoint import find, restore
@@ -28,12 +29,16 @@ HELD_OUT = 5
 SHARE = 0.5
 
 
+@partial(jax.jit, static_argnums=0)
+def _score(config: ModelConfig, params: Any, curves: Curves) -> jax.Array:
+    tasks = make_tasks(jax.random.key(0), curves, 8, config.context, UNCHANGED)
+    each = log_probs(config, params, tasks).mean(-1)
+    return jnp.sum(each * tasks.weight) / jnp.sum(tasks.weight)
+
+
 def score(config: ModelConfig, params: Any, curves: Curves) -> float:
     """Mean log-density of later observations over all cutoffs, per observation."""
-    key = jax.random.key(0)
-    tasks = make_tasks(key, curves, 8, config.context, UNCHANGED)
-    each = jax.jit(partial(log_probs, config))(params, tasks).mean(-1)
-    return float(np.sum(each * tasks.weight) / np.sum(tasks.weight))
+    return float(_score(config, params, curves))
 
 
 def _length_of(runs: Sequence[Run], lengths: Sequence[int]) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ EXAMPLES = [
     ("keras_digits.py", ("keras", "sklearn"), "stopped at epoch"),
     ("boosting.py", ("lightgbm", "xgboost", "sklearn"), "LightGBM stopped at round"),
     ("nas_digits.py --cells 6", ("sklearn",), "without forecasts: "),
-    ("optuna_tpe.py --trials 12", ("optuna", "sklearn"), "with the pruner"),
+    ("optuna_tpe.py --trials 8", ("optuna", "sklearn"), "with the pruner"),
     ("lightning_digits.py", ("lightning", "sklearn"), "stopped at epoch"),
     ("transformers_tiny.py", ("transformers", "torch"), "stopped at epoch"),
     ("ray_tune.py", ("ray",), "top 0.95: 20 of 20 epochs"),

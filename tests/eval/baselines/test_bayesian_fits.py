@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lcpfn.eval.baselines import bayesian_fits
 from lcpfn.eval.baselines.bayesian_fits import COMPONENTS, FITS, bayesian
 from lcpfn.eval.data import Case
 
@@ -24,7 +25,8 @@ def saturating(steps, noise=0.003):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FITS)
-def test_a_fit_finds_where_a_saturating_curve_ends(name):
+def test_a_fit_finds_where_a_saturating_curve_ends(name, monkeypatch):
+    monkeypatch.setattr(bayesian_fits, "BATCH", 2)
     truth = 0.8 - 0.5 / 30
     up = a_case(saturating(STEPS))
     down = a_case(1 - saturating(STEPS), mode="min")

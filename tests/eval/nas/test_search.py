@@ -128,7 +128,7 @@ def test_likely_cells_are_like_good_ones():
 
 @pytest.fixture(scope="module")
 def among():
-    config = replace(CONFIG, best=True, others=16)
+    config = replace(CONFIG, layers=1, best=True, others=16)
     return Model(rough_params(config, 0, 0), config, {"metric": {"hard_bounds": True}})
 
 
@@ -151,7 +151,7 @@ def test_the_engine_forecasts_what_a_study_does(among):
 
 @pytest.mark.slow
 def test_the_comparison_has_both_sides(among, monkeypatch):
-    some = CELLS.some(range(50))
+    some = CELLS.some(range(8))
     only = {"random search": algorithms.random_search}
     monkeypatch.setattr(search, "ALGORITHMS", only)
     names = list(search.policies(some, among))
