@@ -31,7 +31,7 @@ import numpy as np
 from lcpfn.card import CARD, FORMAT, CheckpointError, read_card, weights_name
 from lcpfn.config import ModelConfig
 from lcpfn.directory_lock import directory_lock
-from lcpfn.network import Params, init
+from lcpfn.network import Params, shapes
 
 # What `load()` without a name takes: the first of these that is bundled.
 DEFAULTS = ("default", "domhan")
@@ -246,12 +246,12 @@ def _params(path: Path, card: Mapping[str, Any], config: ModelConfig) -> Params:
             f"{path} cannot be read: {type(error).__name__}: {error}"
         ) from error
     # orbax itself would cut or fill arrays of another shape without a word.
-    shapes = jax.eval_shape(lambda: init(config, jax.random.key(0)))
-    wanted = _by_path(shapes)
+    empty = shapes(config)
+    wanted = _by_path(empty)
     for name in sorted(wanted.keys() | stored.keys()):
         here, there = (_size(tree.get(name)) for tree in (stored, wanted))
         if here != there:
             raise CheckpointError(
                 f"{path} does not fit this network: {name} is {here}, expected {there}"
             )
-    return jax.tree.map_with_path(lambda way, _: stored[_name(way)], shapes)
+    return jax.tree.map_with_path(lambda way, _: stored[_name(way)], empty)

@@ -199,14 +199,26 @@ class _Network(nnx.Module):
 
 
 @functools.lru_cache
-def _graph(config: ModelConfig) -> Any:
-    return nnx.split(nnx.eval_shape(lambda: _Network(config, nnx.Rngs(0))))[0]
+def _graph(config: ModelConfig) -> tuple[Any, Params]:
+    """The network without its parameters, and their shapes."""
+    graph, state = nnx.split(nnx.eval_shape(lambda: _Network(config, nnx.Rngs(0))))
+    return graph, nnx.to_pure_dict(state)
+
+
+def _merged(config: ModelConfig, params: Params) -> _Network:
+    network: _Network = nnx.merge(_graph(config)[0], params)
+    return network
 
 
 def init(config: ModelConfig, key: jax.Array) -> Params:
     """Fresh parameters: a nested dict of float32 arrays."""
     network = _Network(config, nnx.Rngs(params=key))
     return nnx.to_pure_dict(nnx.split(network)[1])
+
+
+def shapes(config: ModelConfig) -> Params:
+    """What `init` makes, as `jax.ShapeDtypeStruct` in the place of arrays."""
+    return _graph(config)[1]
 
 
 def empty_cache(config: ModelConfig, batch: int, tokens: int) -> Cache:
@@ -245,7 +257,7 @@ def encode(
     if config.masked:
         hidden = jnp.isin(jnp.arange(TOKEN_FEATURES), jnp.array(config.masked))
         features = jnp.where(hidden, 0, features)
-    return nnx.merge(_graph(config), params).encode(features, cache, position, only)
+    return _merged(config, params).encode(features, cache, position, only)
 
 
 def predict(
@@ -274,12 +286,12 @@ def predict(
         MixtureParams with fields `(..., Q, K)`, or with other runs those and `COPIES`
         more, with a plan twice as many.
     """
-    return nnx.merge(_graph(config), params).predict(state, query, stay, beside)
+    return _merged(config, params).predict(state, query, stay, beside)
 
 
 def unseen(config: ModelConfig, params: Params) -> jax.Array:
     """State `(D,)` of a run of which nothing is known, but perhaps other runs."""
-    return nnx.merge(_graph(config), params).unseen[...]
+    return _merged(config, params).unseen[...]
 
 
 def parameter_count(params: Params) -> int:

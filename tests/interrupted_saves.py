@@ -23,7 +23,7 @@ from orbax.checkpoint import v1  # noqa: F401  imported before it forks
 
 from lcpfn.checkpoint import PART, save
 from lcpfn.config import ModelConfig
-from lcpfn.network import init
+from lcpfn.network import shapes
 
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir"}
 SWAPS = {"os.mkdir", "os.rename", "os.remove", "shutil.rmtree"}
@@ -33,8 +33,7 @@ SMALL = ModelConfig(width=8, layers=1, heads=2, hidden=8, head_hidden=8, compone
 
 def constant(value, config=SMALL):
     """Weights that are all of one value."""
-    shapes = jax.eval_shape(lambda: init(config, jax.random.key(0)))
-    return jax.tree.map(lambda x: np.full(x.shape, value, x.dtype), shapes)
+    return jax.tree.map(lambda x: np.full(x.shape, value, x.dtype), shapes(config))
 
 
 class Stopper:

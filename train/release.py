@@ -17,7 +17,7 @@ import numpy as np
 
 from lcpfn import checkpoint
 from lcpfn.config import ModelConfig
-from lcpfn.network import Params, init
+from lcpfn.network import Params, shapes
 
 
 def save_apart(
@@ -47,10 +47,9 @@ def main(folder: Path, path: Path) -> None:
     """What the process of `save_apart` does."""
     about = json.loads((folder / "card.json").read_text())
     config = ModelConfig(**about["model"])
-    shapes = jax.eval_shape(lambda: init(config, jax.random.key(0)))
     with np.load(folder / "weights.npz") as file:
         leaves = [file[f"arr_{i}"] for i in range(len(file.files))]
-    params = jax.tree.unflatten(jax.tree.structure(shapes), leaves)
+    params = jax.tree.unflatten(jax.tree.structure(shapes(config)), leaves)
     checkpoint.save(path, params, config, about["card"])
 
 
