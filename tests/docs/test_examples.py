@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parents[2] / "examples"
 EXAMPLES = [
     ("search_loop.py", (), "197 epochs instead of 1500"),
     ("own_prior.py", (), "NUTS "),
-    ("finetune_history.py", ("sklearn",), "20 runs, 4 of them held out"),
+    ("finetune_history.py --steps 10", ("sklearn",), "20 runs, 4 of them held out"),
     ("sklearn_partial_fit.py", ("sklearn",), "stopped at epoch"),
     ("flax_loop.py", ("sklearn",), "stopped at epoch"),
     ("keras_digits.py", ("keras", "sklearn"), "stopped at epoch"),
