@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from lcpfn.metric import Metric
 from lcpfn.priors import Prior
+from lcpfn.priors.broad import broad_model
 from lcpfn.priors.configurations import CATEGORY
 from lcpfn.priors.search_contexts import draw_contexts
 from lcpfn.priors.searches import BROAD_SEARCHES, SearchPrior, draw_search
@@ -23,7 +24,7 @@ LONGEST = 128
 
 def searches_of(prior: Prior) -> SearchPrior:
     """The prior of searches whose runs are curves of a prior."""
-    if prior.model is BROAD_SEARCHES.prior.model:
+    if getattr(prior.model, "func", None) is broad_model:  # with whatever effects
         return replace(BROAD_SEARCHES, prior=prior)
     return SearchPrior(prior)
 
@@ -97,7 +98,7 @@ def search_feeds(
     feeds = []
     for length in lengths:
         shortest = min(prior.shortest, length)
-        runs = searches_of(replace(prior, length=length, shortest=shortest))
-        options = runs, config.runs, config.augment.hidden
+        searches = searches_of(replace(prior, length=length, shortest=shortest))
+        options = searches, config.runs, config.augment.hidden
         feeds.append(Feed(search_source(*options, shard), rows, odds, config.runs))
     return tuple(feeds)

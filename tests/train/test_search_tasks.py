@@ -8,7 +8,9 @@ import pytest
 from lcpfn.config import ModelConfig
 from lcpfn.hyperparameters import CONFIG_FEATURES
 from lcpfn.network import init
+from lcpfn.priors import BROAD_PRIOR, LCPFN_PRIOR, SCHEDULED_PRIOR, broad
 from lcpfn.train.config import TrainConfig
+from lcpfn.train.search_source import searches_of
 from lcpfn.train.search_tasks import Searches, make_search_tasks
 from lcpfn.train.step import gradients, log_probs
 
@@ -59,6 +61,14 @@ def params():
 @pytest.fixture(scope="module")
 def score(params):
     return jax.jit(lambda tasks: log_probs(CONFIG, params, tasks))
+
+
+def test_runs_of_the_broad_prior_share_its_sites_whatever_its_effects():
+    for prior in (BROAD_PRIOR, SCHEDULED_PRIOR):
+        found = searches_of(prior)
+        assert found.prior is prior
+        assert (found.fixed, found.usual) == (broad.FIXED, broad.USUAL)
+    assert not searches_of(LCPFN_PRIOR).fixed
 
 
 def test_shapes_and_weights(make):
