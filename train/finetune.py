@@ -66,8 +66,9 @@ def finetune(
         progress: show a progress bar.
 
     Returns:
-        Path of the adapted checkpoint, and the log-density of held-out runs before and
-        after, in nats per observation.
+        "checkpoint": path of the adapted one; "runs": usable ones; "held_out_runs":
+        those of them that were scored; "log_prob_before", "log_prob_after": of these,
+        nats per observation.
 
     Raises:
         ValueError: with fewer than five usable runs.
@@ -105,13 +106,13 @@ def finetune(
         average=max(steps // 10, 1),
         save_every=max(steps // 2, 1),
         seed=before["seed"] + 1,
-        origin=f"{card['checksum'][:23]} on {describe('history', runs)}",
+        origin=f"{card['checksum'][:23]} on {describe('history', usable)}",
     )
     release = fit(config, out, recorded=[seen], start=params, progress=progress)
     adapted, *_ = restore(release)
     return {
         "checkpoint": str(release),
-        "runs": len(runs),
+        "runs": len(usable),
         "held_out_runs": int(held.y.shape[0]),
         "log_prob_before": score(model, params, held),
         "log_prob_after": score(model, adapted, held),
