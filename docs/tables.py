@@ -91,7 +91,8 @@ HEADLINE = (
         *("{among}", "alone {alone}"),
     ),
     (
-        "stopping in a search, each run forecast alone: speed-up, best run stopped",
+        "stopping in a search, each run forecast alone: speed-up, how often the best "
+        "run was stopped (lower is better)",
         "{stop[population by cost, 0.85]}",
         "ASHA {stop[ASHA]}; LC-PFN's rule {stop[LC-PFN's rule, 0.95]}; "
         "successive halving {stop[successive halving]}",

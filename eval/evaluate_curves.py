@@ -55,7 +55,7 @@ def evaluate_curves(
         JSON values: what was scored; "cases": how many; "methods" (`score_methods`);
         "strata" -> name -> method -> `stratum`; "method_ranks" (`rank_methods`); of the
         first checkpoint "tasks" (`by_task`) and "recalibration" (`recalibrate.study`);
-        "pretraining": the logs of the checkpoints.
+        "pretraining": the logs of the checkpoints; "more_training" (`more_training`).
 
     Raises:
         ValueError: if a suite has no case, or two checkpoints have one name.

@@ -102,7 +102,8 @@ def decide_all(
     """Decides on many runs, or at many observations of one.
 
     Args:
-        rule: when to stop; its `horizon`, `mode` and `beat` are in the evidence.
+        rule: when to stop; what it says of horizon, mode and value to beat is in the
+            evidence already.
         evidence: of each decision.
         streak: consecutive earlier decisions that found the run hopeless.
         in_turn: entries along the last axis are consecutive decisions on one run, and
