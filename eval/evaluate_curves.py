@@ -80,9 +80,16 @@ def evaluate_curves(
         "tasks": by_task(scored, columns),
         "method_ranks": {"runs_per_suite": few, "cases": len(ranked), "methods": ranks},
         "recalibration": recalibrate.study(scored, forecast, columns["last_error"]),
-        "pretraining": {m.name: m.card.get("history", []) for m in models},
+        "pretraining": {m.name: from_fresh_weights(m.card) for m in models},
         "more_training": more_training(first),
     }
+
+
+def from_fresh_weights(card: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The log of the run that began with random weights, whatever went on from it."""
+    while "before" in card:
+        card = card["before"]
+    return card.get("history", [])
 
 
 def more_training(model: Model) -> dict[str, Any]:
@@ -96,7 +103,7 @@ def more_training(model: Model) -> dict[str, Any]:
         held-out curves, nats, medians over cutoffs since single curves rule means;
         empty without a log.
     """
-    log = model.card.get("history", [])
+    log = from_fresh_weights(model.card)
     if len(log) < LEAST_OBSERVATIONS:
         return {}
     names = [name for name in log[0] if name.startswith("gap_")]

@@ -5,6 +5,7 @@ model       size of the network, see `lcpfn.config.ModelConfig`
 metric      whether bounds are hard
 checksum    of the weights
 prior, training, figures, history   where the weights come from
+before      the same of the weights that this training began with, if any
 """
 
 import json

@@ -63,6 +63,8 @@ class TrainConfig:
             the run is given up.
         loss_limit: nats, in units of the anchor, from which on the loss of a target
             grows only logarithmically, so that one explosion does not rule a step.
+        crps: weight of the CRPS of a target, in units of the anchor, beside its
+            negative log-density.
         average: horizon, in steps, of the running average of the weights.
         seed: of the initial weights and of all curves.
         log_every: steps between lines of the log.
@@ -93,6 +95,7 @@ class TrainConfig:
     clip: float = 1.0
     skips: int = 0
     loss_limit: float | None = None
+    crps: float = 0.0
     average: int = 400
     seed: int = 0
     log_every: int = 50
@@ -128,6 +131,8 @@ class TrainConfig:
                 f"batch must split into equal chunks, got {self.batch} curves in "
                 f"chunks of {self.chunk}"
             )
+        if not 0 <= self.crps < float("inf"):
+            raise ValueError(f"crps must be finite and 0 or more, got {self.crps}")
         if not 0 < self.learning_rate < 1:
             raise ValueError(
                 f"learning_rate must lie in (0, 1), got {self.learning_rate}"

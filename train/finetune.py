@@ -94,6 +94,7 @@ def finetune(
         augment=Augment(**before["augment"]),
         # Older cards name it otherwise.
         loss_limit=before.get("loss_limit", before.get("tame")),
+        crps=before.get("crps", 0.0),
         recorded=SHARE,
         searches=before.get("searches", 0.0),
         runs=before.get("runs", TrainConfig.runs),

@@ -42,6 +42,9 @@ from lcpfn.train.validate import validation
 
 __all__ = ["NonFiniteLoss", "fit"]
 
+# What a card keeps of that of the weights that a run began with.
+BEFORE = ("checksum", "prior", "training", "figures", "history", "before")
+
 log = logging.getLogger(__name__)
 
 
@@ -149,7 +152,8 @@ def fit(
         recorded: runs of several sources that make up `config.recorded` of the curves;
             the rest is drawn from `config.prior`.
         start: weights to begin with; default: random ones.
-        card: theirs, which a run that trains a part of them adds to.
+        card: theirs, which a run that trains a part of them adds to; another one keeps
+            what it says of their training as "before".
         progress: show a progress bar on standard error.
         tensorboard: also log to `out/tensorboard`.
         ended: train no further, release the newest checkpoint.
@@ -172,6 +176,8 @@ def fit(
         parts = (prior, out, shardings, recorded, start, show, ended)
         params, entries = _run(config, *parts)
         about = card_of(config, prior, entries)
+        if card and not config.planned:
+            about["before"] = {name: card[name] for name in BEFORE if name in card}
         if config.planned:
             base = card or {}
             scored = base.get(PLANNED, {}).get("of", base.get("checksum"))

@@ -9,6 +9,10 @@ KL(p(y_j | y_1..y_i) || q_theta) plus a constant, so its minimiser is the exact
 posterior predictive of the prior (Mueller et al. 2022, arXiv 2112.10510, Sec. 3). In
 units of the anchor, y = level + scale * z, the density is q(z) / scale: log scale is
 added so that the loss reads in the units of the curves.
+
+The CRPS may be added. It is proper too, so the minimiser stays what it is; but it asks
+how far off a forecast is, where the density asks for every digit of what is nearly
+known, and curves that are nearly known rule the density's mean.
 """
 
 from collections.abc import Sequence
@@ -25,6 +29,7 @@ from lcpfn.layers import OtherRuns
 from lcpfn.mixture import LOG_2PI
 from lcpfn.train.batches import Curves, Tasks, make_tasks
 from lcpfn.train.config import TrainConfig
+from lcpfn.train.crps import crps
 from lcpfn.train.data import Feed
 from lcpfn.train.search_tasks import Searches, SearchTasks, make_search_tasks
 
@@ -104,6 +109,22 @@ def log_density(mixture: network.MixtureParams, z: jax.Array) -> jax.Array:
     return jax.nn.logsumexp(parts, axis=-1)
 
 
+def forecasts(
+    config: ModelConfig, params: Any, tasks: Tasks | SearchTasks
+) -> network.MixtureParams:
+    """What the network answers, in anchor units.
+
+    Returns:
+        Fields `(B, N, Q, K)` of curves, `(S, R, C, Q, K)` of searches.
+    """
+    beside: Any
+    if isinstance(tasks, SearchTasks):
+        state, beside = _states(config, params, tasks)
+    else:
+        state, beside = network.encode(config, params, tasks.features)[0], tasks.plan
+    return network.predict(config, params, state, tasks.query, tasks.stay, beside)
+
+
 def log_probs(
     config: ModelConfig, params: Any, tasks: Tasks | SearchTasks
 ) -> jax.Array:
@@ -112,13 +133,22 @@ def log_probs(
     Returns:
         `(B, N, Q)` of curves, `(S, R, C, Q)` of searches.
     """
-    beside: Any
-    if isinstance(tasks, SearchTasks):
-        state, beside = _states(config, params, tasks)
-    else:
-        state, beside = network.encode(config, params, tasks.features)[0], tasks.plan
-    mixture = network.predict(config, params, state, tasks.query, tasks.stay, beside)
-    return log_density(mixture, tasks.truth) - tasks.log_scale[..., None]
+    found = log_density(forecasts(config, params, tasks), tasks.truth)
+    return found - tasks.log_scale[..., None]
+
+
+def losses(
+    config: TrainConfig, params: Any, tasks: Tasks | SearchTasks
+) -> jax.Array:
+    """The objective at every target, of the shape of `log_probs`."""
+    mixture = forecasts(config.model, params, tasks)
+    log_scale = tasks.log_scale[..., None]
+    loss = log_scale - log_density(mixture, tasks.truth)
+    if config.loss_limit is not None:
+        loss = clipped(loss, config.loss_limit + log_scale)
+    if config.crps:
+        loss += config.crps * crps(mixture, tasks.truth)
+    return loss
 
 
 def _states(
@@ -165,10 +195,8 @@ def gradients(
 
     def loss(params: Any, chunk: Tasks | SearchTasks) -> jax.Array:
         params = _learning(config, params, jax.lax.stop_gradient(params))
-        nll = -log_probs(config.model, params, chunk)
-        if config.loss_limit is not None:
-            nll = clipped(nll, config.loss_limit + chunk.log_scale[..., None])
-        return jnp.sum(nll.mean(-1) * chunk.weight) / total
+        each = losses(config, params, chunk).mean(-1)
+        return jnp.sum(each * chunk.weight) / total
 
     def add(carry: Any, chunk: Tasks | SearchTasks) -> tuple[Any, None]:
         step = jax.value_and_grad(loss)(params, chunk)

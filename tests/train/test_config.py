@@ -22,6 +22,8 @@ def test_augment_refuses(name, value):
         ({"targets": 1}, "targets must be at least 2"),
         ({"batch": 11, "chunk": 4}, "equal chunks, got 11 curves in chunks of 4"),
         ({"planned": True}, "planned needs a network that knows plans"),
+        ({"crps": -1.0}, "crps must be finite and 0 or more, got -1.0"),
+        ({"crps": float("nan")}, "crps must be finite and 0 or more, got nan"),
         ({"learning_rate": 1.5}, r"learning_rate must lie in \(0, 1\), got 1.5"),
         ({"learning_rate": float("nan")}, "learning_rate must lie in"),
     ],

@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from lcpfn import checkpoint, network
 from lcpfn.config import ModelConfig
 from lcpfn.directory_lock import DirectoryBusy, directory_lock
+from lcpfn.eval.evaluate_curves import from_fresh_weights
 from lcpfn.train.fit import NonFiniteLoss, batch_sharding, fit
 from lcpfn.train.presets import TINY
 from lcpfn.train.run_log import Journal, read_log
@@ -233,6 +234,20 @@ def test_a_run_that_is_ended_releases_its_newest_checkpoint(
     whole = checkpoint.restore(fit(SMALL, tmp_path, progress=False))[0]
     first, last = (np.asarray(jax.tree.leaves(tree)[0]) for tree in (found, whole))
     np.testing.assert_allclose(last, first + 4e-3, atol=1e-6)
+
+
+def test_the_card_keeps_what_was_before(cheap, tmp_path):
+    first = fit(SMALL, tmp_path / "first", progress=False)
+    for name in ("second", "third"):
+        start, _, card = checkpoint.restore(first)
+        config = dataclasses.replace(SMALL, steps=4, origin=name)
+        first = fit(config, tmp_path / name, start=start, card=card, progress=False)
+        found = checkpoint.restore(first)[2]
+        assert found["training"]["origin"] == name
+        assert found["before"]["checksum"] == card["checksum"]
+        assert found["before"]["training"] == card["training"]
+    log = from_fresh_weights(found)
+    assert log == card["before"]["history"] and log[-1]["step"] == 8
 
 
 def test_another_configuration_is_refused_in_the_same_directory(cheap, tmp_path):

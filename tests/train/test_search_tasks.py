@@ -10,9 +10,10 @@ from lcpfn.hyperparameters import CONFIG_FEATURES
 from lcpfn.network import init
 from lcpfn.priors import BROAD_PRIOR, LCPFN_PRIOR, SCHEDULED_PRIOR, broad
 from lcpfn.train.config import TrainConfig
+from lcpfn.train.crps import crps
 from lcpfn.train.search_source import searches_of
 from lcpfn.train.search_tasks import Searches, make_search_tasks
-from lcpfn.train.step import gradients, log_probs
+from lcpfn.train.step import forecasts, gradients, log_probs
 
 pytestmark = pytest.mark.usefixtures("strict_jax")
 S, R, T, P, C, Q = 2, 5, 16, 3, 6, 2
@@ -117,12 +118,18 @@ def test_the_truth_is_what_comes(make):
         )
 
 
-def test_gradients_reach_what_reads_the_others(make, params):
-    config = TrainConfig(model=CONFIG, searches=0.5)
-    loss, grads = jax.jit(lambda p, t: gradients(config, p, t))(
-        params, make(searches())
-    )
-    assert np.isfinite(loss)
+def off(params, tasks):
+    return crps(forecasts(CONFIG, params, tasks), tasks.truth)
+
+
+def test_gradients_reach_what_reads_the_others(make, params, score):
+    config = TrainConfig(model=CONFIG, searches=0.5, crps=0.5)
+    tasks = make(searches())
+    loss, grads = jax.jit(lambda p, t: gradients(config, p, t))(params, tasks)
+    # A half of the CRPS beside the negative log-density.
+    each = -score(tasks) + 0.5 * jax.jit(off)(params, tasks)
+    weighted = jnp.sum(each.mean(-1) * tasks.weight) / jnp.sum(tasks.weight)
+    np.testing.assert_allclose(loss, weighted, rtol=1e-5)
     sizes = jax.tree.map(lambda x: float(jnp.abs(x).max()), grads)
     assert sizes["unseen"] > 0
     assert min(jax.tree.leaves(sizes["others"])) > 0
