@@ -90,6 +90,21 @@ def _by_source(sources: Mapping[str, Any], template: str) -> list[tuple[str, ...
     return rows
 
 
+def before_and_after(results: Mapping[str, Any]) -> str:
+    """The first checkpoint beside the second, which it began with, by source."""
+    after, before = (results["methods"][name] for name in results["checksums"])
+
+    def lines(method: Mapping[str, Any]) -> list[tuple[str, ...]]:
+        return _by_source(method["suites"] | {"all": method["overall"]}, RATIOS)
+
+    rows = [
+        (name, *(" → ".join(pair) for pair in zip(old, new, strict=True)))
+        for (name, *old), (_, *new) in zip(lines(before), lines(after), strict=True)
+    ]
+    head = ("error / CRPS of the last value's error", *AT_CUTOFFS, "90 % interval holds")
+    return f"{table(head, rows)}\n\n{paired_differences(results)}"
+
+
 def calibration(results: Mapping[str, Any]) -> str:
     """Coverage, calibration error by number of bins, sharpness, log-densities."""
     columns = {

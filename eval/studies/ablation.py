@@ -29,6 +29,7 @@ TABLE = Path(__file__).resolve().parents[2] / "train/ABLATION.md"
 WITHOUT = "lcpfn.eval.studies.without"
 STEPS = 300
 BASE = replace(PRESETS["curves"], steps=STEPS, save_every=STEPS, validation=64)
+ONE_LENGTH = replace(BASE, lengths=(64,))
 
 
 def with_model(**changes: Any) -> TrainConfig:
@@ -59,7 +60,9 @@ VARIANTS = {
     "4 Gaussians instead of 16": with_model(components=4),
     "no query for the best": with_model(best=False),
     "bounds always told": replace(BASE, augment=replace(BASE.augment, hidden=0.0)),
-    "one length (64)": replace(BASE, lengths=(64,)),
+    "one length (64)": ONE_LENGTH,
+    "one length (64), CRPS in the loss": replace(ONE_LENGTH, crps=1.0),
+    "one length (64), 3 CRPS in the loss": replace(ONE_LENGTH, crps=3.0),
 }
 
 

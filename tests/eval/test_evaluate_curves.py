@@ -9,6 +9,7 @@ import lcpfn
 from lcpfn.__main__ import main
 from lcpfn.curves import CurveSet
 from lcpfn.eval.evaluate_curves import evaluate_curves, more_training
+from lcpfn.eval.report_tables import before_and_after
 from lcpfn.model import Model
 from tests.eval.makers import powers
 
@@ -43,6 +44,19 @@ def test_every_method_has_every_score(results, named):
     power, last = (results["methods"][name] for name in ("pow3", "last value"))
     assert power["overall"]["80"]["error_ratio"] < 2
     assert last["paired_difference"]["one"]["40"]["tasks"] == 3
+
+
+def test_two_checkpoints_are_shown_by_source_the_older_one_first(results):
+    shown = before_and_after(results | {"checksums": {"unsaved": "", "pow3": ""}})
+    lines = {line.split(" | ")[0].strip("| "): line for line in shown.splitlines()}
+    new, old = (
+        "{error_ratio:.2f} / {crps_ratio:.2f}".format(
+            **results["methods"][name]["suites"]["one"]["40"]
+        )
+        for name in ("unsaved", "pow3")
+    )
+    assert f"| {old} → {new} |" in lines["one"]
+    assert {"two", "all", "against", "last value"} <= set(lines)
 
 
 def test_checkpoints_of_one_name_are_refused(named):

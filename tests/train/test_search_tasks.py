@@ -7,13 +7,13 @@ import pytest
 
 from lcpfn.config import ModelConfig
 from lcpfn.hyperparameters import CONFIG_FEATURES
-from lcpfn.network import init
 from lcpfn.priors import BROAD_PRIOR, LCPFN_PRIOR, SCHEDULED_PRIOR, broad
 from lcpfn.train.config import TrainConfig
 from lcpfn.train.crps import crps
 from lcpfn.train.search_source import searches_of
 from lcpfn.train.search_tasks import Searches, make_search_tasks
 from lcpfn.train.step import forecasts, gradients, log_probs
+from tests.conftest import rough_params
 
 pytestmark = pytest.mark.usefixtures("strict_jax")
 S, R, T, P, C, Q = 2, 5, 16, 3, 6, 2
@@ -54,9 +54,7 @@ def make():
 
 @pytest.fixture(scope="module")
 def params():
-    fresh = jax.jit(init, static_argnums=0)(CONFIG, jax.random.key(1))
-    rng = np.random.default_rng(2)
-    return jax.tree.map(lambda x: x + 0.1 * rng.normal(size=x.shape).astype("f"), fresh)
+    return rough_params(CONFIG, key=1, seed=2)
 
 
 @pytest.fixture(scope="module")
