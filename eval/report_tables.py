@@ -101,7 +101,11 @@ def before_and_after(results: Mapping[str, Any]) -> str:
         (name, *(" → ".join(pair) for pair in zip(old, new, strict=True)))
         for (name, *old), (_, *new) in zip(lines(before), lines(after), strict=True)
     ]
-    head = ("error / CRPS of the last value's error", *AT_CUTOFFS, "90 % interval holds")
+    head = (
+        "error / CRPS of the last value's error",
+        *AT_CUTOFFS,
+        "90 % interval holds",
+    )
     return f"{table(head, rows)}\n\n{paired_differences(results)}"
 
 

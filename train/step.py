@@ -137,9 +137,7 @@ def log_probs(
     return found - tasks.log_scale[..., None]
 
 
-def losses(
-    config: TrainConfig, params: Any, tasks: Tasks | SearchTasks
-) -> jax.Array:
+def losses(config: TrainConfig, params: Any, tasks: Tasks | SearchTasks) -> jax.Array:
     """The objective at every target, of the shape of `log_probs`."""
     mixture = forecasts(config.model, params, tasks)
     log_scale = tasks.log_scale[..., None]

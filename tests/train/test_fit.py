@@ -247,7 +247,8 @@ def test_the_card_keeps_what_was_before(cheap, tmp_path):
         assert found["before"]["checksum"] == card["checksum"]
         assert found["before"]["training"] == card["training"]
     log = from_fresh_weights(found)
-    assert log == card["before"]["history"] and log[-1]["step"] == 8
+    assert log == card["before"]["history"]
+    assert log[-1]["step"] == 8
 
 
 def test_another_configuration_is_refused_in_the_same_directory(cheap, tmp_path):
