@@ -62,7 +62,7 @@ def _check_card(file: Path, card: Mapping[str, Any]) -> None:
             f"{file} is damaged: checksum must be sha256: and 64 hexadecimal digits, "
             f"got {card['checksum']!r:.80}"
         )
-    for name in ("metric", "training"):
+    for name in ("metric", "training", "before"):
         if not isinstance(card.get(name, {}), dict):
             raise CheckpointError(
                 f"{file} is damaged: {name} must be an object, got {card[name]!r:.80}"

@@ -144,6 +144,7 @@ def test_a_card_of_something_else(saved, text):
         ({"metric": []}, r"metric must be an object, got \[\]"),
         ({"metric": {"hard_bounds": "no"}}, "hard_bounds must be true or false"),
         ({"training": "long"}, "training must be an object"),
+        ({"before": ["default"]}, "before must be an object"),
         ({"format": -1}, "is not the card of an lcpfn checkpoint"),
     ],
 )

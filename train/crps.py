@@ -4,7 +4,7 @@
 
 For Gaussians both are sums over (pairs of) components of E|N(m, v)|. Source: Grimit et
 al. 2006, "The continuous ranked probability score for circular variables and its
-application to mesoscale forecast ensemble verification", eq. 5 and 6.
+application to mesoscale forecast ensemble verification".
 """
 
 import jax
@@ -14,7 +14,7 @@ from jax.scipy.stats import norm
 from lcpfn.network import MixtureParams
 
 # A target this far off, in units of the anchor, is as bad as any: one wild curve does
-# not rule a step.
+# not rule a step. Of such curves the density alone is left, which is proper without.
 MOST = 5.0
 # Means and targets beyond it are moved here, where squares do not overflow.
 FARTHEST = 1e3
