@@ -17,6 +17,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from docs.tables import RESULTS, ROOT
@@ -82,8 +83,8 @@ def older() -> list[str]:
     return [n for n in COMMANDS if is_older(json.loads((RESULTS / n).read_text()))]
 
 
-def command(name: str, curves: Path) -> list[str]:
-    """What makes a results file, as arguments of a process."""
+def command(name: str, curves: Path, out: Path) -> list[str]:
+    """What makes a results file in another place, as arguments of a process."""
     line, sources = COMMANDS[name]
     module, *options = line.split()
     files = (
@@ -94,21 +95,25 @@ def command(name: str, curves: Path) -> list[str]:
     if missing := [str(file) for file in files if not file.is_file()]:
         raise FileNotFoundError(f"recorded curves are missing: {', '.join(missing)}")
     named = ["--suite"] if files and module != "lcpfn" else []
-    words = [module, *options, *named, *map(str, files), "--out", str(RESULTS / name)]
+    words = [module, *options, *named, *map(str, files), "--out", str(out)]
     return [sys.executable, "-m", *words]
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """The commands above."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("curves", nargs="?", type=Path, help="folder of .npz files")
-    curves = parser.parse_args().curves
+    curves = parser.parse_args(argv).curves
     for name in older():
         print(name, flush=True)
-        if curves is not None:
-            subprocess.run(command(name, curves.resolve()), check=True, cwd=ROOT)
+        if curves is None:
+            continue
+        # Some are written part by part: half a file is no result of the new weights.
+        part = RESULTS / f"{name}.part"
+        subprocess.run(command(name, curves.resolve(), part), check=True, cwd=ROOT)
+        part.replace(RESULTS / name)
 
 
 if __name__ == "__main__":

@@ -176,12 +176,12 @@ def fit(
         parts = (prior, out, shardings, recorded, start, show, ended)
         params, entries = _run(config, *parts)
         about = card_of(config, prior, entries)
-        if card and not config.planned:
-            about["before"] = {name: card[name] for name in BEFORE if name in card}
         if config.planned:
             base = card or {}
             scored = base.get(PLANNED, {}).get("of", base.get("checksum"))
             about = {**base, PLANNED: about | {"of": scored}}
+        elif card:
+            about["before"] = {name: card[name] for name in BEFORE if name in card}
         return release(out / "release", params, config, about)
 
 

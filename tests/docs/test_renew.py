@@ -5,6 +5,7 @@ import sys
 from argparse import ArgumentParser
 from importlib import import_module
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 
@@ -53,13 +54,13 @@ def test_commands_are_understood(name, curves, monkeypatch):
         raise Parsed(understood(parser, argv))
 
     monkeypatch.setattr(ArgumentParser, "parse_args", parse_args)
-    python, dash, module, *argv = renew.command(name, curves)
+    python, dash, module, *argv = renew.command(name, curves, Path("out"))
     assert (python, dash) == (sys.executable, "-m")
     main = import_module("lcpfn.__main__" if module == "lcpfn" else module).main
     with pytest.raises(Parsed) as parsed:
         main(argv)
     args = parsed.value.args[0]
-    assert str(args.out) == str(tables.RESULTS / name)
+    assert str(args.out) == "out"
     files = getattr(args, "suite", None) or []
     sources = renew.COMMANDS[name][1].split()
     if module != "lcpfn" and sources:
@@ -68,4 +69,24 @@ def test_commands_are_understood(name, curves, monkeypatch):
 
 def test_curves_that_are_not_there_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"missing: .*lcbench\.npz"):
-        renew.command("ftpfn_protocol.json", tmp_path)
+        renew.command("ftpfn_protocol.json", tmp_path, Path("out"))
+
+
+def test_a_file_is_as_it_was_until_the_new_one_is_whole(curves, tmp_path, monkeypatch):
+    for name in ("history.json", "optuna.json"):
+        (tmp_path / name).write_text('{"checksum": "old"}')
+    monkeypatch.setattr(renew, "RESULTS", tmp_path)
+    monkeypatch.setattr(renew, "older", lambda: ["history.json", "optuna.json"])
+    broken = iter([False, True])
+
+    def run(words, check, cwd):
+        Path(words[words.index("--out") + 1]).write_text('{"checksum": "new"}')
+        if next(broken):
+            raise CalledProcessError(1, words)
+
+    monkeypatch.setattr(renew.subprocess, "run", run)
+    with pytest.raises(CalledProcessError):
+        renew.main([str(curves)])
+    assert "new" in (tmp_path / "history.json").read_text()
+    assert "old" in (tmp_path / "optuna.json").read_text()
+    assert "new" in (tmp_path / "optuna.json.part").read_text()
