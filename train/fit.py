@@ -175,7 +175,7 @@ def fit(
         show = {"progress": progress, "tensorboard": tensorboard}
         parts = (prior, out, shardings, recorded, start, show, ended)
         params, entries = _run(config, *parts)
-        about = card_of(config, prior, entries)
+        about = card_of(config, prior, entries, ended)
         if config.planned:
             base = card or {}
             scored = base.get(PLANNED, {}).get("of", base.get("checksum"))
@@ -273,8 +273,11 @@ def release(path: Path, params: Any, config: TrainConfig, card: dict) -> Path:
     return path
 
 
-def card_of(config: TrainConfig, prior: Prior, entries: list[dict]) -> dict:
+def card_of(
+    config: TrainConfig, prior: Prior, entries: list[dict], ended: bool
+) -> dict:
     """What the card says of where the weights come from; `entries` are the log's."""
+    here = {"devices": jax.device_count(), "platform": jax.default_backend()}
     return {
         "metric": {
             "mode": prior.mode,
@@ -287,7 +290,7 @@ def card_of(config: TrainConfig, prior: Prior, entries: list[dict]) -> dict:
             "source": prior.source,
         },
         "training": asdict(config),
-        "figures": dict(entries[-1])
-        | {"devices": jax.device_count(), "platform": jax.default_backend()},
+        # A run that is ended here may have been trained elsewhere.
+        "figures": dict(entries[-1]) | ({} if ended else here),
         "history": [entry for entry in entries if "gap_10" in entry],
     }
