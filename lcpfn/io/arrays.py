@@ -7,13 +7,18 @@
     config   (n,)    hyperparameters as JSON text, may be empty
 
 Where `mode` says which way is better, bounds follow from the name of the metric and all
-of its values in the file: accuracies within [0, 1] and percentages have both bounds,
-losses and bits per byte are at least 0 if none is negative.
+of its values on a task: accuracies, rates of errors, areas under curves and such lie
+within [0, 1], or within [0, 100] if the name says per cent or most of them exceed 1;
+losses, squared errors and perplexities are at least 0. A value outside, or a word such
+as "gain" or "log", says that the name means something else. A range that is wrong makes
+a forecast wrong and one that is missing hardly does, so where there is doubt there is
+none.
 """
 
+import re
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from tokenize import TokenError
@@ -31,6 +36,18 @@ from lcpfn.metric import Bounds, Metric
 # Reading takes up to four times as much memory.
 MOST_ARRAYS = 1 << 29
 TEXTS = ("task", "metric", "mode", "config", "run_id")
+# What names of metrics hold: parts of some, and words that are too short for that.
+SHARES = ("accuracy", "error_rate", "success_rate", "precision", "recall", "err_top")
+SHARE_WORDS = frozenset("acc ap auc auroc dice f1 iou miou".split())
+PERCENT = frozenset("% pct percent percentage".split())
+POSITIVE = ("loss", "bpb", "cross_entropy", "perplexity")
+POSITIVE_WORDS = frozenset("err error mae mse ppl rmse".split())
+# With one of these it is another quantity, which may lie anywhere.
+OTHERWISE = frozenset(
+    "bias bits change delta diff difference drop gain grad gradient improvement ln log "
+    "neg negative norm policy ratio reduction rel relative reward signed size td "
+    "time".split()
+)
 # What NumPy and zipfile raise for an archive that is damaged, encrypted or larger than
 # it says.
 BROKEN = (
@@ -75,14 +92,23 @@ def texts(array: np.ndarray, name: str) -> list[str]:
 def implied_bounds(metric: str, values: np.ndarray) -> Bounds | None:
     """Range of a metric by its name, if none of its values contradicts it."""
     finite = values[np.isfinite(values)]
-    low, high = finite.min(initial=np.inf), finite.max(initial=-np.inf)
-    name = metric.lower()
-    if name.endswith("_pct"):
-        return (0.0, 100.0) if low >= 0 and high <= 100 else None
-    if "accuracy" in name:
-        return (0.0, 1.0) if low >= 0 and high <= 1 else None
-    if "loss" in name or "bpb" in name or "cross_entropy" in name:
-        return (0.0, None) if low >= 0 else None
+    lower = re.sub(r"log[\W_]+loss", "logloss", metric.lower())
+    parts = re.findall(r"[a-z0-9]+|%", lower)
+    # "acc5" and "top1" are words with a number.
+    words = {*parts, *(part.rstrip("0123456789") for part in parts)}
+    if not len(finite) or finite.min() < 0 or words & OTHERWISE:
+        return None
+    name, most = "_".join(parts), finite.max()
+    # Else "map" is a picture or a function.
+    is_map = "mAP" in metric or name == "map"
+    if is_map or words & SHARE_WORDS or any(part in name for part in SHARES):
+        percent = bool(words & PERCENT)
+        if most <= 1 and not percent:
+            return (0.0, 1.0)
+        percent = percent or np.median(finite) > 1
+        return (0.0, 100.0) if percent and most <= 100 else None
+    if words & POSITIVE_WORDS or any(part in name for part in POSITIVE):
+        return (0.0, None)
     return None
 
 
@@ -90,6 +116,22 @@ def lengths_of(curves: np.ndarray) -> np.ndarray:
     """How many values every row has up to its last that is not NaN, `(n,)`."""
     known = ~np.isnan(curves[:, ::-1])
     return np.where(known.any(1), curves.shape[1] - known.argmax(1), 0)
+
+
+def _bounds_of(
+    kinds: Sequence[tuple[str, str]], curves: np.ndarray
+) -> dict[tuple[str, str], Bounds | None]:
+    """Range of every metric and task; `kinds` are those of the rows of `curves`."""
+    rows: dict[tuple[str, str], list[int]] = {}
+    for i, kind in enumerate(kinds):
+        rows.setdefault(kind, []).append(i)
+    found = {kind: implied_bounds(kind[0], curves[own]) for kind, own in rows.items()}
+    in_percent = {metric for (metric, _), known in found.items() if known == (0, 100)}
+    # Beside a task in per cent this is one in fractions, or has only begun.
+    doubtful = [
+        k for k, known in found.items() if k[0] in in_percent and known == (0, 1)
+    ]
+    return found | dict.fromkeys(doubtful)
 
 
 @lru_cache(maxsize=1024)
@@ -105,6 +147,13 @@ def _in_order(
         return epochs(len(values)), values
     steps = numbers(steps, "`x`")
     return in_order(steps, values) if np.isfinite(steps).all() else (steps, values)
+
+
+def _check_lengths(length: np.ndarray, most: int, are_given: bool) -> None:
+    if not are_given and not length.all():
+        raise ValueError(f"row {length.argmin()} of `curves` holds no number")
+    if length.dtype.kind not in "iu" or (length < 1).any() or (length > most).any():
+        raise ValueError(f"`length` must hold whole numbers in 1..{most}")
 
 
 def read_npz(request: Request) -> Iterator[Run]:
@@ -129,16 +178,14 @@ def read_npz(request: Request) -> Iterator[Run]:
             )
     if x is not None and x.shape != curves.shape:
         raise ValueError(f"`x` must have shape {curves.shape}, got {x.shape}")
-    if length.dtype.kind not in "iu" or (length < 1).any() or (length > most).any():
-        raise ValueError(f"`length` must hold whole numbers in 1..{most}")
+    _check_lengths(length, most, "length" in arrays)
 
     metrics = columns.get("metric", [""] * count)
     if request.metric is not None:
         one_of(metrics, request.metric)
-    bounds = {
-        metric: implied_bounds(metric, curves[[m == metric for m in metrics]])
-        for metric in set(metrics)
-    }
+    kinds = list(zip(metrics, columns.get("task", metrics), strict=True))
+    in_length = np.arange(most) < length[:, None]
+    bounds = _bounds_of(kinds, np.where(in_length, curves, np.nan))
     for i in range(count):
         metric, n = metrics[i], int(length[i])
         if request.metric not in (None, metric):
@@ -147,7 +194,7 @@ def read_npz(request: Request) -> Iterator[Run]:
         yield request.run(
             row.get("run_id", f"row {i}"),
             *_in_order(None if x is None else x[i, :n], curves[i, :n]),
-            Metric(row["mode"], bounds[metric]) if "mode" in row else None,
+            Metric(row["mode"], bounds[kinds[i]]) if "mode" in row else None,
             task=row.get("task", ""),
             metric=metric,
             config=_config(row.get("config", "")),

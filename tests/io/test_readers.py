@@ -632,7 +632,30 @@ def test_configurations_are_read(tmp_path):
     ("metric", "values", "bounds"),
     [
         ("val_accuracy", [0.1, np.nan, 1.0], (0.0, 1.0)),
-        ("val_accuracy", [0.1, 93.0], None),
+        ("val_accuracy", [0.1, 93.0, 94.0], (0.0, 100.0)),
+        ("val_accuracy", [0.1, 0.2, 93.0], None),
+        ("val_accuracy", [0.1, 193.0], None),
+        ("val_accuracy", [], None),
+        ("err-top1", [0.1], (0.0, 1.0)),
+        ("acc5", [55.0], (0.0, 100.0)),
+        ("val_f1_macro", [0.1], (0.0, 1.0)),
+        ("val_error_rate", [0.1], (0.0, 1.0)),
+        ("val_error", [0.1], (0.0, None)),
+        ("val_rmse", [2.0], (0.0, None)),
+        ("mapped", [0.5], None),
+        ("mAP", [0.5], (0.0, 1.0)),
+        ("disparity_map", [0.5], None),
+        ("Val Accuracy (%)", [0.1, 0.9], (0.0, 100.0)),
+        ("percent_error_rate", [0.1, 93.0], (0.0, 100.0)),
+        ("accuracy_gain", [0.1], None),
+        ("improvement_pct", [12.0, 42.0], None),
+        ("acc_reward", [0.1, 0.9], None),
+        ("val_log_loss", [0.1, 0.9], (0.0, None)),
+        ("validation log loss", [0.1, 0.9], (0.0, None)),
+        ("cross-entropy", [0.1, 0.9], (0.0, None)),
+        ("log_mse", [2.0, 0.5], None),
+        ("td_error", [0.9, 0.4], None),
+        ("val_nll", [1.3, 0.1], None),
         ("val_accuracy_pct", [0.1, 93.0], (0.0, 100.0)),
         ("val_loss", [0.1, np.inf], (0.0, None)),
         ("val_loss", [0.1, -3.0], None),
@@ -642,6 +665,20 @@ def test_configurations_are_read(tmp_path):
 )
 def test_bounds_follow_from_name_and_values(metric, values, bounds):
     assert implied_bounds(metric, np.array(values)) == bounds
+
+
+def test_beside_a_task_in_per_cent_one_below_one_is_in_doubt(tmp_path):
+    about = {"metric": ["acc"] * 2, "mode": ["max"] * 2, "task": ["a", "b"]}
+    np.savez(tmp_path / "two.npz", curves=[[0.3, 0.9], [30.0, 90.0]], **about)
+    runs = read_curves(tmp_path / "two.npz").runs
+    assert [run.bounds for run in runs] == [None, (0, 100)]
+
+
+def test_what_is_behind_the_length_implies_no_bounds(tmp_path):
+    about = {"metric": ["acc"], "mode": ["max"], "length": [2]}
+    np.savez(tmp_path / "padded.npz", curves=[[50.0, 60.0, 0.0, 0.0, -1.0]], **about)
+    (run,) = read_curves(tmp_path / "padded.npz").runs
+    assert run.bounds == (0, 100)
 
 
 @pytest.mark.parametrize(
@@ -654,7 +691,7 @@ def test_bounds_follow_from_name_and_values(metric, values, bounds):
         ({"curves": np.zeros((2, 3)), "task": ["a"]}, r"`task` must have shape \(2,\)"),
         ({"curves": np.zeros((2, 3)), "x": np.zeros((3, 2))}, "`x` must have shape"),
         ({"curves": np.zeros((1, 3)), "length": np.array([9])}, "`length` must hold"),
-        ({"curves": np.full((1, 3), np.nan)}, "`length` must hold"),
+        ({"curves": [[1.0], [np.nan]]}, "row 1 of `curves` holds no number"),
         ({"curves": np.zeros((1, 3)), "config": ["{"]}, "config is not JSON"),
     ],
 )
