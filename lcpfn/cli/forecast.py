@@ -111,7 +111,7 @@ def _as_json(
 ) -> dict[str, Any]:
     run, decision, ended, others = outcome
     found: dict[str, Any] = {"name": run.name, "checkpoint": checkpoint}
-    found["others"] = others
+    found |= {"others": others, "bounds": run.bounds}
     if skipped:
         found["skipped"] = skipped
     if decision is None:
@@ -180,12 +180,21 @@ def _print_table(outcome: Outcome, checkpoint: str) -> None:
     shown = np.linspace(0, len(fan.steps) - 1, SHOWN).round().astype(int)
     rows = fan.quantile(np.array(LEVELS))
     beside = f" with {others} other run{'s'[: others > 1]}" if others else ""
-    print(f"forecast by {printable(checkpoint)}{beside}")
+    # Some files imply them by the name of the metric.
+    within = (
+        f", --bounds {_end(run.bounds[0])} {_end(run.bounds[1])}" if run.bounds else ""
+    )
+    print(f"forecast by {printable(checkpoint)}{beside}{within}")
     print("      step" + "".join(f"{q:>11.0%} " for q in LEVELS))
     for i in np.unique(shown):
         cells = "".join(f"{row[i]:>12.5g}" for row in rows)
         print(f"{fan.steps[i]:>10g}{cells}")
     print(("stop: " if decision.stop else "go on: ") + decision.reason + "\n")
+
+
+def _end(bound: float | None) -> str:
+    """An end of the range, as the option takes it."""
+    return "none" if bound is None else f"{bound:g}"
 
 
 def _plot(args: argparse.Namespace, decided: "list[tuple[Run, Decision]]") -> None:

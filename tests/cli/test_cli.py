@@ -80,6 +80,19 @@ def test_forecast_knows_the_other_runs_of_the_file(knowing, capsys, tmp_path):
         assert one["final"]["mean"] != alone["final"]["mean"]
 
 
+def test_forecast_shows_the_bounds_that_a_file_implies(saved, capsys, tmp_path):
+    path, about = str(tmp_path / "runs.npz"), {"metric": ["loss"], "mode": ["min"]}
+    np.savez(path, curves=[[0.5, 0.4, 0.3]], **about)
+    command = ["forecast", path, "--horizon", "6", "--mode", "min"]
+    command += ["--checkpoint", saved]
+    assert main(command) == 0
+    assert ", --bounds 0 none\n" in capsys.readouterr().out
+    assert main([*command, "--bounds", "none", "none"]) == 0
+    assert "--bounds none none" in capsys.readouterr().out
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bounds"] == [0, None]
+
+
 def test_forecast_says_what_lies_beyond_the_horizon(saved, capsys, tmp_path):
     path = str(write(tmp_path, FINISHED))
     options = ["--mode", "max", "--checkpoint", saved, "--json", "--horizon"]
