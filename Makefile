@@ -25,8 +25,9 @@ browser: $(READY)
 screenshots: $(READY)
 	$(BIN)/python -m docs.screenshots
 
-# The heavy frameworks; torch first and by version, for a wheel without CUDA. Syne Tune
-# asks for an XGBoost that brings CUDA along, and runs without it.
+# The heavy frameworks, and the rivals, which Ax brings along; torch first and by version,
+# for a wheel without CUDA. Syne Tune asks for an XGBoost that brings CUDA along, and runs
+# without it.
 frameworks: $(READY)
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet "lightning>=2.4" "transformers>=4.45" \
@@ -36,9 +37,9 @@ frameworks: $(READY)
 	$(BIN)/python -m pytest -q -m "slow or not slow" -n $(WORKERS) --maxprocesses 4 \
 	  --dist loadfile tests/integrations \
 	  tests/docs/test_readme.py tests/docs/test_examples.py tests/io/test_sources.py \
-	  tests/eval/speed/test_in_ray.py \
+	  tests/eval/speed/test_in_ray.py tests/eval/baselines/test_other_runs.py \
 	  -k "lightning or transformers or catboost or optunahub or test_ray or test_in_ray \
-	    or test_ax \
+	    or test_ax or gaussian_process or cannot_be_drawn \
 	    or test_syne_tune or (test_readme and integrations) \
 	    or (test_examples and (ray or syne or ax_strategy or boosting))"
 

@@ -13,7 +13,8 @@ All forecast the final values of several runs of one task, given other runs: `as
 runs as far as they are known, maybe without an observation, `horizons` the steps of
 their ends. The processes know runs by their configurations: numbers in [0, 1], and one
 column for each category. Where no fit of a process succeeds its parameters stay where
-the last one left them. Processes need the extra `rivals`.
+the last one left them, or where they began if nothing can be drawn there. Processes
+need the extra `rivals`.
 """
 
 from collections.abc import Sequence
@@ -79,9 +80,8 @@ def latent_kronecker(
     Fields are `(len(asked), KEPT)`.
     """
     import torch
-    from botorch.models.latent_kronecker_gp import LatentKroneckerGP
-    from botorch.models.transforms import Standardize
     from gpytorch.settings import fast_computations, max_cholesky_size
+    from linear_operator.utils.errors import NotPSDError
 
     runs = [*asked, *others]
     points = min(GRID, max(len(run.values) for run in runs))
@@ -91,19 +91,32 @@ def latent_kronecker(
     # A first loss fifty times the last would be all that the process sees.
     table = np.clip(table, *np.nanquantile(table, (TAIL, 1 - TAIL)))
     times = 1 + np.log(shares)[:, None] / np.log(points)
-    columns = [torch.tensor(x) for x in (_numbers(runs), times, table)]
+    configs, at, values = map(torch.tensor, (_numbers(runs), times, table))
     torch.manual_seed(0)
-    model = LatentKroneckerGP(*columns, outcome_transform=Standardize(m=1))
+    model = _latent(configs, at, values)
     # As many points as here are fitted exactly in less time than by iterations.
     with max_cholesky_size(GRID * len(runs)), fast_computations(False, False, False):
         _fit(model)
-    samples = _samples(model, columns[0][: len(asked)], columns[1])
-    at = np.abs(steps - np.array(horizons)[:, None]).argmin(1)
-    ends = samples[:, np.arange(len(asked)), at].T
+    try:
+        samples = _samples(model, configs[: len(asked)], at)
+    except NotPSDError:
+        # The fit went to where rounding rules: the process as its authors begin.
+        model = _latent(configs, at, values)
+        samples = _samples(model, configs[: len(asked)], at)
+    last = np.abs(steps - np.array(horizons)[:, None]).argmin(1)
+    ends = samples[:, np.arange(len(asked)), last].T
     deviation = model.likelihood.noise.detach().sqrt()
     noise = float(deviation) * float(model.outcome_transform.stdvs)
     width = np.hypot(ends.std(1) * KEPT**-0.2, noise)
     return gaussians(asked, ends, width[:, None])
+
+
+def _latent(configs: Any, times: Any, values: Any) -> Any:
+    from botorch.models.latent_kronecker_gp import LatentKroneckerGP
+    from botorch.models.transforms import Standardize
+
+    scaled = Standardize(m=1)
+    return LatentKroneckerGP(configs, times, values, outcome_transform=scaled)
 
 
 def _samples(model: Any, configs: Any, times: Any) -> np.ndarray:

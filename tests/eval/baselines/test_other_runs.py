@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lcpfn.curves import Run
+from lcpfn.eval.baselines import other_runs
 from lcpfn.eval.baselines.other_runs import (
     decaying_process,
     kernel_regression,
@@ -69,10 +70,29 @@ def test_gaussian_processes_know_where_runs_of_a_configuration_end(process):
 def test_a_gaussian_process_answers_where_no_fit_succeeds(process, monkeypatch):
     from botorch.exceptions.errors import ModelFittingError
 
-    def fail(likelihood):
+    def fail(likelihood, optimizer_kwargs):
         likelihood.train()  # as a failed fit leaves it
         raise ModelFittingError("All attempts to fit the model have failed.")
 
     monkeypatch.setattr("botorch.fit.fit_gpytorch_mll", fail)
     found = process([run(0.45, 10), run(0.55, 0)], [20, 20], OTHERS)
+    assert np.isfinite(found.quantile(np.array(0.5))).all()
+
+
+@with_botorch
+def test_a_process_that_cannot_be_drawn_from_is_the_one_before_the_fit(monkeypatch):
+    from linear_operator.utils.errors import NotPSDError
+
+    drawn: list[float] = []
+    draw = other_runs._samples
+
+    def refuse_once(model, *points):
+        drawn.append(float(model.likelihood.noise.detach()))
+        if len(drawn) == 1:
+            raise NotPSDError("Matrix not positive definite")
+        return draw(model, *points)
+
+    monkeypatch.setattr(other_runs, "_samples", refuse_once)
+    found = latent_kronecker([run(0.45, 10), run(0.55, 0)], [20, 20], OTHERS)
+    assert drawn[0] != drawn[1]
     assert np.isfinite(found.quantile(np.array(0.5))).all()
