@@ -6,8 +6,9 @@
 CURVES is a folder with the recorded curves, `lcbench.npz` and so on; their sources are
 named in checkpoints/README.md. Interrupted, the same command goes on with what is left.
 Then `python -m docs.tables` and `python -m docs.figures` write tables and figures.
+The rivals of `context.json` need `pip install '.[rivals]'`.
 
-Not here: what belongs to making weights (`calibration.json`, `sharp.json`,
+Not here: what belongs to making weights (`calibration.json`, `crps.json`,
 `left_out.json`, `ablation.json`, `prior.json`), times, which are no matter of the
 weights, and `tpe.json`, which does not say whose it is (`python examples/optuna_tpe.py
 --out FILE`).
@@ -18,6 +19,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from docs.tables import RESULTS, ROOT
@@ -50,7 +52,7 @@ COMMANDS = {
         "gluon_logs lcbench lr_scheduling nats_sample small_tasks",
     ),
     "surprise.json": (
-        f"{STUDIES}.worst default --plot docs/figures/worst.png",
+        f"{STUDIES}.worst default",
         SHOWN,
     ),
     "optuna.json": (f"{STUDIES}.in_optuna", "small_tasks"),
@@ -71,11 +73,18 @@ COMMANDS = {
 
 
 def is_older(results: dict) -> bool:
-    """Whether a results file is of other weights than those of its checkpoint."""
-    card = read_card(find(results.get("checkpoint", "default")))
-    # What knows plans is beside the weights that were scored; these stayed.
-    now = {card["checksum"], card.get("planned", {}).get("of")}
-    return results["checksum"] not in now
+    """Whether a results file is of other weights than those of its checkpoints."""
+    one = {results.get("checkpoint", "default"): results["checksum"]}
+    return any(
+        checksum not in _checksums(name)
+        for name, checksum in (one | results.get("checksums", {})).items()
+    )
+
+
+def _checksums(name: str) -> set[str]:
+    """Of a checkpoint, and of what it was before it learned of plans; these stayed."""
+    card = read_card(find(name))
+    return {card["checksum"], card.get("planned", {}).get("of", card["checksum"])}
 
 
 def older() -> list[str]:
@@ -92,8 +101,10 @@ def command(name: str, curves: Path, out: Path) -> list[str]:
         if sources == "*"
         else [curves / f"{source}.npz" for source in sources.split()]
     )
-    if missing := [str(file) for file in files if not file.is_file()]:
-        raise FileNotFoundError(f"recorded curves are missing: {', '.join(missing)}")
+    missing = [str(file) for file in files if not file.is_file()]
+    if missing or (sources and not files):
+        what = ", ".join(missing) or f"no .npz file in {curves}"
+        raise FileNotFoundError(f"recorded curves are missing: {what}")
     named = ["--suite"] if files and module != "lcpfn" else []
     words = [module, *options, *named, *map(str, files), "--out", str(out)]
     return [sys.executable, "-m", *words]
@@ -106,7 +117,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("curves", nargs="?", type=Path, help="folder of .npz files")
     curves = parser.parse_args(argv).curves
-    for name in older():
+    names = older()
+    if curves and "context.json" in names and not find_spec("botorch"):
+        parser.error("the rivals of context.json are missing: pip install '.[rivals]'")
+    for name in names:
         print(name, flush=True)
         if curves is None:
             continue

@@ -231,6 +231,16 @@ def study(
     }
 
 
+def calibrated_card(
+    card: Mapping[str, Any], calibration: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The card with new numbers: results of the weights before are not theirs."""
+    known = dict(card) | {"calibration": dict(calibration)}
+    if "planned" in known:
+        known["planned"] = {k: v for k, v in known["planned"].items() if k != "of"}
+    return known
+
+
 def to_markdown(results: Mapping[str, Any]) -> str:
     """A line per source: errors, CRPS and coverage before and after."""
     cell = "{error_ratio:.2f} / {crps_ratio:.2f}, {covered_90:.0%}"
@@ -262,13 +272,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", type=int, default=6, help="with others, of a source")
     parser.add_argument("--release", type=Path, help="where to write the weights")
     args, suites = parse(parser, argv)
+    names = {suite.name for suite in suites}
+    if unknown := set(args.held) - names:
+        parser.error(f"--held names no source of --suite: {', '.join(sorted(unknown))}")
     model = uncorrected(lcpfn.load(args.checkpoint))
     grid = list(product(GAINS, TEMPERATURES))
     alone = study(ask_alone(model, suites, args.curves), grid, args.held)
-    results: dict[str, Any] = {
-        "checkpoint": model.name,
-        "checksum": model.card["checksum"],
-    }
+    results = {"checkpoint": model.name, "checksum": model.card["checksum"]}
     results[ALONE] = alone
     numbers = {"gain": alone["gain"], "temperature": alone["temperature"]}
     if model.config.others:
@@ -279,8 +289,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         numbers["temperature_among"] = among["temperature"]
     if args.release:
         config = replace(model.config, **numbers)
-        fitted = sorted({suite.name for suite in suites} - set(args.held))
-        card = model.card | {"calibration": numbers | {"fitted_on": fitted}}
+        fitted = sorted(names - set(args.held))
+        card = calibrated_card(model.card, numbers | {"fitted_on": fitted})
         checkpoint.save(args.release, model.params, config, card)
     report(results, to_markdown(results), args.out)
 

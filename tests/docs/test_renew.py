@@ -13,7 +13,7 @@ from docs import renew, tables
 
 # Made with the weights, or no matter of them.
 OTHERS = {"calibration.json", "left_out.json", "prior.json", "tpe.json", "ray.json"}
-OTHERS |= {"bench.json", "sharp.json"}
+OTHERS |= {"bench.json", "crps.json"}
 
 
 def test_no_result_is_older_than_the_weights():
@@ -70,6 +70,8 @@ def test_commands_are_understood(name, curves, monkeypatch):
 def test_curves_that_are_not_there_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"missing: .*lcbench\.npz"):
         renew.command("ftpfn_protocol.json", tmp_path, Path("out"))
+    with pytest.raises(FileNotFoundError, match=r"no \.npz file in"):
+        renew.command("suites.json", tmp_path / "none", Path("out"))
 
 
 def test_a_file_is_as_it_was_until_the_new_one_is_whole(curves, tmp_path, monkeypatch):
@@ -90,3 +92,20 @@ def test_a_file_is_as_it_was_until_the_new_one_is_whole(curves, tmp_path, monkey
     assert "new" in (tmp_path / "history.json").read_text()
     assert "old" in (tmp_path / "optuna.json").read_text()
     assert "new" in (tmp_path / "optuna.json.part").read_text()
+
+
+def test_rivals_that_are_missing_are_named_before_anything_is_made(
+    curves, monkeypatch, capsys
+):
+    monkeypatch.setattr(renew, "older", lambda: ["history.json", "context.json"])
+    monkeypatch.setattr(renew, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        renew.main([str(curves)])
+    assert "pip install '.[rivals]'" in capsys.readouterr().err
+
+
+def test_results_of_other_weights_of_any_checkpoint_are_older():
+    results = json.loads((tables.RESULTS / "suites.json").read_text())
+    old = {"checksums": results["checksums"] | {"domhan": "sha256:" + 64 * "0"}}
+    assert not renew.is_older(results)
+    assert renew.is_older(results | old)

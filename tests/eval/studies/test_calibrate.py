@@ -10,6 +10,7 @@ from lcpfn.curves import Run
 from lcpfn.eval.studies.calibrate import (
     NOTHING,
     Asked,
+    calibrated_card,
     choose,
     corrected,
     measured,
@@ -73,6 +74,16 @@ def test_a_source_does_not_decide_about_itself(asked):
     table = to_markdown({"alone": found})
     assert "| odd |" in table
     assert "alone: before → after" in table
+
+
+def test_results_of_other_numbers_are_not_of_the_new_weights():
+    card = {"checksum": "a", "planned": {"of": "b", "seed": 1}}
+    assert calibrated_card(card, {"gain": 0.5}) == {
+        "checksum": "a",
+        "planned": {"seed": 1},
+        "calibration": {"gain": 0.5},
+    }
+    assert calibrated_card({}, {"gain": 0.5}) == {"calibration": {"gain": 0.5}}
 
 
 @pytest.mark.parametrize("others", [0, 3])
