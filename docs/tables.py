@@ -152,7 +152,7 @@ TABLES = {
     "method_ranks": ("suites.json", report_tables.method_ranks),
     "fits_by_mcmc": ("fits.json", report_tables.final_value),
     "surprise": ("surprise.json", worst.to_markdown),
-    "crps_in_loss": ("sharp.json", report_tables.before_and_after),
+    "crps_in_loss": ("crps.json", report_tables.before_and_after),
     "prior_score": ("domhan.json", prior_score.to_markdown),
     "default_pretraining": ("suites.json", report_tables.pretraining),
     "pretraining": ("domhan.json", prior_score.pretraining_to_markdown),

@@ -91,7 +91,7 @@ def _by_source(sources: Mapping[str, Any], template: str) -> list[tuple[str, ...
 
 
 def before_and_after(results: Mapping[str, Any]) -> str:
-    """The first checkpoint beside the second, which it began with, by source."""
+    """From the second checkpoint to the first, by source."""
     after, before = (results["methods"][name] for name in results["checksums"])
 
     def lines(method: Mapping[str, Any]) -> list[tuple[str, ...]]:

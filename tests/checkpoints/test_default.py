@@ -12,8 +12,9 @@ from docs.tables import RESULTS
 def test_it_is_the_default_and_the_one_that_was_scored(default):
     assert lcpfn.load().name == default.name == "default"
     results = json.loads((RESULTS / "suites.json").read_text())
-    # What knows plans was added to the weights that were scored; these stayed.
-    assert results["checksum"] == default.card["planned"]["of"]
+    # What knows plans is beside the weights that were scored, if these stayed.
+    card = default.card
+    assert results["checksum"] in (card["checksum"], card["planned"].get("of"))
 
 
 @pytest.mark.parametrize(("factor", "offset"), [(1000.0, 0.0), (1e-3, 5.0)])

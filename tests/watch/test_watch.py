@@ -139,7 +139,7 @@ def test_verdicts(board):
 
 
 def test_it_says_what_the_adapters_do():
-    """30 runs, of which 8 have finished, one has diverged and one is protected."""
+    """30 runs: 8 have finished, one diverged, one is protected and one the best."""
     rng = np.random.default_rng(1)
     tops, counts = rng.uniform(0.3, 0.95, 30), rng.integers(3, 16, 30)
     counts[:8] = 20
@@ -151,6 +151,7 @@ def test_it_says_what_the_adapters_do():
     }
     curves["run 8"] = {step: 0.8 + 1e-4 * step for step in range(1, 5)}
     curves["run 9"] |= {16: math.nan}
+    curves["run 10"] = dict(enumerate(curve(0.99, 12, 1.0), 1))
     board, search = (
         Board(RULE, alone=True),
         SearchMonitor(**asdict(RULE), alone=True),

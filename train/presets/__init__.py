@@ -5,7 +5,6 @@ from lcpfn.train.presets.default import DEFAULT
 from lcpfn.train.presets.domhan import DOMHAN
 from lcpfn.train.presets.planned import PLANNED
 from lcpfn.train.presets.recorded import RECORDED
-from lcpfn.train.presets.sharp import SHARP
 from lcpfn.train.presets.tiny import TINY
 
 PRESETS = {
@@ -14,6 +13,5 @@ PRESETS = {
     "domhan": DOMHAN,
     "planned": PLANNED,
     "recorded": RECORDED,
-    "sharp": SHARP,
     "tiny": TINY,
 }
