@@ -4,7 +4,7 @@ pip install lcpfn-jax
 
 Prints
 
-    197 epochs instead of 1500
+    199 epochs instead of 1500
     found 0.8626, the best possible is 0.8626
 """
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parents[2] / "examples"
 # Script, what it needs, what it prints.
 EXAMPLES = [
-    ("search_loop.py", (), "197 epochs instead of 1500"),
+    ("search_loop.py", (), "199 epochs instead of 1500"),
     ("own_prior.py", (), "NUTS "),
     ("finetune_history.py --steps 10", ("sklearn",), "20 runs, 4 of them held out"),
     ("sklearn_partial_fit.py", ("sklearn",), "stopped at epoch"),
