@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from docs.tables import RESULTS, ROOT
-from lcpfn.card import read_card
+from lcpfn.card import read_card, scored
 from lcpfn.checkpoint import find
 
 SEARCHES = (
@@ -84,7 +84,7 @@ def is_older(results: dict) -> bool:
 def _checksums(name: str) -> set[str]:
     """Of a checkpoint, and of what it was before it learned of plans; these stayed."""
     card = read_card(find(name))
-    return {card["checksum"], card.get("planned", {}).get("of", card["checksum"])}
+    return {card["checksum"], scored(card)}
 
 
 def older() -> list[str]:

@@ -6,6 +6,8 @@ metric      whether bounds are hard
 checksum    of the weights
 prior, training, figures, history   where the weights come from
 before      the same of the weights that this training began with, if any
+planned     of a part for plans that was trained alone: where it comes from, and `of`,
+            the checksum of the weights it was added to
 """
 
 import json
@@ -72,6 +74,12 @@ def _check_card(file: Path, card: Mapping[str, Any]) -> None:
         raise CheckpointError(
             f"{file} is damaged: hard_bounds must be true or false, got {hard!r:.80}"
         )
+
+
+def scored(card: Mapping[str, Any]) -> str:
+    """The checksum whose results are those of these weights where no plan is given."""
+    checksum: str = card.get("planned", {}).get("of", card["checksum"])
+    return checksum
 
 
 def weights_name(card: Mapping[str, Any]) -> str:

@@ -28,6 +28,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from orbax.checkpoint import v1 as ocp
 
 from lcpfn import checkpoint
+from lcpfn.card import scored
 from lcpfn.curves import Run
 from lcpfn.directory_lock import DirectoryBusy, directory_lock
 from lcpfn.json_files import write_text
@@ -176,10 +177,8 @@ def fit(
         parts = (prior, out, shardings, recorded, start, show, ended)
         params, entries = _run(config, *parts)
         about = card_of(config, prior, entries, ended)
-        if config.planned:
-            base = card or {}
-            scored = base.get(PLANNED, {}).get("of", base.get("checksum"))
-            about = {**base, PLANNED: about | {"of": scored}}
+        if config.planned and card:
+            about = {**card, PLANNED: about | {"of": scored(card)}}
         elif card:
             about["before"] = {name: card[name] for name in BEFORE if name in card}
         return release(out / "release", params, config, about)

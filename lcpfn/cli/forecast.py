@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lcpfn.cli.options import add_rule, read_curves_of, rule_of
+from lcpfn.cli.options import add_rule, bounds_option, read_curves_of, rule_of
 from lcpfn.json_files import finite
 
 if TYPE_CHECKING:
@@ -181,20 +181,13 @@ def _print_table(outcome: Outcome, checkpoint: str) -> None:
     rows = fan.quantile(np.array(LEVELS))
     beside = f" with {others} other run{'s'[: others > 1]}" if others else ""
     # Some files imply them by the name of the metric.
-    within = (
-        f", --bounds {_end(run.bounds[0])} {_end(run.bounds[1])}" if run.bounds else ""
-    )
+    within = f", {bounds_option(run.bounds)}" if run.bounds else ""
     print(f"forecast by {printable(checkpoint)}{beside}{within}")
     print("      step" + "".join(f"{q:>11.0%} " for q in LEVELS))
     for i in np.unique(shown):
         cells = "".join(f"{row[i]:>12.5g}" for row in rows)
         print(f"{fan.steps[i]:>10g}{cells}")
     print(("stop: " if decision.stop else "go on: ") + decision.reason + "\n")
-
-
-def _end(bound: float | None) -> str:
-    """An end of the range, as the option takes it."""
-    return "none" if bound is None else f"{bound:g}"
 
 
 def _plot(args: argparse.Namespace, decided: "list[tuple[Run, Decision]]") -> None:

@@ -76,6 +76,12 @@ def bounds_of(args: argparse.Namespace) -> "Bounds | None":
     return None if args.bounds is None else (args.bounds[0], args.bounds[1])
 
 
+def bounds_option(bounds: "Bounds") -> str:
+    """The option that gives this pair, as it is typed."""
+    ends = ("none" if end is None else f"{end:g}" for end in bounds)
+    return " ".join(("--bounds", *ends))
+
+
 def rule_of(args: argparse.Namespace) -> Rule:
     """The rule that these options describe."""
     return Rule(args.horizon, args.mode, bounds_of(args), args.beat, args.confidence)
