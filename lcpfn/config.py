@@ -20,7 +20,9 @@ OPTIONAL = ("others", "plan")  # these may be 0
 
 # From so many observations on a run alone is told what the network says.
 FADED = 128
-CALIBRATION = ("gain", "temperature", "temperature_among")
+# So many times as far as expected a Gaussian is as unlikely as `tilt` makes any.
+FAR = 3.0
+CALIBRATION = ("temperature", "temperature_among")
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class ModelConfig:
 
     A prior is broader than what is recorded, so the network promises too much and is
     less certain than it could be. Three numbers correct that; `lcpfn.eval.studies.
-    calibrate` finds them. One changes nothing.
+    calibrate` finds them. A tilt of 0 and temperatures of 1 change nothing.
 
     Attributes:
         width: of the residual stream.
@@ -44,9 +46,10 @@ class ModelConfig:
         best: whether the network also predicts the best value up to the horizon.
         masked: features of a token that the network does not see, to measure what they
             are worth; indices below `TOKEN_FEATURES`.
-        gain: how far the Gaussians go from the newest value, over what the network
-            says, after one observation; the correction fades with the logarithm of
-            their number. Where other runs are given there is none.
+        tilt: how much less a Gaussian counts the farther it is from the newest value,
+            the logarithm for one as far as the mixture expects, after one observation.
+            It fades with the logarithm of their number; where other runs are given
+            there is none.
         temperature: of the weights of the Gaussians; below one the likely ones count
             for more. It fades likewise.
         temperature_among: the same where other runs are given; it does not fade.
@@ -66,7 +69,7 @@ class ModelConfig:
     plan: int = 0
     best: bool = False
     masked: tuple[int, ...] = ()
-    gain: float = 1.0
+    tilt: float = 0.0
     temperature: float = 1.0
     temperature_among: float = 1.0
     plan_from: float = 0.0
@@ -89,6 +92,8 @@ class ModelConfig:
                 raise ValueError(
                     f"{name} must be a number above 0 and up to 10, got {number!r:.80}"
                 )
+        if type(self.tilt) not in (int, float) or not 0 <= self.tilt <= 10:
+            raise ValueError(f"tilt must lie in [0, 10], got {self.tilt!r:.80}")
         share = self.plan_from
         if type(share) not in (int, float) or not 0 <= share <= 1:
             raise ValueError(f"plan_from must lie in [0, 1], got {share!r:.80}")

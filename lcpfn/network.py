@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from lcpfn.config import FADED, ModelConfig
+from lcpfn.config import FADED, FAR, ModelConfig
 from lcpfn.layers import (
     COPIES,
     AttentionToOthers,
@@ -59,7 +59,7 @@ Cache = tuple[Memory, ...]  # of all layers
 class _Network(nnx.Module):
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         width, self.best = config.width, config.best
-        self.gain, self.temperature = config.gain, config.temperature
+        self.tilt, self.temperature = config.tilt, config.temperature
         self.temperature_among = config.temperature_among
         self.plan_from = max(config.plan_from, NOTHING)
         linear = functools.partial(nnx.Linear, rngs=rngs)
@@ -132,7 +132,7 @@ class _Network(nnx.Module):
                 for both in zip((weight, mean, std), added, strict=True)
             )
         few = jnp.clip(1 - log_count(query) / math.log(FADED), 0, 1)[..., None]
-        weight, mean = self._calibrated(weight, mean, stay[..., None, None], few, some)
+        weight = self._calibrated(weight, mean, stay[..., None, None], few, some)
         found = MixtureParams(jax.nn.log_softmax(weight), mean, std)
         if beside is None or isinstance(beside, OtherRuns):
             return found
@@ -173,22 +173,23 @@ class _Network(nnx.Module):
         stay: jax.Array,
         few: jax.Array,
         some: jax.Array,
-    ) -> tuple[jax.Array, jax.Array]:
-        """Logits and means corrected as `ModelConfig` says.
+    ) -> jax.Array:
+        """Logits corrected as `ModelConfig` says.
 
         Args:
             weight: logits of the Gaussians `(..., queries, K)`.
-            mean: of them, likewise.
+            mean: of the Gaussians, likewise.
             stay: the newest value `(..., 1, 1)`.
             few: 1 after one observation, 0 after many `(..., queries, 1)`.
             some: whether other runs are given; broadcasts against these.
         """
-        # A wild value draws nothing towards itself.
-        newest = jnp.clip(stay, -REACH, REACH)
-        nearer = newest + (1 - (1 - self.gain) * few) * (mean - newest)
         alone = self.temperature**few
-        temperature = jnp.where(some, self.temperature_among, alone)
-        return weight / temperature, jnp.where(some | (self.gain == 1), mean, nearer)
+        weight = weight / jnp.where(some, self.temperature_among, alone)
+        # A wild value is no place to be near to.
+        far = jnp.abs(mean - jnp.clip(stay, -REACH, REACH))
+        usual = (jax.nn.softmax(weight) * far).sum(-1, keepdims=True)
+        farther = jnp.minimum(far, FAR * usual) / jnp.maximum(usual, NOTHING)
+        return weight - jnp.where(some, 0.0, self.tilt * few) * farther
 
     def _copied(self, x: jax.Array, copies: Copies) -> MixtureParams:
         """Gaussians at the copies, as wide as these are spread and a little more."""

@@ -4,7 +4,7 @@
       --held SOURCE... --release RUN/calibrated
 
 A prior is broader than what is recorded, and most so where little is known of a run.
-Three numbers correct that (`gain`, `temperature` and `temperature_among` of
+Three numbers correct that (`tilt`, `temperature` and `temperature_among` of
 `ModelConfig`), the same for all curves: of those at which the 90 % intervals of final
 values hold 90 %, the ones with the least CRPS, geometric mean over sources and cutoffs.
 "Sharpness subject to calibration" is the principle of Gneiting et al. 2007, a
@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 import lcpfn
 from lcpfn import checkpoint
-from lcpfn.config import FADED
+from lcpfn.config import FADED, FAR
 from lcpfn.curves import CurveSet
 from lcpfn.eval import evaluate_context
 from lcpfn.eval.curves import MOST, measure, of_model
@@ -37,17 +37,17 @@ from lcpfn.eval.tables import report, table
 from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 
-GAINS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+TILTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 TEMPERATURES = (1.6, 1.4, 1.3, 1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
 # Odd 60ths: the second is 5 %, the last but one 95 %.
 LEVELS = (np.arange(30) + 0.5) / 30
 HOLDS = 0.9
 ALONE, AMONG = "alone", "20 others"
 # What nothing is corrected by, and what every source is scored by.
-NOTHING = (1.0, 1.0)
+NOTHING = (0.0, 1.0)
 FIGURES = ("error_ratio", "crps_ratio", "covered_90")
 
-Numbers = tuple[float, float]  # gain, temperature
+Numbers = tuple[float, float]  # tilt, temperature
 
 
 class Asked(NamedTuple):
@@ -56,7 +56,7 @@ class Asked(NamedTuple):
     Attributes:
         source: of the curves.
         mixture: fields `(n, K)`, the user's units.
-        few: 1 after one observation, 0 after many, see `ModelConfig.gain`; 1 amid
+        few: 1 after one observation, 0 after many, see `ModelConfig.tilt`; 1 amid
             other runs `(n,)`.
         last: newest values `(n,)`.
         truth: final values `(n,)`.
@@ -74,19 +74,20 @@ class Asked(NamedTuple):
 
 
 def corrected(asked: Asked, numbers: Numbers) -> Mixture:
-    """What the network makes of the mixtures, with a gain and a temperature."""
-    gain, temperature = numbers
-    few, last = asked.few[:, None], asked.last[:, None]
-    weight = asked.mixture.weight**temperature**-few
-    return asked.mixture._replace(
-        weight=weight / weight.sum(-1, keepdims=True),
-        mean=last + (1 - (1 - gain) * few) * (asked.mixture.mean - last),
-    )
+    """What the network makes of the mixtures, with a tilt and a temperature."""
+    tilt, temperature = numbers
+    few, share = asked.few[:, None], lambda x: x / x.sum(-1, keepdims=True)
+    weight = share(asked.mixture.weight**temperature**-few)
+    far = np.abs(asked.mixture.mean - asked.last[:, None])
+    usual = (weight * far).sum(-1, keepdims=True)
+    farther = np.minimum(far, FAR * usual) / np.maximum(usual, np.finfo(float).tiny)
+    weight = share(weight * np.exp(-tilt * few * farther))
+    return asked.mixture._replace(weight=weight)
 
 
 def uncorrected(model: Model) -> Model:
     """The same weights without any calibration."""
-    config = replace(model.config, gain=1.0, temperature=1.0, temperature_among=1.0)
+    config = replace(model.config, tilt=0.0, temperature=1.0, temperature_among=1.0)
     return Model(model.params, config, model.card, model.path)
 
 
@@ -147,7 +148,7 @@ def _joined(rows: Sequence[Asked]) -> Asked:
 
 
 def figures(asked: Asked, numbers: Numbers) -> tuple[float, float, float]:
-    """`FIGURES` of one source and cutoff with a gain and a temperature."""
+    """`FIGURES` of one source and cutoff with a tilt and a temperature."""
     mixture = corrected(asked, numbers)
     quantiles = mixture.at(slice(None), None).quantile(LEVELS)
     below = asked.truth[:, None] - quantiles
@@ -200,18 +201,18 @@ def study(
 
     Args:
         asked: by source and cutoff.
-        grid: gains and temperatures to choose from.
+        grid: tilts and temperatures to choose from.
         held: sources that decide nothing in the numbers that are released.
 
     Returns:
-        JSON values: "gain" and "temperature", what is released; "sources" -> source ->
+        JSON values: "tilt" and "temperature", what is released; "sources" -> source ->
         "before", "after" (fitted on the others) and "numbers"; "overall" -> "before",
         "after".
     """
     found = measured(asked, grid)
     source = np.array([cell.source for cell in asked])
     free = ~np.isin(source, held)
-    gain, temperature = choose(found, free)
+    tilt, temperature = choose(found, free)
     before, after = found[NOTHING], np.empty((len(asked), 3))
     sources = {}
     for name in sorted(set(source)):
@@ -224,7 +225,7 @@ def study(
             "numbers": list(numbers),
         }
     return {
-        "gain": gain,
+        "tilt": tilt,
         "temperature": temperature,
         "sources": sources,
         "overall": {"before": overall(before), "after": overall(after)},
@@ -276,14 +277,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     if unknown := set(args.held) - names:
         parser.error(f"--held names no source of --suite: {', '.join(sorted(unknown))}")
     model = uncorrected(lcpfn.load(args.checkpoint))
-    grid = list(product(GAINS, TEMPERATURES))
+    grid = list(product(TILTS, TEMPERATURES))
     alone = study(ask_alone(model, suites, args.curves), grid, args.held)
     results = {"checkpoint": model.name, "checksum": model.card["checksum"]}
     results[ALONE] = alone
-    numbers = {"gain": alone["gain"], "temperature": alone["temperature"]}
+    numbers = {"tilt": alone["tilt"], "temperature": alone["temperature"]}
     if model.config.others:
-        # A gain below one costs accuracy there: the others say how much is to come.
-        grid = [(1.0, temperature) for temperature in TEMPERATURES]
+        # The others say how much is to come.
+        grid = [(0.0, temperature) for temperature in TEMPERATURES]
         among = study(ask_among(model, suites, args.tasks), grid, args.held)
         results[AMONG] = among
         numbers["temperature_among"] = among["temperature"]

@@ -23,17 +23,17 @@ from lcpfn.model import Model
 from tests.conftest import CONFIG, rough_params
 from tests.makers import power_laws
 
-GRID = [(gain, heat) for gain in (1.0, 0.5) for heat in (1.0, 0.5, 0.1)]
+GRID = [(tilt, heat) for tilt in (0.0, 2.0) for heat in (1.0, 0.5)]
 
 
 def asked_of(source, gain, wide, seed=0, count=400):
-    """Two Gaussians at twice the gain that comes, one sharp and one wide."""
+    """Two Gaussians at what comes, one sharp and one wide, and one far beyond it."""
     rng = np.random.default_rng(seed)
     last = rng.random(count)
     truth = last - gain + 0.02 * rng.standard_normal(count)
-    mean = np.repeat((last - 2 * gain)[:, None], 2, 1)
-    weight = np.broadcast_to([0.7, 0.3], mean.shape)
-    std = np.broadcast_to([0.02, wide], mean.shape)
+    mean = last[:, None] - gain * np.array([1.0, 1.0, 4.0])
+    weight = np.broadcast_to([0.5, 0.2, 0.3], mean.shape)
+    std = np.broadcast_to([0.02, wide, 0.02], mean.shape)
     free = np.full(count, np.inf)
     unit = np.ones(count)
     mixture = Mixture(weight, mean, std, -free, free)
@@ -51,9 +51,9 @@ def asked():
 
 def test_the_sharpest_honest_numbers_are_chosen(asked):
     found = measured(asked, GRID)
-    gain, temperature = choose(found, np.ones(len(asked), bool))
-    assert gain == 0.5
-    honest = [n for n in GRID if n[0] == 0.5 and found[n][:, 2].mean() >= 0.9]
+    tilt, temperature = choose(found, np.ones(len(asked), bool))
+    assert tilt == 2.0
+    honest = [n for n in GRID if n[0] == 2.0 and found[n][:, 2].mean() >= 0.9]
     assert temperature == min(n[1] for n in honest) < 1
     # Where no interval holds there is nothing to be sharpened.
     wrong = [a._replace(truth=a.truth + 5) for a in asked]
@@ -61,11 +61,11 @@ def test_the_sharpest_honest_numbers_are_chosen(asked):
 
 
 def test_a_source_does_not_decide_about_itself(asked):
-    other = asked_of("odd", -0.2, 0.3, 3)  # where the forecast points the right way
-    other = other._replace(truth=other.last + 0.4)
+    other = asked_of("odd", 0.2, 0.3, 3)  # where the far one is right
+    other = other._replace(truth=other.last - 0.8)
     found = study([*asked, other], GRID, held=["odd"])
-    assert found["gain"] == 0.5
-    assert found["sources"]["odd"]["numbers"][0] == 0.5
+    assert found["tilt"] == 2.0
+    assert found["sources"]["odd"]["numbers"][0] == 2.0
     row = found["sources"]["odd"]
     assert row["after"]["error_ratio"] > row["before"]["error_ratio"]
     for name in "abc":
@@ -78,18 +78,18 @@ def test_a_source_does_not_decide_about_itself(asked):
 
 def test_results_of_other_numbers_are_not_of_the_new_weights():
     card = {"checksum": "a", "planned": {"of": "b", "seed": 1}}
-    assert calibrated_card(card, {"gain": 0.5}) == {
+    assert calibrated_card(card, {"tilt": 0.5}) == {
         "checksum": "a",
         "planned": {"seed": 1},
-        "calibration": {"gain": 0.5},
+        "calibration": {"tilt": 0.5},
     }
-    assert calibrated_card({}, {"gain": 0.5}) == {"calibration": {"gain": 0.5}}
+    assert calibrated_card({}, {"tilt": 0.5}) == {"calibration": {"tilt": 0.5}}
 
 
 @pytest.mark.parametrize("others", [0, 3])
 def test_the_network_corrects_as_the_study_does(others):
     config = replace(CONFIG, best=True, others=16)
-    numbers = {"gain": 0.7, "temperature": 0.6, "temperature_among": 0.8}
+    numbers = {"tilt": 0.7, "temperature": 0.6, "temperature_among": 0.8}
     model = Model(rough_params(config, 0, 0), replace(config, **numbers), {})
     curves = power_laws(4, 12, seed=4)
     few = np.full(4, 1.0 if others else 1 - np.log(12) / np.log(FADED))
@@ -97,7 +97,7 @@ def test_the_network_corrects_as_the_study_does(others):
     ask = lambda m: m.extrapolate(curves, 20, mode="min", others=runs).final.mixture
     plain, found = ask(uncorrected(model)), ask(model)
     last = np.array([curve[-1] for curve in curves])
-    chosen = (1.0, 0.8) if others else (0.7, 0.6)
+    chosen = (0.0, 0.8) if others else (0.7, 0.6)
     expected = corrected(Asked("", plain, few, last, last, last, last), chosen)
     for one, other in zip(found[:3], expected[:3], strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-6)
