@@ -21,7 +21,7 @@ OPTIONAL = ("others", "plan")  # these may be 0
 # From so many observations on a run alone is told what the network says.
 FADED = 128
 # So many times as far as expected a Gaussian is as unlikely as `tilt` makes any.
-FAR = 3.0
+FAR = 2.0
 CALIBRATION = ("temperature", "temperature_among")
 
 

@@ -6,7 +6,7 @@
 A prior is broader than what is recorded, and most so where little is known of a run.
 Three numbers correct that (`tilt`, `temperature` and `temperature_among` of
 `ModelConfig`), the same for all curves: of those at which the 90 % intervals of final
-values hold 90 %, the ones with the least CRPS, geometric mean over sources and cutoffs.
+values hold 90 % at every cutoff, the ones with the least CRPS, means over sources.
 "Sharpness subject to calibration" is the principle of Gneiting et al. 2007, a
 temperature the means of Guo et al. 2017.
 
@@ -38,7 +38,7 @@ from lcpfn.mixture import Mixture
 from lcpfn.model import Model
 
 TILTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
-TEMPERATURES = (1.6, 1.4, 1.3, 1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
+TEMPERATURES = (2.0, 1.8, 1.6, 1.4, 1.3, 1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 # Odd 60ths: the second is 5 %, the last but one 95 %.
 LEVELS = (np.arange(30) + 0.5) / 30
 HOLDS = 0.9
@@ -55,9 +55,9 @@ class Asked(NamedTuple):
 
     Attributes:
         source: of the curves.
+        percent: of the observations that is shown.
         mixture: fields `(n, K)`, the user's units.
-        few: 1 after one observation, 0 after many, see `ModelConfig.tilt`; 1 amid
-            other runs `(n,)`.
+        few: 1 after one observation, 0 after many; 1 amid other runs `(n,)`.
         last: newest values `(n,)`.
         truth: final values `(n,)`.
         unit: of errors `(n,)`.
@@ -65,6 +65,7 @@ class Asked(NamedTuple):
     """
 
     source: str
+    percent: int
     mixture: Mixture
     few: np.ndarray
     last: np.ndarray
@@ -111,7 +112,8 @@ def _asked(cases: Sequence[Case], mixture: Mixture, guess: np.ndarray) -> Asked:
     last = np.array([values[-1] for values in known])
     truth = np.array([case.truth for case in cases])
     unit = np.array([case.scale for case in cases])
-    return Asked(cases[0].suite, mixture, few, last, truth, unit, guess)
+    about = cases[0].suite, cases[0].percent
+    return Asked(*about, mixture, few, last, truth, unit, guess)
 
 
 def ask_among(model: Model, suites: Sequence[CurveSet], most: int) -> list[Asked]:
@@ -134,7 +136,7 @@ def ask_among(model: Model, suites: Sequence[CurveSet], most: int) -> list[Asked
                 unit = np.full(len(truth), task.scale)
                 guess = np.minimum(np.abs(last - truth) / unit, MOST)
                 row = Asked(
-                    *(suite.name, predict(about, horizons, others)),
+                    *(suite.name, percent, predict(about, horizons, others)),
                     *(np.ones(len(truth)), last, truth, unit, guess),
                 )
                 found.setdefault((suite.name, percent), []).append(row)
@@ -142,9 +144,8 @@ def ask_among(model: Model, suites: Sequence[CurveSet], most: int) -> list[Asked
 
 
 def _joined(rows: Sequence[Asked]) -> Asked:
-    source, *_ = rows[0]
-    arrays = (row[1:] for row in rows)
-    return Asked(source, *jax.tree.map(lambda *x: np.concatenate(x), *arrays))
+    arrays = (row[2:] for row in rows)
+    return Asked(*rows[0][:2], *jax.tree.map(lambda *x: np.concatenate(x), *arrays))
 
 
 def figures(asked: Asked, numbers: Numbers) -> tuple[float, float, float]:
@@ -174,18 +175,18 @@ def measured(asked: Sequence[Asked], grid: Iterable[Numbers]) -> Table:
     }
 
 
-def choose(found: Table, rows: np.ndarray) -> Numbers:
-    """Of the numbers whose intervals hold as often as they say, the sharpest ones.
+def choose(found: Table, cutoffs: Iterable[np.ndarray]) -> Numbers:
+    """The sharpest of the numbers whose intervals hold as often as they say.
 
-    Args:
-        found: of `measured`.
-        rows: which cells decide `(cells,)`, bool.
+    `cutoffs` says for each of them which cells decide `(cutoffs, cells)`.
     """
-    means = {numbers: overall(x[rows]) for numbers, x in found.items()}
-    honest = {n: m for n, m in means.items() if m["covered_90"] >= HOLDS}
-    if not honest:
-        return NOTHING
-    return min(honest, key=lambda numbers: honest[numbers]["crps_ratio"])
+    rows = np.array([row for row in cutoffs if row.any()])
+    honest = {
+        numbers: overall(x[rows.any(0)])["crps_ratio"]
+        for numbers, x in found.items()
+        if all(x[row, 2].mean() >= HOLDS for row in rows)
+    }
+    return min(honest, key=honest.__getitem__, default=NOTHING)
 
 
 def overall(cells: np.ndarray) -> dict[str, float]:
@@ -210,8 +211,8 @@ def study(
         "after".
     """
     found = measured(asked, grid)
-    source = np.array([cell.source for cell in asked])
-    free = ~np.isin(source, held)
+    source, percent = np.array([cell[:2] for cell in asked]).T
+    free = (percent == np.unique(percent)[:, None]) & ~np.isin(source, held)
     tilt, temperature = choose(found, free)
     before, after = found[NOTHING], np.empty((len(asked), 3))
     sources = {}
@@ -283,7 +284,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     results[ALONE] = alone
     numbers = {"tilt": alone["tilt"], "temperature": alone["temperature"]}
     if model.config.others:
-        # The others say how much is to come.
         grid = [(0.0, temperature) for temperature in TEMPERATURES]
         among = study(ask_among(model, suites, args.tasks), grid, args.held)
         results[AMONG] = among

@@ -37,7 +37,7 @@ def asked_of(source, gain, wide, seed=0, count=400):
     free = np.full(count, np.inf)
     unit = np.ones(count)
     mixture = Mixture(weight, mean, std, -free, free)
-    return Asked(source, mixture, unit, last, truth, unit, np.abs(last - truth))
+    return Asked(source, 10, mixture, unit, last, truth, unit, np.abs(last - truth))
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +51,30 @@ def asked():
 
 def test_the_sharpest_honest_numbers_are_chosen(asked):
     found = measured(asked, GRID)
-    tilt, temperature = choose(found, np.ones(len(asked), bool))
+    tilt, temperature = choose(found, np.ones((1, len(asked)), bool))
     assert tilt == 2.0
     honest = [n for n in GRID if n[0] == 2.0 and found[n][:, 2].mean() >= 0.9]
     assert temperature == min(n[1] for n in honest) < 1
     # Where no interval holds there is nothing to be sharpened.
     wrong = [a._replace(truth=a.truth + 5) for a in asked]
-    assert choose(measured(wrong, GRID), np.ones(len(asked), bool)) == NOTHING
+    assert choose(measured(wrong, GRID), np.ones((1, len(asked)), bool)) == NOTHING
+
+
+def test_intervals_hold_at_every_cutoff(asked):
+    late = [a._replace(percent=80) for a in 3 * asked]
+    # One more source, whose early runs end where the far Gaussian was.
+    odd = asked_of("odd", 0.2, 0.3, 3)
+    cells = [*asked, odd._replace(truth=odd.last - 0.8), *late]
+    found = measured(cells, GRID)
+    early = np.array([cell.percent == 10 for cell in cells])
+    assert choose(found, [np.ones(len(cells), bool)])[0] == 2.0
+    assert choose(found, [early, ~early])[0] == 0.0
+
+
+def test_what_was_possible_stays_possible(asked):
+    tilted = corrected(asked[0], (10.0, 1.0))
+    far = asked[0].last - 0.8
+    assert np.all(tilted.cdf(far) > 1e-9)
 
 
 def test_a_source_does_not_decide_about_itself(asked):
@@ -98,7 +115,7 @@ def test_the_network_corrects_as_the_study_does(others):
     plain, found = ask(uncorrected(model)), ask(model)
     last = np.array([curve[-1] for curve in curves])
     chosen = (0.0, 0.8) if others else (0.7, 0.6)
-    expected = corrected(Asked("", plain, few, last, last, last, last), chosen)
+    expected = corrected(Asked("", 10, plain, few, last, last, last, last), chosen)
     for one, other in zip(found[:3], expected[:3], strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-6)
     assert not np.allclose(found.weight, plain.weight)
