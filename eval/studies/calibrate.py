@@ -6,9 +6,9 @@
 A prior is broader than what is recorded, and most so where little is known of a run.
 Three numbers correct that (`tilt`, `temperature` and `temperature_among` of
 `ModelConfig`), the same for all curves: of those at which the 90 % intervals of final
-values hold 90 % at every cutoff, the ones with the least CRPS, means over sources.
-"Sharpness subject to calibration" is the principle of Gneiting et al. 2007, a
-temperature the means of Guo et al. 2017.
+values hold 90 %, the ones with the least CRPS, means over sources. Alone they have to
+hold at every cutoff: late ones would make up for runs that start slowly. "Sharpness
+subject to calibration": Gneiting et al. 2007; a temperature: Guo et al. 2017.
 
 Each source is scored with numbers that were fitted on the others. Sources of `--held`
 (whose licence does not allow more) decide nothing in what is released.
@@ -82,8 +82,7 @@ def corrected(asked: Asked, numbers: Numbers) -> Mixture:
     far = np.abs(asked.mixture.mean - asked.last[:, None])
     usual = (weight * far).sum(-1, keepdims=True)
     farther = np.minimum(far, FAR * usual) / np.maximum(usual, np.finfo(float).tiny)
-    weight = share(weight * np.exp(-tilt * few * farther))
-    return asked.mixture._replace(weight=weight)
+    return asked.mixture._replace(weight=share(weight * np.exp(-tilt * few * farther)))
 
 
 def uncorrected(model: Model) -> Model:
@@ -196,7 +195,7 @@ def overall(cells: np.ndarray) -> dict[str, float]:
 
 
 def study(
-    asked: Sequence[Asked], grid: Sequence[Numbers], held: Sequence[str]
+    asked: Sequence[Asked], grid: Sequence[Numbers], held: Sequence[str], apart: bool
 ) -> dict[str, Any]:
     """What the calibration brings on sources that did not decide it.
 
@@ -204,6 +203,7 @@ def study(
         asked: by source and cutoff.
         grid: tilts and temperatures to choose from.
         held: sources that decide nothing in the numbers that are released.
+        apart: whether intervals have to hold at every cutoff, or over all of them.
 
     Returns:
         JSON values: "tilt" and "temperature", what is released; "sources" -> source ->
@@ -212,7 +212,8 @@ def study(
     """
     found = measured(asked, grid)
     source, percent = np.array([cell[:2] for cell in asked]).T
-    free = (percent == np.unique(percent)[:, None]) & ~np.isin(source, held)
+    cutoffs = np.unique(percent)[:, None] if apart else percent[None]
+    free = (percent == cutoffs) & ~np.isin(source, held)
     tilt, temperature = choose(found, free)
     before, after = found[NOTHING], np.empty((len(asked), 3))
     sources = {}
@@ -236,7 +237,7 @@ def study(
 def calibrated_card(
     card: Mapping[str, Any], calibration: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The card with new numbers: results of the weights before are not theirs."""
+    """The card with new numbers, whose results are not those of the ones before."""
     known = dict(card) | {"calibration": dict(calibration)}
     if "planned" in known:
         known["planned"] = {k: v for k, v in known["planned"].items() if k != "of"}
@@ -274,18 +275,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", type=int, default=6, help="with others, of a source")
     parser.add_argument("--release", type=Path, help="where to write the weights")
     args, suites = parse(parser, argv)
-    names = {suite.name for suite in suites}
-    if unknown := set(args.held) - names:
+    if unknown := set(args.held) - (names := {suite.name for suite in suites}):
         parser.error(f"--held names no source of --suite: {', '.join(sorted(unknown))}")
     model = uncorrected(lcpfn.load(args.checkpoint))
     grid = list(product(TILTS, TEMPERATURES))
-    alone = study(ask_alone(model, suites, args.curves), grid, args.held)
+    alone = study(ask_alone(model, suites, args.curves), grid, args.held, True)
     results = {"checkpoint": model.name, "checksum": model.card["checksum"]}
     results[ALONE] = alone
     numbers = {"tilt": alone["tilt"], "temperature": alone["temperature"]}
     if model.config.others:
         grid = [(0.0, temperature) for temperature in TEMPERATURES]
-        among = study(ask_among(model, suites, args.tasks), grid, args.held)
+        among = study(ask_among(model, suites, args.tasks), grid, args.held, False)
         results[AMONG] = among
         numbers["temperature_among"] = among["temperature"]
     if args.release:

@@ -80,7 +80,7 @@ def test_what_was_possible_stays_possible(asked):
 def test_a_source_does_not_decide_about_itself(asked):
     other = asked_of("odd", 0.2, 0.3, 3)  # where the far one is right
     other = other._replace(truth=other.last - 0.8)
-    found = study([*asked, other], GRID, held=["odd"])
+    found = study([*asked, other], GRID, held=["odd"], apart=True)
     assert found["tilt"] == 2.0
     assert found["sources"]["odd"]["numbers"][0] == 2.0
     row = found["sources"]["odd"]
