@@ -11,6 +11,7 @@ left to measure is Ray, and the scheduler that it waits for. Needs Ray Tune.
 """
 
 import argparse
+import logging
 import os
 import tempfile
 import time
@@ -62,8 +63,9 @@ class Rising(tune.Trainable):
         """Where the trial is."""
         return {"config": self.config, "done": self.done}
 
-    def load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
         """Goes on from there."""
+        assert checkpoint is not None
         self.config, self.done = checkpoint["config"], checkpoint["done"]
 
 
@@ -147,20 +149,22 @@ def search(name: str, trials: int) -> dict[str, float]:
             ),
         )
         before = time.perf_counter()
-        found = tuner.fit()
+        grid = tuner.fit()
         seconds = time.perf_counter() - before
-    if found.errors:
-        raise RuntimeError(f"{len(found.errors)} trials failed: {found.errors[0]}")
-    steps = [result.metrics["training_iteration"] for result in found]
+    if grid.errors:
+        raise RuntimeError(f"{len(grid.errors)} trials failed: {grid.errors[0]}")
+    results = [grid[i] for i in range(len(grid))]
+    last = [result.metrics or {} for result in results]
+    steps = [metrics["training_iteration"] for metrics in last]
     each = 1e3 * np.array(clock.results)
-    ends = [_value(result.config, HORIZON) for result in found]
+    ends = [_value(result.config or {}, HORIZON) for result in results]
     return {
         "seconds": seconds,
         "results": int(sum(steps)),
         "scheduler_seconds": clock.total,
         "ms_first": float(each[:PART].mean()),
         "ms_last": float(each[-PART:].mean()),
-        "best": float(max(result.metrics[METRIC] for result in found)),
+        "best": float(max(metrics[METRIC] for metrics in last)),
         "possible": max(ends),
     }
 
@@ -180,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "local",
         num_cpus=args.workers,
         include_dashboard=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
         log_to_driver=False,
     )
     results = {

@@ -64,18 +64,20 @@ def search(
     metric="accuracy",
     dies=None,
     seconds=0,
+    tops=TOPS,
+    workers=2,
     **run,
 ):
     from ray import tune
 
     tuner = tune.Tuner(
         tune.with_resources(trainable(HORIZON, seconds), {"cpu": 1}),
-        param_space={"top": tune.grid_search(TOPS), "dies": dies},
+        param_space={"top": tune.grid_search(tops), "dies": dies},
         tune_config=tune.TuneConfig(
             scheduler=scheduler,
             metric=metric,
             mode=None if metric is None else "max",
-            max_concurrent_trials=2,
+            max_concurrent_trials=workers,
         ),
         run_config=tune.RunConfig(
             stop=stop, storage_path=str(tmp_path), verbose=0, name="s", **run
@@ -188,10 +190,11 @@ def test_a_restored_experiment_knows_the_trials_from_before(ray, tmp_path):
 
     from lcpfn.integrations.ray import LCScheduler
 
-    weak = min(TOPS)
-    # None is stopped at first: all others have to finish, and one dies.
-    scheduler = LCScheduler(horizon=HORIZON, bounds=(0, 1), n_startup=len(TOPS) - 1)
-    before = search(tmp_path, scheduler=scheduler, dies=weak)
+    weak, *others = sorted(TOPS)
+    # None is stopped at first: the first one dies, and then all others have to finish.
+    scheduler = LCScheduler(horizon=HORIZON, bounds=(0, 1), n_startup=len(others))
+    tops = [weak, *others]
+    before = search(tmp_path, scheduler=scheduler, dies=weak, tops=tops, workers=1)
     assert len(before.errors) == 1
     work = tune.with_resources(trainable(HORIZON), {"cpu": 1})
     again = tune.Tuner.restore(
@@ -219,6 +222,8 @@ class Killed(LCScheduler):
         names = [t.trial_id for t in begun if t.status in ("PAUSED", "PENDING")]
         if names and os.environ.get("DIES"):
             Path(sys.argv[1], "waiting").write_text(" ".join(names))
+            # Not while Ray copies its state, which would leave half of it.
+            tune_controller.checkpoint(force=True, wait=True)
             os.kill(os.getpid(), signal.SIGKILL)
         return super().on_trial_result(tune_controller, trial, result)
 
@@ -231,8 +236,7 @@ search(Path(sys.argv[1]), scheduler=scheduler)
 def test_a_killed_driver_is_started_again_and_paused_trials_go_on(ray, tmp_path):
     from ray import tune
 
-    environment = {"DIES": "1", "TUNE_GLOBAL_CHECKPOINT_S": "0"}
-    driver = start_python("-c", DRIVER, tmp_path, env=environment)
+    driver = start_python("-c", DRIVER, tmp_path, env={"DIES": "1"})
     assert driver.wait(timeout=600) == -signal.SIGKILL
     waiting = (tmp_path / "waiting").read_text().split()
     assert waiting
