@@ -8,8 +8,8 @@ Prints, about
     ...
     trial 4: 3 of 20 epochs
     trial 5: 20 of 20 epochs
-    trial 6: 6 of 20 epochs
-    trial 7: 3 of 20 epochs
+    trial 6: 4 of 20 epochs
+    trial 7: 2 of 20 epochs
 """
 
 from ax.api.client import Client

@@ -9,7 +9,7 @@ Prints, with all three
     (final value 0.1511, 90% between 0.1474 and 0.159); stopped at confidence 0.975.
     LightGBM stopped at round 160 of 200
     ...
-    CatBoost stopped at round 115 of 200
+    CatBoost stopped at round 152 of 200
     ...
 """
 

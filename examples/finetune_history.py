@@ -8,9 +8,9 @@ log-densities are those of runs that were held out, in nats per record; higher i
 better. Prints
 
     20 runs, 4 of them held out
-    before 3.28, after 3.54
-    default: run 0 ends between 0.639 and 0.970
-    tuned: run 0 ends between 0.675 and 0.967
+    before 3.30, after 3.51
+    default: run 0 ends between 0.542 and 0.990
+    tuned: run 0 ends between 0.618 and 0.976
     run 0 ended at 0.940
 """
 

@@ -4,9 +4,9 @@ pip install 'lcpfn-jax[lightning]' scikit-learn
 
 Prints, from other initial weights each time
 
-    stopped at epoch 2 of 60
-    The run beats 0.99 by step 60 with probability 0.7% (final value 0.6303,
-    90% between 0.2617 and 0.9273); stopped at confidence 0.975.
+    stopped at epoch 21 of 60
+    The run beats 0.99 by step 60 with probability 1.3% (final value 0.9197,
+    90% between 0.8802 and 0.9717); stopped at confidence 0.975.
 """
 
 import torch

@@ -5,10 +5,10 @@ pip install 'lcpfn-jax[ray]'
 Ends with, about (which trial runs when is for Ray to say)
 
     top 0.9: 20 of 20 epochs
-    top 0.6: 20 of 20 epochs
-    top 0.5: 2 of 20 epochs
-    top 0.7: 2 of 20 epochs
-    top 0.4: 2 of 20 epochs
+    top 0.6: 7 of 20 epochs
+    top 0.5: 4 of 20 epochs
+    top 0.7: 5 of 20 epochs
+    top 0.4: 4 of 20 epochs
     top 0.95: 20 of 20 epochs
 """
 

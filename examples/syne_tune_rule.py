@@ -5,8 +5,8 @@ pip install 'lcpfn-jax[syne-tune]'
 Ends with, about
 
     trial 0: 15 of 15 epochs
-    trial 1: 15 of 15 epochs
-    trial 2: 3 of 15 epochs
+    trial 1: 7 of 15 epochs
+    trial 2: 6 of 15 epochs
     ...
 """
 
