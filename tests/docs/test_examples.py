@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import COMPILATION
+
 pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parents[2] / "examples"
 # Script, what it needs, what it prints.
@@ -36,10 +38,13 @@ def test_example(command, needs, says, tmp_path):
         if find_spec(name) is None:
             pytest.skip(f"needs {name}")
     script, *options = command.split()
+    env = os.environ | {"SYNETUNE_FOLDER": str(tmp_path / "syne-tune")}
+    if "--steps" in options:  # so few that compiling well would take longest
+        env["XLA_FLAGS"] = COMPILATION["XLA_FLAGS"]
     done = subprocess.run(
         [sys.executable, str(FOLDER / script), *options],
         cwd=tmp_path,
-        env=os.environ | {"SYNETUNE_FOLDER": str(tmp_path / "syne-tune")},
+        env=env,
         capture_output=True,
         text=True,
     )
