@@ -96,14 +96,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/history"))
     parser.add_argument("--steps", type=int, default=200)
     args, suites = parse(parser, argv)
+    checksum = lcpfn.load().card["checksum"]
+    # What other weights have learned from the same runs is no answer here.
+    out = args.runs / checksum.removeprefix("sha256:")[:16]
     results: dict[str, Any] = {
-        "checksum": lcpfn.load().card["checksum"],
+        "checksum": checksum,
         "steps": args.steps,
         "runs_scored": args.curves,
         "sources": {},
     }
     for suite in suites:
-        found = compare(suite, args.runs, args.steps, args.curves)
+        found = compare(suite, out, args.steps, args.curves)
         results["sources"][suite.name] = found
         report(results, to_markdown(results), args.out)
 
