@@ -236,7 +236,8 @@ search(Path(sys.argv[1]), scheduler=scheduler)
 def test_a_killed_driver_is_started_again_and_paused_trials_go_on(ray, tmp_path):
     from ray import tune
 
-    driver = start_python("-c", DRIVER, tmp_path, env={"DIES": "1"})
+    environment = {"DIES": "1", "TUNE_GLOBAL_CHECKPOINT_S": "0"}
+    driver = start_python("-c", DRIVER, tmp_path, env=environment)
     assert driver.wait(timeout=600) == -signal.SIGKILL
     waiting = (tmp_path / "waiting").read_text().split()
     assert waiting
