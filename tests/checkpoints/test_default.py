@@ -134,3 +134,7 @@ def test_told_the_cosine_it_is_surer_of_the_late_gain(default, seen):
     assert width(told) < width(plain)
     low, high = told.final.interval(0.9)
     assert low <= BENDS[-1] <= high
+    if seen != 60:
+        assert told.final.log_prob(BENDS[-1]) > plain.final.log_prob(BENDS[-1])
+    if seen == 36:
+        assert told.final.median() < plain.final.median()
