@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import lcpfn
+from lcpfn.card import weights_name
 from lcpfn.curves import CurveSet, Run
 from lcpfn.eval.curves import measure, of_model, summarise
 from lcpfn.eval.data import Case, scored_cases
@@ -96,11 +97,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/history"))
     parser.add_argument("--steps", type=int, default=200)
     args, suites = parse(parser, argv)
-    checksum = lcpfn.load().card["checksum"]
+    card = lcpfn.load().card
     # What other weights have learned from the same runs is no answer here.
-    out = args.runs / checksum.removeprefix("sha256:")[:16]
+    out = args.runs / weights_name(card)
     results: dict[str, Any] = {
-        "checksum": checksum,
+        "checksum": card["checksum"],
         "steps": args.steps,
         "runs_scored": args.curves,
         "sources": {},
